@@ -1,0 +1,120 @@
+//! The one place that decides. Every path (REST, import, export, schema, indexes, …) asks here.
+
+use fb_types::{Class, ClassName, Permission};
+
+use crate::grant::{Grant, Scope};
+use crate::principal::Principal;
+
+/// What a caller wants to do with the objects of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Load an object by id.
+    Load,
+    /// Query, count.
+    Query,
+    /// Insert an object that must not exist.
+    Insert,
+    /// Change an object that must exist.
+    Update,
+    /// Insert or change, whatever is there.
+    Save,
+    /// Delete an object.
+    Delete,
+}
+
+impl Operation {
+    fn needs(self) -> &'static [Permission] {
+        match self {
+            Self::Load => &[Permission::Load],
+            Self::Query => &[Permission::Query],
+            Self::Insert => &[Permission::Insert],
+            Self::Update => &[Permission::Update],
+            Self::Save => &[Permission::Insert, Permission::Update],
+            Self::Delete => &[Permission::Delete],
+        }
+    }
+}
+
+/// The caller may not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// A class-level permission is missing.
+    #[error("{} permission is required on class {class}", .permission.as_str())]
+    Class {
+        /// The class.
+        class: ClassName,
+        /// The permission that is missing.
+        permission: Permission,
+    },
+    /// Object-level rules refuse the write.
+    #[error("write permission is required on {0}")]
+    Object(String),
+    /// Only administrators may.
+    #[error("only an administrator may {0}")]
+    Admin(&'static str),
+}
+
+/// Decides whether `principal` may do `operation` on objects of `class`, as far as the class is concerned. The grant's
+/// scope carries the object-level rules on to where the objects are.
+pub fn authorize(principal: &Principal, operation: Operation, class: &Class) -> Result<Grant, Denied> {
+    for permission in operation.needs() {
+        authorize_class(principal, *permission, class)?;
+    }
+    let scope = if principal.is_admin() {
+        Scope::Everything
+    } else {
+        Scope::Of(principal.clone())
+    };
+    Ok(Grant::new(class.name().clone(), scope))
+}
+
+/// Decides about one class-level permission, also those that concern the schema.
+pub fn authorize_class(principal: &Principal, permission: Permission, class: &Class) -> Result<(), Denied> {
+    if principal.passes(class.acl().rules(permission)) {
+        Ok(())
+    } else {
+        Err(Denied::Class {
+            class: class.name().clone(),
+            permission,
+        })
+    }
+}
+
+/// Decides about what only administrators may do; `action` completes "only an administrator may …".
+pub fn authorize_admin(principal: &Principal, action: &'static str) -> Result<Admin, Denied> {
+    if principal.is_admin() {
+        Ok(Admin(()))
+    } else {
+        Err(Denied::Admin(action))
+    }
+}
+
+/// Proof that the caller is an administrator of the app, or that the server acts on its own behalf.
+#[derive(Debug, Clone)]
+pub struct Admin(());
+
+impl Admin {
+    /// Access to all objects of `class`.
+    pub fn grant(&self, class: &ClassName) -> Grant {
+        Grant::new(class.clone(), Scope::Everything)
+    }
+}
+
+/// Why the server itself reaches for objects, without a caller's rights. Each is a reviewed exception to the rule that
+/// callers' rights decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// Finding the user and the roles of a caller.
+    ResolvePrincipal,
+    /// Creating the first administrator and the predefined roles.
+    SetUpApp,
+    /// Creating a user account for whoever registers.
+    Register,
+}
+
+/// Access for the server's own errands.
+pub fn system(errand: Errand) -> Admin {
+    match errand {
+        Errand::ResolvePrincipal | Errand::SetUpApp | Errand::Register => Admin(()),
+    }
+}

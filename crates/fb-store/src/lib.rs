@@ -1,0 +1,19 @@
+//! What a store of one app's objects must do, and the contract suite that every store has to pass.
+//!
+//! Knows nothing of SQL, HTTP or tokens. Backends depend on this crate and implement [`Store`] and [`Node`].
+
+mod batch;
+mod error;
+mod index;
+mod node;
+mod observer;
+mod rows;
+mod store;
+
+pub use batch::{Batch, Decide, Effect, Expect, Moment, ObjectWrite, Outcome, RecordWrite, Refusal, Write};
+pub use error::{BoxError, NodeError, StoreError};
+pub use index::{Direction, IndexDef, IndexKey};
+pub use node::{AppRecord, Node, OpenOptions};
+pub use observer::{CommitObserver, Committed, NoObserver};
+pub use rows::{Row, Rows, RowsBuilder};
+pub use store::{Alteration, BoxFuture, Rewrite, Store, StoreStats};

@@ -1,0 +1,125 @@
+use serde_json::json;
+
+use super::*;
+
+fn with(classes: serde_json::Value) -> Result<Schema, SchemaError> {
+    let mut defs = predefined();
+    for class in classes.as_array().unwrap() {
+        defs.push(ClassDef::from_json(class)?);
+    }
+    Schema::build(defs, 2, Some(&Schema::initial().unwrap()), &[])
+}
+
+#[test]
+fn stored_form_is_read_back() {
+    let schema = with(json!([
+        { "class": "/db/Person", "fields": { "name": { "type": "/db/String", "order": 0 } } },
+        { "class": "/db/Student", "superClass": "/db/Person",
+          "fields": { "friends": { "type": "/db/collection.Map[/db/String, /db/Person]", "order": 0 } } },
+    ]))
+    .unwrap();
+    let back = Schema::from_json(&schema.to_json()).unwrap();
+    assert_eq!(back.to_json(), schema.to_json());
+    let student = back.class("Student").unwrap();
+    let names: Vec<&str> = student.fields().iter().map(|f| f.name()).collect();
+    assert_eq!(names, ["name", "friends"]);
+    assert_eq!(student.shape(), 2);
+    assert_eq!(back.class("User").unwrap().shape(), 1);
+}
+
+#[test]
+fn broken_schemas_are_refused() {
+    for (classes, text) in [
+        (
+            json!([{ "class": "/db/A", "superClass": "/db/B" }]),
+            "A uses /db/B, which is not a class",
+        ),
+        (
+            json!([{ "class": "/db/A", "superClass": "/db/A" }]),
+            "A inherits from itself",
+        ),
+        (
+            json!([{ "class": "/db/A", "fields": { "x": { "type": "/db/B" } } }]),
+            "A.x uses /db/B, which is not a class",
+        ),
+        (
+            json!([{ "class": "/db/A", "fields": { "x": { "type": "/db/collection.Bag[/db/String]" } } }]),
+            "no collection type",
+        ),
+        (
+            json!([{ "class": "/db/A", "fields": { "id": { "type": "/db/String" } } }]),
+            "taken by metadata",
+        ),
+        (
+            json!([{ "class": "/db/A", "fields": { "a.b": { "type": "/db/String" } } }]),
+            "is no field name",
+        ),
+        (
+            json!([{ "class": "/db/A", "fields": { "__proto__": { "type": "/db/String" } } }]),
+            "is no field name",
+        ),
+        (json!([{ "class": "/db/String" }]), "built-in type"),
+        (json!([{ "class": "/db/A" }, { "class": "/db/A" }]), "defined twice"),
+        (
+            json!([{ "class": "/db/A", "acl": { "fly": {} } }]),
+            "no permission `fly`",
+        ),
+        (
+            json!([{ "class": "/db/A", "embedded": true, "acl": { "load": { "*": "deny" } } }]),
+            "has no permission `load`",
+        ),
+        (
+            json!([{ "class": "/db/A", "acl": { "load": { "me": "allow" } } }]),
+            "neither a user id",
+        ),
+        (json!([{ "class": "Todo" }]), "is no class name"),
+    ] {
+        let error = with(classes.clone()).unwrap_err().to_string();
+        assert!(error.contains(text), "{classes}: {error}");
+    }
+}
+
+#[test]
+fn a_new_field_in_an_embeddable_changes_the_shape_of_its_users_only() {
+    let classes = |fields: serde_json::Value| {
+        json!([
+            { "class": "/db/Address", "embedded": true, "fields": fields },
+            { "class": "/db/Person", "fields": { "home": { "type": "/db/Address" } } },
+            { "class": "/db/Other", "fields": { "x": { "type": "/db/Integer" } } },
+        ])
+    };
+    let before = with(classes(json!({ "zip": { "type": "/db/Integer" } }))).unwrap();
+    let mut defs = predefined();
+    for class in classes(json!({ "zip": { "type": "/db/Integer" }, "city": { "type": "/db/String" } }))
+        .as_array()
+        .unwrap()
+    {
+        defs.push(ClassDef::from_json(class).unwrap());
+    }
+    let after = Schema::build(defs, 3, Some(&before), &[]).unwrap();
+    assert_eq!(after.class("Person").unwrap().shape(), 3);
+    assert_eq!(after.class("Other").unwrap().shape(), 2);
+    let mut stored = json!({ "home": { "zip": 1 } }).as_object().unwrap().clone();
+    after.complete(after.class("Person").unwrap(), &mut stored);
+    assert_eq!(
+        serde_json::Value::Object(stored),
+        json!({ "home": { "zip": 1, "city": null } })
+    );
+}
+
+#[test]
+fn equal_orders_are_told_apart() {
+    let schema = with(json!([{ "class": "/db/A", "fields": {
+        "x": { "type": "/db/String", "order": 3 }, "y": { "type": "/db/String", "order": 3 },
+        "z": { "type": "/db/String", "order": 1 } } }]))
+    .unwrap();
+    let orders: Vec<(String, i64)> = schema
+        .class("A")
+        .unwrap()
+        .def()
+        .fields
+        .values()
+        .map(|f| (f.name.clone(), f.order))
+        .collect();
+    assert_eq!(orders, [("z".to_owned(), 1), ("x".to_owned(), 3), ("y".to_owned(), 4)]);
+}
