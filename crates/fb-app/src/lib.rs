@@ -1,1 +1,33 @@
+//! One running app, and the set of apps of a node: all use cases, on typed values.
+//!
+//! Knows nothing of HTTP (no status codes, no headers, no URL layout), SQL or the environment. Every use case asks the
+//! authorization kernel of `fb-auth` first; every write goes through [`Store::commit`](fb_store::Store::commit).
 
+mod app;
+mod apps;
+mod cache;
+mod directory;
+mod error;
+mod indexes;
+mod limits;
+mod login;
+pub mod objects;
+mod operator;
+mod principals;
+mod query;
+pub mod schema;
+mod settings;
+mod setup;
+mod users;
+
+pub use app::App;
+pub use apps::{Apps, AppsOptions, NewApp};
+pub use directory::Directory;
+pub use error::AppError;
+pub use limits::AppLimits;
+pub use operator::OperatorError;
+pub use principals::Session;
+pub use query::{QueryRequest, RawFilter};
+pub use settings::{Profile, Registration, Settings};
+pub use setup::{FirstAdmin, SetupLink};
+pub use users::{Account, NewUser};

@@ -110,11 +110,13 @@ pub enum Errand {
     SetUpApp,
     /// Creating a user account for whoever registers.
     Register,
+    /// Carrying out a schema change whose every step was authorized.
+    AlterSchema,
 }
 
 /// Access for the server's own errands.
 pub fn system(errand: Errand) -> Admin {
     match errand {
-        Errand::ResolvePrincipal | Errand::SetUpApp | Errand::Register => Admin(()),
+        Errand::ResolvePrincipal | Errand::SetUpApp | Errand::Register | Errand::AlterSchema => Admin(()),
     }
 }

@@ -1,13 +1,22 @@
 //! Who is asking, and may they? Principals, the one authorization kernel, passwords and tokens.
 //!
-//! Knows nothing of HTTP, SQL, the network or configuration; time and randomness are passed in.
+//! Knows nothing of HTTP, SQL, the network or configuration; time is passed in.
 //!
-//! Storage only answers to a [`Grant`], and only [`authorize`] (or [`system`], for the server's own errands) makes one.
+//! Storage only answers to a [`Grant`], and only [`authorize`] (or [`Admin`], which [`authorize_admin`] gives, or
+//! [`system`] for the server's own errands) makes one.
 
 mod grant;
+mod hex;
 mod kernel;
+mod password;
 mod principal;
+mod secret;
+mod token;
 
 pub use grant::{Grant, Scope};
+pub use hex::{decode_hex, encode_hex};
 pub use kernel::{Admin, Denied, Errand, Operation, authorize, authorize_admin, authorize_class, system};
+pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, check_password};
 pub use principal::{Principal, Roles};
+pub use secret::{NoRandomness, Secret, fingerprint, random_bytes};
+pub use token::{Claims, TokenError, TokenKey};

@@ -85,3 +85,65 @@ impl Principal {
         nobody_is_named || rules.get(PRINCIPAL_EVERYBODY) == Some(Rule::Allow) || own(Rule::Allow)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn user(roles: &[&str]) -> Principal {
+        let roles = Roles::new(roles.iter().map(|r| (*r).to_owned()).collect());
+        Principal::user("/db/User/7".parse().unwrap(), roles)
+    }
+
+    fn rules(entries: &[(&str, Rule)]) -> RuleMap {
+        let mut map = RuleMap::default();
+        for (principal, rule) in entries {
+            map.insert(*principal, *rule);
+        }
+        map
+    }
+
+    #[test]
+    fn rule_maps_decide_as_documented() {
+        use Rule::{Allow, Deny};
+        let cases: &[(&[(&str, Rule)], bool, bool, bool)] = &[
+            // rules, anonymous, user 7 in role 9, admin
+            (&[], true, true, true),
+            (&[("/db/User/7", Allow)], false, true, true),
+            (&[("/db/User/8", Allow)], false, false, true),
+            (&[("/db/Role/9", Allow)], false, true, true),
+            (&[("/db/Role/9", Allow), ("/db/User/7", Deny)], false, false, true),
+            (&[("/db/User/8", Deny)], true, true, true),
+            (&[("/db/User/7", Deny)], true, false, true),
+            (&[("*", Deny)], false, false, true),
+            (&[("*", Deny), ("/db/User/7", Allow)], false, false, true),
+            (&[("*", Allow)], true, true, true),
+            (&[("*", Allow), ("/db/Role/9", Deny)], true, false, true),
+            (&[("/db/Role/3", Allow)], false, true, true),
+        ];
+        for (entries, anonymous, member, admin) in cases {
+            let map = rules(entries);
+            assert_eq!(Principal::anonymous().passes(Some(&map)), *anonymous, "anonymous, {entries:?}");
+            assert_eq!(user(&["/db/Role/9"]).passes(Some(&map)), *member, "member, {entries:?}");
+            assert_eq!(user(&["/db/Role/1"]).passes(Some(&map)), *admin, "admin, {entries:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn s05_deny_beats_allow(entries in prop::collection::vec((0..6_usize, any::<bool>()), 0..6), roles in prop::collection::vec(2..6_usize, 0..3)) {
+            let names = ["*", "/db/User/7", "/db/Role/2", "/db/Role/4", "/db/Role/5", "/db/Role/6"];
+            let mut map = RuleMap::default();
+            for (i, allow) in &entries {
+                map.insert(names[*i], if *allow { Rule::Allow } else { Rule::Deny });
+            }
+            let roles: Vec<&str> = roles.iter().map(|i| names[*i]).collect();
+            let principal = user(&roles);
+            let denied = map.get("*") == Some(Rule::Deny)
+                || principal.ids().iter().any(|id| map.get(id) == Some(Rule::Deny));
+            prop_assert!(!(denied && principal.passes(Some(&map))));
+        }
+    }
+}

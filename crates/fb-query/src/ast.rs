@@ -81,7 +81,8 @@ impl Path {
 
     /// True if only declared single-valued fields lie on the way: the top-level field, then fields of embedded objects.
     /// Then every step is a plain identifier (`[A-Za-z_][A-Za-z0-9_]*`), no array is crossed, and the JSON at the path
-    /// is missing, `null`, or of the leaf's type.
+    /// is missing, `null`, or of the leaf's type. The last field may be a list, set or map; its leaf says so. Latitude and
+    /// longitude of a geo point count as fields.
     pub fn is_direct(&self) -> bool {
         self.direct
     }
@@ -141,7 +142,9 @@ pub fn comparison_form(stored: &str) -> &str {
 pub struct Operand(pub(crate) Value);
 
 impl Operand {
-    /// The JSON value; for [`Leaf::Time`] paths a string in [`comparison_form`].
+    /// The JSON value; for [`Leaf::Time`] paths a string in [`comparison_form`], and an array of such strings if a whole
+    /// array of times is meant. Inside of objects, times are as they are stored. A value of another type than the leaf's
+    /// is kept as it came and equals nothing there.
     pub fn value(&self) -> &Value {
         &self.0
     }
@@ -165,15 +168,15 @@ pub enum Comparison {
 pub enum Test {
     /// Equality; `null` matches null and missing.
     Equal(Operand),
-    /// Order within the operand's type class.
+    /// Order within the operand's type class. From the parser the operand is never `null`.
     Compare(Comparison, Operand),
-    /// Equality with one of them.
+    /// Equality with one of them; never for an empty list. From the parser: sorted, without repetitions.
     In(Vec<Operand>),
-    /// Array contains all of them.
+    /// `Equal` holds for each of them; never for an empty list. On an array: it contains them all.
     ContainsAll(Vec<Operand>),
-    /// Array has exactly this length.
+    /// The value is an array of exactly this length.
     Size(u64),
-    /// The field is there.
+    /// The field is there. On direct paths: the object that declares it is; so always on paths of one step.
     Exists,
     /// Number modulo `divisor` is `remainder`, both truncated to integers, divisor not 0.
     Modulo {
@@ -184,7 +187,7 @@ pub enum Test {
     },
     /// Text matches an anchored, case-sensitive regular expression.
     Matches(Pattern),
-    /// The value has one of these types.
+    /// The value, or an element of it, has one of these types. Missing is `Null`.
     Type(Vec<TypeClass>),
     /// An element of the array passes all conditions, whose paths start at the element. The empty path tests the
     /// element itself.

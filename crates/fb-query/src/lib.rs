@@ -2,14 +2,35 @@
 //!
 //! Knows nothing of SQL, HTTP, storage, users or time zones; it performs no I/O and reads no clock.
 //! `SPEC.md` beside this crate says in numbered rules what every operator means.
+//!
+//! ```
+//! use fb_query::{Limits, parse_filter};
+//! # let schema = fb_types::Schema::initial()?;
+//! # let class = schema.class("Device").expect("a predefined class");
+//! let filter = parse_filter(&serde_json::json!({ "deviceOs": { "$in": ["iOS", null] } }), &schema, class, &Limits::default())?;
+//! assert!(filter.matches(&serde_json::json!({ "id": "/db/Device/1", "deviceOs": "iOS" })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod ast;
+mod canonical;
+mod error;
+mod eval;
 mod geo;
+mod order;
+mod parse;
 mod pattern;
+mod shape;
+mod update;
+mod value;
 
 pub use ast::{
     Comparison, ElementFilter, ElementTest, Filter, Leaf, Operand, Order, Path, Query, SortKey, Test, TimeKind,
     TypeClass, comparison_form,
 };
+pub use error::{Limits, QueryError};
 pub use geo::{Bounds, Near, Point, Region};
+pub use order::sort_key;
+pub use parse::{parse_filter, parse_sort};
 pub use pattern::Pattern;
+pub use update::{MAX_PADDED_LIST, Update, UpdateError};

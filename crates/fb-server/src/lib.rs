@@ -1,1 +1,20 @@
+//! HTTP: protocol v1, the admin API, the setup page, health and metrics. The only crate that knows a status code.
+//!
+//! Knows nothing of SQL, files or the environment; decides nothing about rights: it turns requests into typed calls of
+//! `fb-app` and outcomes into answers.
 
+mod codes;
+mod context;
+mod cors;
+mod error;
+mod metrics;
+mod openapi;
+mod reply;
+mod route;
+mod routes;
+mod server;
+
+pub use codes::{CODES, Code};
+pub use openapi::document as openapi_document;
+pub use route::{Access, Route, table as route_table};
+pub use server::{HttpLimits, RouteConflict, Server};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::{Acl, ObjectId, ObjectKey, Timestamp, Version};
+use crate::{Acl, Class, ObjectId, ObjectKey, Schema, Timestamp, Version};
 
 /// One object as the store keeps it: its header, and the JSON text that is the response body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,4 +114,19 @@ pub fn write_body(
     }
     out.push(b'}');
     Bytes::from(out)
+}
+
+impl Schema {
+    /// The JSON text of an object that was stored under an older shape of `class`, as it is under the current one.
+    /// Cost: parses and writes the object.
+    pub fn complete_body(&self, class: &Class, body: &[u8]) -> Result<Bytes, serde_json::Error> {
+        let mut stored: Map<String, Value> = serde_json::from_slice(body)?;
+        let mut whole = Map::with_capacity(METADATA.len() + class.fields().len());
+        for name in METADATA {
+            whole.insert(name.to_owned(), stored.shift_remove(name).unwrap_or(Value::Null));
+        }
+        self.complete(class, &mut stored);
+        whole.extend(stored);
+        serde_json::to_vec(&whole).map(Bytes::from)
+    }
 }

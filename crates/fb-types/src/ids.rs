@@ -128,6 +128,11 @@ impl fmt::Display for ClassName {
     }
 }
 
+/// What JavaScript's `encodeURIComponent` makes of a text.
+pub fn encode_component(raw: &str) -> String {
+    utf8_percent_encode(raw, COMPONENT).to_string()
+}
+
 /// The last part of an object id in its one canonical spelling: what `encodeURIComponent` makes of the raw key.
 ///
 /// ASCII, 1 to 1,024 bytes, never `.` or `..`.
@@ -156,7 +161,7 @@ impl ObjectKey {
 
     /// Takes a raw key, any Unicode text.
     pub fn from_raw(raw: &str) -> Result<Self, IdError> {
-        Self::checked(Cow::Owned(utf8_percent_encode(raw, COMPONENT).to_string()))
+        Self::checked(Cow::Owned(encode_component(raw)))
     }
 
     fn checked(encoded: Cow<'_, str>) -> Result<Self, IdError> {

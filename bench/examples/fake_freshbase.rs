@@ -1,0 +1,214 @@
+//! Pretends to be `freshbase serve` for the benchmark's own tests: the few endpoints that a run
+//! needs, in memory, without durability or rights. Its figures mean nothing.
+//!
+//! `FAKE_DEFECT=wrong-group` makes queries answer objects of another group, `FAKE_DEFECT=lose-writes`
+//! acknowledges inserts without keeping them once the collection has 1,100 objects; a run must
+//! notice both.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    io::Write as _,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, Value>,
+    groups: BTreeMap<String, Vec<String>>,
+    indexes: Vec<Value>,
+    defect: Option<String>,
+}
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    for expected in ["serve", "--listen", "--data-dir", "--compat"] {
+        ensure!(
+            args.iter().any(|arg| arg == expected),
+            "{expected} is missing on the command line"
+        );
+    }
+    let defect = std::env::vars()
+        .find(|(name, _)| name == "FAKE_DEFECT")
+        .map(|(_, value)| value);
+    let state = Arc::new(Mutex::new(State {
+        defect,
+        ..State::default()
+    }));
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_io()
+        .build()?
+        .block_on(accept_all(state))
+}
+
+async fn accept_all(state: Arc<Mutex<State>>) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    writeln!(std::io::stdout(), "fake ready on http://{}/", listener.local_addr()?)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let state = state.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let state = state.clone();
+                async move {
+                    Ok::<_, Infallible>(answer(request, &state).await.unwrap_or_else(|error| {
+                        reply(
+                            StatusCode::INTERNAL_SERVER_ERROR,
+                            &json!({ "message": format!("{error:#}") }),
+                        )
+                    }))
+                }
+            });
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let body = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&body)?
+    };
+    let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+    let admin = head
+        .headers
+        .get("authorization")
+        .is_some_and(|value| value == "BAT 0123");
+    let mut state = state.lock().ok().context("the state is poisoned")?;
+
+    let outcome = match (&head.method, path) {
+        (&Method::GET, "/healthz") => (StatusCode::OK, json!({ "ok": true })),
+        (&Method::POST, "/v1/db/User/login" | "/v1/db/User/register") => {
+            let mut response = reply(StatusCode::OK, &json!({ "id": "/db/User/1" }));
+            response
+                .headers_mut()
+                .insert("baqend-authorization-token", "0123".parse()?);
+            return Ok(response);
+        }
+        (&Method::POST, "/v1/schema") if admin => (StatusCode::OK, body),
+        (&Method::POST, "/v1/index/Item") if admin => {
+            state.indexes.push(body);
+            (StatusCode::ACCEPTED, Value::Null)
+        }
+        (&Method::GET, "/v1/index/Item") if admin => {
+            let default = json!({ "unique": true, "keys": [{ "id": "asc" }] });
+            (
+                StatusCode::OK,
+                std::iter::once(default).chain(state.indexes.iter().cloned()).collect(),
+            )
+        }
+        (&Method::GET, "/v1/db/Item/count") => (StatusCode::OK, json!({ "count": state.objects.len() })),
+        (&Method::GET, "/v1/db/Item/query") => (StatusCode::OK, Value::Array(state.query(query)?)),
+        (&Method::POST, "/v1/db/Item") => state.insert(body)?,
+        (method, path) => {
+            let id = path.strip_prefix("/v1").unwrap_or_default();
+            state.one(method, id, body)
+        }
+    };
+    Ok(reply(outcome.0, &outcome.1))
+}
+
+impl State {
+    fn insert(&mut self, mut object: Value) -> Result<(StatusCode, Value)> {
+        let id = object["id"].as_str().context("an object without id")?.to_owned();
+        if self.objects.contains_key(&id) {
+            return Ok((StatusCode::CONFLICT, json!({ "message": "exists" })));
+        }
+        add_metadata(&mut object, 1);
+        if self.defect.as_deref() != Some("lose-writes") || self.objects.len() < 1100 {
+            let group = object["group"].as_str().context("an object without group")?.to_owned();
+            self.groups.entry(group).or_default().push(id.clone());
+            self.objects.insert(id, object.clone());
+        }
+        Ok((StatusCode::CREATED, object))
+    }
+
+    fn one(&mut self, method: &Method, id: &str, body: Value) -> (StatusCode, Value) {
+        let Some(object) = self.objects.get_mut(id) else {
+            return (StatusCode::NOT_FOUND, json!({ "message": "not found" }));
+        };
+        if method == Method::PUT {
+            let version = object["version"].as_i64().unwrap_or_default() + 1;
+            *object = body;
+            add_metadata(object, version);
+        } else if method == Method::POST {
+            let amount = body["$inc"]["score"].as_f64().unwrap_or_default();
+            object["score"] = json!(object["score"].as_f64().unwrap_or_default() + amount);
+        }
+        (StatusCode::OK, object.clone())
+    }
+
+    fn query(&self, query: &str) -> Result<Vec<Value>> {
+        let parameter = |name: &str| {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| percent_decode(value))
+        };
+        let filter: Value = serde_json::from_str(&parameter("q").context("q is missing")?)?;
+        let limit: usize = parameter("count").context("count is missing")?.parse()?;
+        let sort = parameter("sort").unwrap_or_default();
+        let by = |row: &Value, field: &str| row[field].as_f64().unwrap_or_default();
+
+        let mut rows: Vec<Value> = if let Some(group) = filter["group"].as_str() {
+            let wrong = self.defect.as_deref() == Some("wrong-group");
+            let group = if wrong { "g00000" } else { group };
+            let ids = self.groups.get(group).context("an unknown group")?;
+            ids.iter().filter_map(|id| self.objects.get(id).cloned()).collect()
+        } else {
+            let from = filter["score"]["$gte"].as_f64().context("an unknown filter")?;
+            self.objects
+                .values()
+                .filter(|row| by(row, "score") >= from)
+                .cloned()
+                .collect()
+        };
+        for field in ["rank", "score"] {
+            if sort.contains(field) {
+                rows.sort_by(|a, b| by(a, field).total_cmp(&by(b, field)));
+            }
+        }
+        rows.truncate(limit);
+        Ok(rows)
+    }
+}
+
+fn add_metadata(object: &mut Value, version: i64) {
+    object["version"] = json!(version);
+    object["acl"] = Value::Null;
+    object["createdAt"] = json!("2026-01-01T00:00:00.123Z");
+    object["updatedAt"] = json!("2026-01-01T00:00:00.123Z");
+}
+
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let digits = (byte == b'%').then(|| [rest.next(), rest.next()]);
+        let decoded = digits.and_then(|digits| {
+            let digits: Vec<u8> = digits.into_iter().flatten().collect();
+            u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()
+        });
+        bytes.push(decoded.unwrap_or(byte));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,216 @@
+//! The command line.
+
+use std::{fs, io::Write as _, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand, ValueEnum as _};
+
+use crate::{
+    plain,
+    report::{Format, Report},
+    run::{self, Settings},
+    scenarios::Scenario,
+};
+
+/// Measures Freshbase against what the same box can do at best.
+///
+/// Absolute figures depend on the box and on what else it does. Therefore every scenario is
+/// measured in turn with a yardstick: reads with a plain HTTP server that answers fixed JSON,
+/// writes with a SQLite writer in this process that acknowledges after fsync. The ratios are
+/// what counts.
+#[derive(Debug, Parser)]
+#[command(name = "fb-bench", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fb-bench run --server ../target/release/freshbase
+  fb-bench run --server ../target/release/freshbase --scenario get query-ordered --rounds 5
+  fb-bench references
+
+Build both programs with --release; debug builds measure the compiler.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure Freshbase beside its yardsticks and print the ratios
+    Run(RunArgs),
+    /// Measure only the yardsticks: what this box can do at best
+    References(ReferencesArgs),
+    /// Serve fixed JSON until standard input ends
+    #[command(name = plain::SUBCOMMAND, hide = true)]
+    PlainServer,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+struct RunArgs {
+    /// The freshbase binary to measure; it is started on an empty directory and a free port
+    #[arg(long, value_name = "FILE")]
+    server: PathBuf,
+
+    /// What to measure; everything if absent. Reads are always measured before writes
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    scenario: Vec<Scenario>,
+
+    /// Exit with status 1 when a target is missed
+    #[arg(long)]
+    check: bool,
+
+    #[command(flatten)]
+    settings: SettingsArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+const RUN_HELP: &str = "\
+Columns: 'CPU µs/op' is what the server process used (all threads, user and system) per answered
+request; 'client' is the share of one core that the load client used, and near 100 % it was the
+limit, not the server; 'op/s ×' and 'CPU ×' are Freshbase divided by the yardstick above it.
+
+Exit status: 0 the run is complete, 1 a target was missed and --check was given, 2 the run failed.
+An answer that is no success, or wrong data, fails the run.";
+
+#[derive(Debug, Args)]
+struct ReferencesArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct SettingsArgs {
+    /// Keep-alive connections, each with one request at a time
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    connections: usize,
+
+    /// Length of each measured window; a warm-up of a fifth comes before it
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    seconds: f64,
+
+    /// Rounds of each side, taken in turn; the table shows medians
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    rounds: usize,
+
+    /// Objects to load before measuring, a multiple of 10
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    objects: u64,
+
+    /// Decides every object and every random choice
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+
+    /// Where the data goes, removed at the end; must be on a disk for honest write figures.
+    /// The system's directory for temporary files if absent
+    #[arg(long, value_name = "DIR")]
+    work_dir: Option<PathBuf>,
+}
+
+impl SettingsArgs {
+    fn settings(&self) -> Settings {
+        let Self {
+            connections,
+            seconds,
+            rounds,
+            objects,
+            seed,
+            work_dir: _,
+        } = *self;
+        Settings {
+            connections,
+            seconds,
+            rounds,
+            objects,
+            seed,
+        }
+    }
+
+    fn work_dir(&self) -> PathBuf {
+        self.work_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
+
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// Print the tables as Markdown
+    #[arg(long)]
+    markdown: bool,
+
+    /// Also write everything, every round included, to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    fn publish(&self, report: &Report) -> Result<()> {
+        if let Some(path) = &self.json {
+            let mut text = serde_json::to_string_pretty(report).context("writing the report as JSON")?;
+            text.push('\n');
+            fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        let format = if self.markdown { Format::Markdown } else { Format::Text };
+        std::io::stdout()
+            .write_all(report.render(format).as_bytes())
+            .context("printing the report")
+    }
+}
+
+/// Does what the command line asks for.
+pub(crate) fn run() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Run(args) => compare(&args),
+        Command::References(args) => {
+            let report = run::references(&args.settings.work_dir(), args.settings.settings())?;
+            args.output.publish(&report)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::PlainServer => plain::serve().map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn compare(args: &RunArgs) -> Result<ExitCode> {
+    let mut scenarios = if args.scenario.is_empty() {
+        Scenario::value_variants().to_vec()
+    } else {
+        args.scenario.clone()
+    };
+    scenarios.sort_unstable();
+    scenarios.dedup();
+
+    let report = run::compare(
+        &args.server,
+        &args.settings.work_dir(),
+        &scenarios,
+        args.settings.settings(),
+    )?;
+    args.output.publish(&report)?;
+    let missed = args.check && !report.all_met();
+    Ok(if missed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn scenarios_are_separated_by_blanks_or_commas() {
+        let cli =
+            Cli::try_parse_from(["fb-bench", "run", "--server", "x", "--scenario", "get,idle", "insert"]).unwrap();
+        let Command::Run(args) = cli.command else {
+            panic!("not run")
+        };
+        assert_eq!(args.scenario, [Scenario::Get, Scenario::Idle, Scenario::Insert]);
+    }
+}

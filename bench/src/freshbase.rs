@@ -1,0 +1,323 @@
+//! Freshbase under test: start it, set up its schema, fill it, verify what it answers.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    api::Api,
+    client::{self, Limit, Target},
+    dataset::{Dataset, GROUP_SIZE, Rng},
+    http::RequestHeaders,
+    measure::{Sample, median},
+    process,
+    scenarios::Scenario,
+    server::Server,
+    workload::{self, FreshbaseLoad, TOPN_COUNT},
+};
+
+const HEALTH_PATH: &str = "/healthz";
+const ADMIN: &str = "root";
+const ADMIN_PASSWORD: &str = "root";
+const TOKEN_HEADER: &str = "baqend-authorization-token";
+
+/// How long a server may take to settle before its memory is read.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Answers of each kind that are compared with what they must be.
+const VERIFIED: u64 = 20;
+
+/// A Freshbase that holds the benchmark's objects.
+pub(crate) struct Freshbase {
+    server: Server,
+    data: Dataset,
+    user_token: Option<String>,
+}
+
+impl Freshbase {
+    /// Starts `binary` on an empty directory inside `dir` and creates class and indexes.
+    pub(crate) fn start(binary: &Path, dir: &Path, data: Dataset) -> Result<Self> {
+        let server = launch(binary, &dir.join("freshbase-data"), &dir.join("freshbase.log"))?;
+        server.wait_until_healthy(HEALTH_PATH)?;
+        let freshbase = Self {
+            server,
+            data,
+            user_token: None,
+        };
+        freshbase.create_class_and_indexes().context("setting up the schema")?;
+        Ok(freshbase)
+    }
+
+    /// Loads all objects by concurrent POST requests; the figures of the loading.
+    pub(crate) fn fill(&self, connections: usize) -> Result<Sample> {
+        let mut load = FreshbaseLoad::filling(self.data, self.headers(None));
+        client::drive(self.target(connections), Limit::Requests(self.data.objects), &mut load)
+    }
+
+    /// Checks that reads and queries answer what they must, so that speed is not bought with
+    /// wrong answers.
+    pub(crate) fn verify(&self) -> Result<()> {
+        self.verify_count(self.data.objects)?;
+        let api = Api::new(self.server.address());
+        let mut rng = Rng::new(self.data.seed);
+        for _ in 0..VERIFIED {
+            self.verify_object(&api, rng.below(self.data.objects))
+                .context("reading by id")?;
+            let group = rng.below(self.data.groups());
+            verify_group(&api, group, false).context("querying without order")?;
+            verify_group(&api, group, true).context("querying with order")?;
+            verify_topn(&api, workload::random_score(&mut rng)).context("querying a range")?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the server holds as many objects as it has acknowledged.
+    pub(crate) fn verify_count(&self, acknowledged: u64) -> Result<()> {
+        let answer = Api::new(self.server.address())
+            .get("/v1/db/Item/count?q=%7B%7D")?
+            .json()?;
+        ensure!(
+            answer["count"] == acknowledged,
+            "{acknowledged} objects were acknowledged, the server counts {answer}"
+        );
+        Ok(())
+    }
+
+    /// Requests of `scenario`; registers a user first if it needs one.
+    pub(crate) fn workload(&mut self, scenario: Scenario) -> Result<FreshbaseLoad> {
+        if scenario == Scenario::GetToken && self.user_token.is_none() {
+            self.user_token = Some(self.register_user().context("registering a user")?);
+        }
+        let token = self.user_token.as_deref().filter(|_| scenario == Scenario::GetToken);
+        Ok(FreshbaseLoad::new(scenario, self.data, self.headers(token)))
+    }
+
+    /// Where the load goes.
+    pub(crate) fn target(&self, connections: usize) -> Target {
+        Target {
+            address: self.server.address(),
+            pid: self.server.pid(),
+            connections,
+        }
+    }
+
+    /// Resident memory now, in MB.
+    pub(crate) fn memory_mb(&self) -> Result<f64> {
+        memory_mb(&self.server)
+    }
+
+    /// Ends the server as an operator would.
+    pub(crate) fn stop(self) -> Result<()> {
+        self.server.stop()
+    }
+
+    fn headers(&self, token: Option<&str>) -> RequestHeaders {
+        RequestHeaders::new(&self.server.address().to_string(), token)
+    }
+
+    fn create_class_and_indexes(&self) -> Result<()> {
+        let token = self.log_in().context("logging in as admin")?;
+        let api = Api::with_token(self.server.address(), &token);
+        api.post("/v1/schema", &json!([item_class()]))?;
+        for keys in indexes() {
+            api.post(
+                "/v1/index/Item",
+                &json!({ "unique": false, "keys": keys, "drop": false }),
+            )?;
+        }
+        // Creating is asynchronous by contract; the class is empty, so this takes no time.
+        let asked_at = Instant::now();
+        let expected = indexes().len() + 1;
+        loop {
+            let reported = api.get("/v1/index/Item")?.json()?;
+            if reported.as_array().map(Vec::len) == Some(expected) {
+                return Ok(());
+            }
+            ensure!(
+                asked_at.elapsed() < Duration::from_secs(10),
+                "expected {expected} indexes, got {reported}"
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn log_in(&self) -> Result<String> {
+        let reply = Api::new(self.server.address()).post(
+            "/v1/db/User/login",
+            &json!({ "username": ADMIN, "password": ADMIN_PASSWORD }),
+        )?;
+        Ok(reply
+            .header(TOKEN_HEADER)
+            .context("the answer carries no token")?
+            .to_owned())
+    }
+
+    fn register_user(&self) -> Result<String> {
+        let user = json!({ "acl": { "read": {}, "write": {} }, "username": "reader" });
+        let reply = Api::new(self.server.address()).post(
+            "/v1/db/User/register",
+            &json!({ "user": user, "password": "only-reads-42", "login": true }),
+        )?;
+        Ok(reply
+            .header(TOKEN_HEADER)
+            .context("the answer carries no token")?
+            .to_owned())
+    }
+
+    fn verify_object(&self, api: &Api, number: u64) -> Result<()> {
+        let mut path = String::new();
+        workload::object_path(self.data, number, &mut path);
+        let found = api.get(&path)?.json()?;
+        let mut expected = String::new();
+        self.data.write_object(number, 0, &mut expected);
+        let expected: Value = serde_json::from_str(&expected).context("reading our own object")?;
+        for field in ["id", "name", "group", "rank", "score", "active", "tags", "createdOn"] {
+            ensure!(
+                found[field] == expected[field],
+                "{field} of {path} is {}, not {}",
+                found[field],
+                expected[field]
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Memory and start time of a server without load.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Idle {
+    /// Starts that were measured.
+    pub(crate) starts: usize,
+    /// Resident memory a second after the start, in MB, median.
+    pub(crate) memory_mb: f64,
+    /// From spawning the process on an empty directory to the first answer, median.
+    pub(crate) first_start_ms: f64,
+    /// The same on the directory that the first start has set up, median.
+    pub(crate) restart_ms: f64,
+}
+
+/// Starts `binary` `starts` times on empty directories inside `dir`, and once more on each.
+pub(crate) fn measure_idle(binary: &Path, dir: &Path, starts: usize) -> Result<Idle> {
+    let (mut memory, mut first_start, mut restart) = (Vec::new(), Vec::new(), Vec::new());
+    let log = dir.join("idle.log");
+    for index in 0..starts {
+        let data_dir = dir.join(format!("idle-{index}"));
+        let server = launch(binary, &data_dir, &log)?;
+        first_start.push(server.wait_until_healthy(HEALTH_PATH)?.as_secs_f64() * 1e3);
+        thread::sleep(SETTLE);
+        memory.push(memory_mb(&server)?);
+        server.stop()?;
+
+        let server = launch(binary, &data_dir, &log).context("starting again on the same data")?;
+        restart.push(server.wait_until_healthy(HEALTH_PATH)?.as_secs_f64() * 1e3);
+        server.stop()?;
+    }
+    Ok(Idle {
+        starts,
+        memory_mb: median(memory)?,
+        first_start_ms: median(first_start)?,
+        restart_ms: median(restart)?,
+    })
+}
+
+fn launch(binary: &Path, data_dir: &Path, log: &Path) -> Result<Server> {
+    std::fs::create_dir_all(data_dir).context("creating the data directory")?;
+    let mut command = Command::new(program_path(binary)?);
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--compat", "baqend", "--data-dir"])
+        .arg(data_dir)
+        .env("FRESHBASE_ADMIN_USER", ADMIN)
+        .env("FRESHBASE_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .stdin(Stdio::null());
+    Server::start(&mut command, log)
+}
+
+/// `binary` as a full path: a bare file name would be looked for in `PATH`.
+fn program_path(binary: &Path) -> Result<PathBuf> {
+    match binary.canonicalize() {
+        Ok(path) if path.is_file() => Ok(path),
+        Ok(_) => bail!(
+            "{} is not a file; --server takes the freshbase binary",
+            binary.display()
+        ),
+        Err(error) => Err(error).with_context(|| format!("looking for the freshbase binary {}", binary.display())),
+    }
+}
+
+fn memory_mb(server: &Server) -> Result<f64> {
+    Ok(process::resident_bytes(server.pid())? as f64 / 1e6)
+}
+
+fn item_class() -> Value {
+    let fields: serde_json::Map<String, Value> = [
+        ("name", "/db/String"),
+        ("group", "/db/String"),
+        ("rank", "/db/Integer"),
+        ("score", "/db/Double"),
+        ("active", "/db/Boolean"),
+        ("tags", "/db/collection.List[/db/String]"),
+        ("createdOn", "/db/DateTime"),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(order, (name, r#type))| (name.to_owned(), json!({ "name": name, "type": r#type, "order": order })))
+    .collect();
+    json!({ "class": "/db/Item", "superClass": "/db/Object", "acl": {}, "metadata": {}, "fields": fields })
+}
+
+/// Keys of the indexes: by group, by group and rank, by score.
+fn indexes() -> [Value; 3] {
+    [
+        json!([{ "group": "asc" }]),
+        json!([{ "group": "asc" }, { "rank": "asc" }]),
+        json!([{ "score": "asc" }]),
+    ]
+}
+
+fn verify_group(api: &Api, group: u64, ordered: bool) -> Result<()> {
+    let rows = rows(api, &workload::group_path(group, ordered))?;
+    let mut name = String::new();
+    Dataset::write_group(group, &mut name);
+    ensure!(
+        rows.len() as u64 == GROUP_SIZE,
+        "{} objects instead of {GROUP_SIZE}",
+        rows.len()
+    );
+    ensure!(
+        rows.iter().all(|row| row["group"] == name.as_str()),
+        "objects of other groups than {name}"
+    );
+    let ranks: Vec<i64> = rows.iter().filter_map(|row| row["rank"].as_i64()).collect();
+    ensure!(
+        ranks.len() == rows.len() && (!ordered || ranks.is_sorted()),
+        "ranks of {name} are {ranks:?}"
+    );
+    Ok(())
+}
+
+fn verify_topn(api: &Api, from: u64) -> Result<()> {
+    let rows = rows(api, &workload::topn_path(from))?;
+    ensure!(
+        rows.len() as u64 == TOPN_COUNT,
+        "{} objects instead of {TOPN_COUNT}",
+        rows.len()
+    );
+    let scores: Vec<f64> = rows.iter().filter_map(|row| row["score"].as_f64()).collect();
+    let in_range = scores.len() == rows.len() && scores.iter().all(|score| *score >= from as f64);
+    ensure!(in_range && scores.is_sorted(), "scores from {from} on are {scores:?}");
+    Ok(())
+}
+
+fn rows(api: &Api, path: &str) -> Result<Vec<Value>> {
+    match api.get(path)?.json()? {
+        Value::Array(rows) => Ok(rows),
+        other => bail!("{path} answers {other} instead of an array"),
+    }
+}

@@ -1,0 +1,34 @@
+//! `fb-bench`: how much of what the box can do is left when Freshbase does the work.
+//!
+//! Performance is reported as ratios to two yardsticks measured in the same run: a plain hyper
+//! server for reading, an in-process SQLite writer for writing. README.md says what is measured
+//! and why.
+
+mod api;
+mod cli;
+mod client;
+mod dataset;
+mod environment;
+mod freshbase;
+mod http;
+mod measure;
+mod plain;
+mod process;
+mod report;
+mod run;
+mod scenarios;
+mod server;
+mod sqlite_baseline;
+mod workload;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("fb-bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

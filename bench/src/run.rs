@@ -1,0 +1,243 @@
+//! The course of a run: start everything, take rounds in turn, collect.
+
+use std::{path::Path, process, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Serialize;
+
+use crate::{
+    client::{self, Limit, Target},
+    dataset::{Dataset, GROUP_SIZE},
+    environment::Environment,
+    freshbase::{self, Freshbase},
+    measure::Sample,
+    plain::{self, PageLoad},
+    report::{Comparison, Memory, Report},
+    scenarios::{Scenario, Yardstick},
+    server::Server,
+    sqlite_baseline::SqliteBaseline,
+};
+
+/// Starts of a server that idle figures are the median of.
+const IDLE_STARTS: usize = 5;
+
+/// What decides the length and weight of a run.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Settings {
+    /// Keep-alive connections to a server, and client threads of the SQLite writer.
+    pub(crate) connections: usize,
+    /// Length of a measured window in seconds.
+    pub(crate) seconds: f64,
+    /// Rounds of each side; medians are taken over them.
+    pub(crate) rounds: usize,
+    /// Objects loaded before measuring.
+    pub(crate) objects: u64,
+    /// Decides every object and every choice.
+    pub(crate) seed: u64,
+}
+
+impl Settings {
+    fn data(self) -> Dataset {
+        Dataset {
+            seed: self.seed,
+            objects: self.objects,
+        }
+    }
+
+    fn measured(self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    /// A fifth of the window, at most a second.
+    fn warm_up(self) -> Duration {
+        (self.measured() / 5).min(Duration::from_secs(1))
+    }
+
+    fn limit(self) -> Limit {
+        Limit::Time {
+            warm_up: self.warm_up(),
+            measured: self.measured(),
+        }
+    }
+
+    fn check(self) -> Result<()> {
+        ensure!(
+            self.connections > 0 && self.rounds > 0,
+            "--connections and --rounds must be at least 1"
+        );
+        ensure!(
+            self.seconds > 0.0 && self.seconds <= 3600.0,
+            "--seconds must lie between 0 and 3600"
+        );
+        let smallest = 100 * GROUP_SIZE;
+        ensure!(
+            self.objects >= smallest && self.objects.is_multiple_of(GROUP_SIZE),
+            "--objects must be a multiple of {GROUP_SIZE} and at least {smallest}"
+        );
+        Ok(())
+    }
+}
+
+/// Measures `scenarios` of the Freshbase in `binary`; data goes to a new directory inside `dir`.
+pub(crate) fn compare(binary: &Path, dir: &Path, scenarios: &[Scenario], settings: Settings) -> Result<Report> {
+    settings.check()?;
+    let dir = scratch_dir(dir)?;
+    let mut report = empty_report(dir.path(), settings)?;
+
+    if scenarios.contains(&Scenario::Idle) {
+        progress("idle: five starts");
+        report.idle = Some(freshbase::measure_idle(binary, dir.path(), IDLE_STARTS).context("measuring idle")?);
+    }
+    let under_load: Vec<Scenario> = scenarios
+        .iter()
+        .copied()
+        .filter(|scenario| scenario.yardstick().is_some())
+        .collect();
+    if !under_load.is_empty() {
+        let freshbase = Freshbase::start(binary, dir.path(), settings.data()).context("starting Freshbase")?;
+        compare_under_load(freshbase, &under_load, dir.path(), settings, &mut report)?;
+    }
+    report.judge();
+    Ok(report)
+}
+
+/// Measures the yardsticks alone.
+pub(crate) fn references(dir: &Path, settings: Settings) -> Result<Report> {
+    settings.check()?;
+    let dir = scratch_dir(dir)?;
+    let mut report = empty_report(dir.path(), settings)?;
+    let mut yardsticks = Yardsticks::start(dir.path(), settings)?;
+    for yardstick in Yardstick::ALL {
+        progress(yardstick.name());
+        let rounds = (0..settings.rounds)
+            .map(|_| yardsticks.round(yardstick))
+            .collect::<Result<Vec<_>>>()?;
+        report
+            .comparisons
+            .push(Comparison::new(None, yardstick, rounds, Vec::new())?);
+    }
+    Ok(report)
+}
+
+fn compare_under_load(
+    mut freshbase: Freshbase,
+    scenarios: &[Scenario],
+    dir: &Path,
+    settings: Settings,
+    report: &mut Report,
+) -> Result<()> {
+    progress("loading objects");
+    report.fill = Some(freshbase.fill(settings.connections).context("loading the objects")?);
+    let after_fill_mb = freshbase.memory_mb()?;
+    freshbase.verify().context("verifying what was loaded")?;
+
+    let mut yardsticks = Yardsticks::start(dir, settings)?;
+    for scenario in scenarios {
+        let comparison = compare_one(&mut freshbase, *scenario, &mut yardsticks, settings)
+            .with_context(|| format!("scenario {}", scenario.name()))?;
+        report.comparisons.push(comparison);
+    }
+    report.memory = Some(Memory {
+        after_fill_mb,
+        after_run_mb: freshbase.memory_mb()?,
+    });
+    freshbase.stop()
+}
+
+/// Yardstick, Freshbase, yardstick, …: whatever else the box does meets both sides.
+fn compare_one(
+    freshbase: &mut Freshbase,
+    scenario: Scenario,
+    yardsticks: &mut Yardsticks,
+    settings: Settings,
+) -> Result<Comparison> {
+    let yardstick = scenario
+        .yardstick()
+        .context("this scenario puts no load on the server")?;
+    let mut workload = freshbase.workload(scenario)?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        reference_rounds.push(yardsticks.round(yardstick).context("measuring the yardstick")?);
+        let target = freshbase.target(settings.connections);
+        freshbase_rounds.push(client::drive(target, settings.limit(), &mut workload)?);
+    }
+    if scenario == Scenario::Insert {
+        freshbase
+            .verify_count(workload.objects_expected())
+            .context("counting what was inserted")?;
+    }
+    Comparison::new(Some(scenario), yardstick, reference_rounds, freshbase_rounds)
+}
+
+/// The plain server and, from its first use on, the SQLite database.
+struct Yardsticks {
+    plain: Server,
+    sqlite: Option<SqliteBaseline>,
+    sqlite_path: std::path::PathBuf,
+    settings: Settings,
+}
+
+impl Yardsticks {
+    fn start(dir: &Path, settings: Settings) -> Result<Self> {
+        let plain =
+            Server::start(&mut plain::command()?, &dir.join("plain.log")).context("starting the plain server")?;
+        plain.wait_until_healthy("/")?;
+        Ok(Self {
+            plain,
+            sqlite: None,
+            sqlite_path: dir.join("baseline.sqlite"),
+            settings,
+        })
+    }
+
+    fn round(&mut self, yardstick: Yardstick) -> Result<Sample> {
+        let Settings { connections, .. } = self.settings;
+        match yardstick {
+            Yardstick::Plain(page) => {
+                let target = Target {
+                    address: self.plain.address(),
+                    pid: self.plain.pid(),
+                    connections,
+                };
+                client::drive(target, self.settings.limit(), &mut PageLoad::new(target.address, page))
+            }
+            Yardstick::Sqlite(operation) => {
+                let sqlite = match &mut self.sqlite {
+                    Some(sqlite) => sqlite,
+                    none => none.insert(SqliteBaseline::create(&self.sqlite_path, self.settings.data())?),
+                };
+                sqlite.round(
+                    operation,
+                    connections,
+                    self.settings.warm_up(),
+                    self.settings.measured(),
+                )
+            }
+        }
+    }
+}
+
+fn empty_report(dir: &Path, settings: Settings) -> Result<Report> {
+    Ok(Report {
+        environment: Environment::probe(dir)?,
+        settings,
+        fill: None,
+        idle: None,
+        memory: None,
+        comparisons: Vec::new(),
+        verdicts: Vec::new(),
+    })
+}
+
+fn scratch_dir(dir: &Path) -> Result<tempfile::TempDir> {
+    tempfile::Builder::new()
+        .prefix(&format!("fb-bench-{}-", process::id()))
+        .tempdir_in(dir)
+        .with_context(|| format!("creating a directory in {}", dir.display()))
+}
+
+/// Standard error, so that standard output holds the report alone.
+fn progress(text: &str) {
+    eprintln!("· {text}");
+}

@@ -1,0 +1,225 @@
+//! The table of scenarios: what each one does, what it is compared with, and what it must reach.
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::{plain::Page, sqlite_baseline::Operation};
+
+/// One thing that is measured. The order is that of the run: reads first, because writes grow
+/// the collection that they read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Scenario {
+    /// Start time and memory of a server without load, five starts
+    Idle,
+    /// GET /healthz
+    Health,
+    /// Read one random object by its id, anonymously
+    Get,
+    /// The same with the token of an ordinary user
+    GetToken,
+    /// Query by an indexed field, 10 objects in any order
+    QueryUnordered,
+    /// Query by an indexed field, 10 objects sorted by another field of the index
+    QueryOrdered,
+    /// Range on an indexed number, sorted by it, the first 20 objects
+    QueryTopn,
+    /// 95 % get, 5 % update
+    Mixed,
+    /// Replace a random object (PUT, If-Match: *)
+    Update,
+    /// Increment a number of a random object (partial update)
+    Partial,
+    /// Insert an object with a new id (POST)
+    Insert,
+}
+
+/// What a scenario is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Yardstick {
+    /// The plain server with answers of about the same size.
+    Plain(Page),
+    /// The in-process SQLite writer.
+    Sqlite(Operation),
+}
+
+impl Yardstick {
+    /// Every yardstick, for measuring them alone.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Plain(Page::Object),
+        Self::Plain(Page::List10),
+        Self::Plain(Page::List20),
+        Self::Sqlite(Operation::Update),
+        Self::Sqlite(Operation::Insert),
+    ];
+
+    /// Name in tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain(Page::Object) => "plain, 250 B",
+            Self::Plain(Page::List10) => "plain, 2.6 KB",
+            Self::Plain(Page::List20) => "plain, 5.2 KB",
+            Self::Sqlite(Operation::Insert) => "SQLite insert",
+            Self::Sqlite(Operation::Update) => "SQLite update",
+        }
+    }
+}
+
+/// A figure that has a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    /// Throughput divided by the yardstick's.
+    ThroughputRatio,
+    /// CPU per operation divided by the yardstick's.
+    CpuRatio,
+    /// CPU microseconds per operation.
+    CpuMicros,
+    /// Memory of a server without load, in MB (10⁶ bytes).
+    IdleMegabytes,
+    /// From spawning the process to the first answer, in milliseconds.
+    StartMillis,
+}
+
+/// What a figure must reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Bound {
+    /// This or more.
+    AtLeast(f64),
+    /// This or less.
+    AtMost(f64),
+}
+
+/// A figure and its bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Target {
+    /// What is judged.
+    pub(crate) figure: Figure,
+    /// How.
+    pub(crate) bound: Bound,
+}
+
+impl Target {
+    const fn at_least(bound: f64, figure: Figure) -> Self {
+        Self {
+            figure,
+            bound: Bound::AtLeast(bound),
+        }
+    }
+
+    const fn at_most(bound: f64, figure: Figure) -> Self {
+        Self {
+            figure,
+            bound: Bound::AtMost(bound),
+        }
+    }
+
+    /// Whether `value` reaches the bound.
+    pub(crate) fn is_met_by(self, value: f64) -> bool {
+        match self.bound {
+            Bound::AtLeast(bound) => value >= bound,
+            Bound::AtMost(bound) => value <= bound,
+        }
+    }
+
+    /// As shown in tables, such as `op/s ≥ 0.60×`.
+    pub(crate) fn text(self) -> String {
+        let (sign, bound) = match self.bound {
+            Bound::AtLeast(bound) => ('≥', bound),
+            Bound::AtMost(bound) => ('≤', bound),
+        };
+        match self.figure {
+            Figure::ThroughputRatio => format!("op/s {sign} {bound:.2}×"),
+            Figure::CpuRatio => format!("CPU {sign} {bound:.2}×"),
+            Figure::CpuMicros => format!("CPU {sign} {bound:.0} µs"),
+            Figure::IdleMegabytes => format!("{sign} {bound:.0} MB"),
+            Figure::StartMillis => format!("{sign} {bound:.0} ms"),
+        }
+    }
+}
+
+/// Targets of [`Scenario::Idle`].
+pub(crate) const IDLE_MEMORY: Target = Target::at_most(50.0, Figure::IdleMegabytes);
+/// Targets of [`Scenario::Idle`].
+pub(crate) const START_TIME: Target = Target::at_most(100.0, Figure::StartMillis);
+
+const GET: &[Target] = &[
+    Target::at_least(0.60, Figure::ThroughputRatio),
+    Target::at_most(2.0, Figure::CpuRatio),
+];
+const QUERY: &[Target] = &[Target::at_least(0.30, Figure::ThroughputRatio)];
+const UPDATE: &[Target] = &[
+    Target::at_least(0.50, Figure::ThroughputRatio),
+    Target::at_most(90.0, Figure::CpuMicros),
+];
+const INSERT: &[Target] = &[
+    Target::at_least(0.50, Figure::ThroughputRatio),
+    Target::at_most(110.0, Figure::CpuMicros),
+];
+
+impl Scenario {
+    /// Name on the command line and in tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Health => "health",
+            Self::Get => "get",
+            Self::GetToken => "get-token",
+            Self::QueryUnordered => "query-unordered",
+            Self::QueryOrdered => "query-ordered",
+            Self::QueryTopn => "query-topn",
+            Self::Mixed => "mixed",
+            Self::Update => "update",
+            Self::Partial => "partial",
+            Self::Insert => "insert",
+        }
+    }
+
+    /// What it is compared with; `None` if it puts no load on the server.
+    pub(crate) fn yardstick(self) -> Option<Yardstick> {
+        match self {
+            Self::Idle => None,
+            Self::Health | Self::Get | Self::GetToken | Self::Mixed => Some(Yardstick::Plain(Page::Object)),
+            Self::QueryUnordered | Self::QueryOrdered => Some(Yardstick::Plain(Page::List10)),
+            Self::QueryTopn => Some(Yardstick::Plain(Page::List20)),
+            Self::Update | Self::Partial => Some(Yardstick::Sqlite(Operation::Update)),
+            Self::Insert => Some(Yardstick::Sqlite(Operation::Insert)),
+        }
+    }
+
+    /// What its comparison must reach.
+    pub(crate) fn targets(self) -> &'static [Target] {
+        match self {
+            Self::Get => GET,
+            Self::QueryUnordered | Self::QueryOrdered => QUERY,
+            Self::Update => UPDATE,
+            Self::Insert => INSERT,
+            // Idle is judged by IDLE_MEMORY and START_TIME, it has no comparison.
+            Self::Idle | Self::Health | Self::GetToken | Self::QueryTopn | Self::Mixed | Self::Partial => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_read_as_they_are_written_in_the_readme() {
+        let texts: Vec<String> = GET.iter().map(|target| target.text()).collect();
+        assert_eq!(texts, ["op/s ≥ 0.60×", "CPU ≤ 2.00×"]);
+        assert_eq!(INSERT[1].text(), "CPU ≤ 110 µs");
+    }
+
+    #[test]
+    fn bounds_include_their_value() {
+        assert!(GET[0].is_met_by(0.6) && !GET[0].is_met_by(0.59));
+        assert!(START_TIME.is_met_by(100.0) && !START_TIME.is_met_by(100.1));
+    }
+
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        for scenario in Scenario::value_variants() {
+            assert_eq!(scenario.to_possible_value().unwrap().get_name(), scenario.name());
+        }
+    }
+}

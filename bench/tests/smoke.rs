@@ -1,0 +1,112 @@
+//! A whole run against a fake server: every scenario works, wrong answers fail the run.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// `cargo test` builds the examples beside the binary.
+fn fake_freshbase() -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_BIN_EXE_fb-bench"))
+        .parent()
+        .expect("a file has a directory")
+        .to_owned();
+    directory.join("examples/fake_freshbase")
+}
+
+fn bench(args: &[&str], defect: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fb-bench"));
+    command.arg("run").arg("--server").arg(fake_freshbase());
+    command
+        .args([
+            "--objects",
+            "1000",
+            "--seconds",
+            "0.2",
+            "--rounds",
+            "1",
+            "--connections",
+            "8",
+        ])
+        .args(args);
+    if let Some(defect) = defect {
+        command.env("FAKE_DEFECT", defect);
+    }
+    command.output().expect("fb-bench starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_complete_run_compares_every_scenario_and_judges_every_target() {
+    let json = tempfile::NamedTempFile::new().unwrap();
+    let output = bench(&["--markdown", "--json", json.path().to_str().unwrap()], None);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    assert!(table.contains("| query-topn "), "{table}");
+
+    let report: Value = serde_json::from_slice(&std::fs::read(json.path()).unwrap()).unwrap();
+    let names: Vec<&str> = report["comparisons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["scenario"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "health",
+            "get",
+            "get-token",
+            "query-unordered",
+            "query-ordered",
+            "query-topn",
+            "mixed",
+            "update",
+            "partial",
+            "insert"
+        ]
+    );
+    assert_eq!(report["verdicts"].as_array().unwrap().len(), 10);
+    assert!(report["idle"]["first_start_ms"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn queries_with_wrong_objects_fail_the_run() {
+    let output = bench(&["--scenario", "query-ordered"], Some("wrong-group"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("objects of other groups"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn acknowledged_inserts_that_are_lost_fail_the_run() {
+    let output = bench(&["--scenario", "insert"], Some("lose-writes"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("were acknowledged"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_missing_binary_is_named() {
+    let output = Command::new(env!("CARGO_BIN_EXE_fb-bench"))
+        .args(["run", "--server", "no/such/file"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("no/such/file"),
+        "{}",
+        text(&output.stderr)
+    );
+}

@@ -1,0 +1,179 @@
+//! One running app: what its use cases work on.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use fb_auth::{Grant, Hasher, TokenKey};
+use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store};
+use fb_types::schema::ROLE;
+use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::cache::ObjectCache;
+use crate::principals::RoleCache;
+use crate::{AppError, AppLimits, Settings};
+
+/// What all apps of a node share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hasher: Arc<Hasher>,
+    /// Bounds how many passwords are hashed at once: each takes 19 MiB and a core.
+    pub(crate) hashing: Arc<Semaphore>,
+    pub(crate) limits: AppLimits,
+}
+
+/// One running app. It holds the app's files open; dropping the last reference does not close them, [`Self::close`] does.
+pub struct App {
+    id: AppId,
+    store: Arc<dyn Store>,
+    derived: Arc<Derived>,
+    tokens: TokenKey,
+    settings: ArcSwap<Settings>,
+    /// Schema changes are made one after the other; held across the store's transaction, hence an async lock.
+    pub(crate) schema_edits: Mutex<()>,
+    shared: Shared,
+}
+
+/// What is derived from the store's contents and follows its commits.
+struct Derived {
+    cache: ObjectCache,
+    roles: RoleCache,
+}
+
+impl CommitObserver for Derived {
+    fn committed(&self, changes: &[Committed]) {
+        for Committed { change, after } in changes {
+            self.cache.commit(&change.class, &change.key, after.clone().map(Arc::new));
+            if change.class.as_str() == ROLE {
+                self.roles.invalidate();
+            }
+        }
+    }
+
+    fn altered(&self) {
+        self.cache.clear();
+        self.roles.invalidate();
+    }
+}
+
+impl App {
+    /// Opens an app's store. An app whose creation was cut short is completed, with closed defaults.
+    pub(crate) async fn open(node: &dyn Node, id: AppId, shared: Shared) -> Result<Self, AppError> {
+        let derived = Arc::new(Derived { cache: ObjectCache::new(shared.limits.cache_bytes), roles: RoleCache::default() });
+        let options = OpenOptions {
+            observer: derived.clone(),
+            clock: shared.clock.clone(),
+            query_timeout: shared.limits.query_time,
+        };
+        let store = node.open(&id, options).await?;
+        let (settings, secret) = crate::setup::load_or_initialise(&*store).await?;
+        let tokens = TokenKey::new(id.clone(), secret);
+        Ok(Self {
+            id,
+            store,
+            derived,
+            tokens,
+            settings: ArcSwap::from_pointee(settings),
+            schema_edits: Mutex::new(()),
+            shared,
+        })
+    }
+
+    /// The app's name.
+    pub fn id(&self) -> &AppId {
+        &self.id
+    }
+
+    /// The schema as it is now.
+    pub fn schema(&self) -> Arc<Schema> {
+        self.store.schema()
+    }
+
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    pub(crate) fn set_settings(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// The app's limits.
+    pub fn limits(&self) -> &AppLimits {
+        &self.shared.limits
+    }
+
+    /// The clock that tokens and writes follow.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    /// Sizes, for metrics: of the store, and bytes of the object cache.
+    pub async fn stats(&self) -> Result<(fb_store::StoreStats, u64), AppError> {
+        Ok((self.store.stats().await?, self.derived.cache.bytes()))
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn tokens(&self) -> &TokenKey {
+        &self.tokens
+    }
+
+    pub(crate) fn roles(&self) -> &RoleCache {
+        &self.derived.roles
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Finishes queued writes and releases files and threads.
+    pub(crate) async fn close(&self) {
+        self.store.close().await;
+    }
+
+    /// An object class by bucket name, with the schema it belongs to.
+    pub(crate) fn entity<'a>(&self, schema: &'a Schema, bucket: &str) -> Result<&'a Arc<Class>, AppError> {
+        let class = schema.class(bucket).ok_or_else(|| AppError::NoClass(bucket.chars().take(80).collect()))?;
+        if class.is_embedded() || class.super_class().is_none() {
+            return Err(AppError::NotInstantiable(bucket.to_owned()));
+        }
+        Ok(class)
+    }
+
+    /// One object in its current shape, from the cache or the store, as far as the grant reaches.
+    pub(crate) async fn fetch(&self, grant: &Grant, key: &ObjectKey) -> Result<Option<Arc<Stored>>, AppError> {
+        let cache = &self.derived.cache;
+        if let Some(object) = cache.get(grant.class(), key) {
+            if !grant.scope().may_read(object.acl.as_deref()) {
+                return Ok(None);
+            }
+            return self.in_shape(grant, object).map(Some);
+        }
+        let ticket = cache.ticket(grant.class(), key);
+        let Some(object) = self.store.load(grant, key).await? else {
+            return Ok(None);
+        };
+        let object = self.in_shape(grant, Arc::new(object))?;
+        cache.offer(ticket, grant.class(), object.clone());
+        Ok(Some(object))
+    }
+
+    fn in_shape(&self, grant: &Grant, object: Arc<Stored>) -> Result<Arc<Stored>, AppError> {
+        let schema = self.schema();
+        let class = self.entity(&schema, grant.class().as_str())?;
+        if object.shape >= class.shape() {
+            return Ok(object);
+        }
+        let body = schema.complete_body(class, &object.body).map_err(|e| AppError::internal("reading an object", e))?;
+        Ok(Arc::new(Stored { shape: class.shape(), body, ..Stored::clone(&object) }))
+    }
+
+    /// The full id of an object of `class`.
+    pub(crate) fn id_of(class: &Class, key: &ObjectKey) -> ObjectId {
+        ObjectId::new(class.name().clone(), key.clone())
+    }
+}

@@ -1,0 +1,259 @@
+//! All apps of a node: create, delete, wake up, put to sleep.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use fb_auth::{HashCost, Hasher};
+use fb_store::{AppRecord, Node, NodeError};
+use fb_types::{AppId, Clock};
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::app::Shared;
+use crate::directory::Slot;
+use crate::{App, AppError, AppLimits, Directory, FirstAdmin, Profile, SetupLink};
+
+/// What all apps share.
+#[derive(Clone)]
+pub struct AppsOptions {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Limits of each app.
+    pub limits: AppLimits,
+    /// Cost of password hashes.
+    pub hash_cost: HashCost,
+    /// Host names `<app>.<domain>` name an app.
+    pub domain: String,
+}
+
+/// An app to be created.
+#[derive(Debug, Clone)]
+pub struct NewApp {
+    /// Its name.
+    pub id: AppId,
+    /// Which defaults it follows.
+    pub profile: Profile,
+    /// Host names it answers to, besides `<app>.<domain>`.
+    pub hosts: Vec<String>,
+    /// Whether it answers where nothing names another app.
+    pub is_default: bool,
+    /// Its first administrator; without one the app gets a setup link.
+    pub admin: Option<FirstAdmin>,
+}
+
+/// All apps of a node.
+pub struct Apps {
+    node: Arc<dyn Node>,
+    shared: Shared,
+    domain: String,
+    directory: ArcSwap<Directory>,
+    generation: AtomicU64,
+    /// Apps are created and deleted one after the other; held across the store's work, hence an async lock.
+    edits: Mutex<()>,
+}
+
+impl Apps {
+    /// The apps of `node`, all asleep.
+    pub async fn open(node: Arc<dyn Node>, options: AppsOptions) -> Result<Arc<Self>, AppError> {
+        let hasher = Hasher::new(options.hash_cost).map_err(|e| AppError::internal("preparing password hashes", e))?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let apps = Self {
+            node,
+            shared: Shared {
+                clock: options.clock,
+                hasher: Arc::new(hasher),
+                hashing: Arc::new(Semaphore::new(cores)),
+                limits: options.limits,
+            },
+            domain: options.domain,
+            directory: ArcSwap::from_pointee(Directory::default()),
+            generation: AtomicU64::new(0),
+            edits: Mutex::new(()),
+        };
+        apps.reload().await?;
+        Ok(Arc::new(apps))
+    }
+
+    /// The directory as it is now.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
+    }
+
+    /// The app for a host name, awake. `None` if it names an app that does not exist.
+    pub async fn for_host(&self, host: &str) -> Result<Option<Arc<App>>, AppError> {
+        let slot = {
+            let directory = self.directory.load();
+            let Some(slot) = directory.by_host(host, &self.domain) else { return Ok(None) };
+            if let Some(app) = slot.awake() {
+                return Ok(Some(app));
+            }
+            slot.clone()
+        };
+        self.wake(&slot).await.map(Some)
+    }
+
+    /// The app of this name, awake. `None` if there is none.
+    pub async fn by_name(&self, name: &str) -> Result<Option<Arc<App>>, AppError> {
+        let slot = self.directory.load().by_name(name).cloned();
+        match slot {
+            Some(slot) => self.wake(&slot).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// All apps as they are registered.
+    pub async fn list(&self) -> Result<Vec<AppRecord>, AppError> {
+        Ok(self.node.apps().await?)
+    }
+
+    /// Creates an app, and its administrator or the link to make one.
+    pub async fn create(&self, new: &NewApp) -> Result<Option<SetupLink>, AppError> {
+        let _one_at_a_time = self.edits.lock().await;
+        let record = self.record_of(new);
+        self.node.create(&record).await?;
+        let created = self.fill(new).await;
+        if created.is_err() {
+            // Without its contents the app would be one that nobody can administrate under a name that is taken.
+            let _ = self.node.delete(&new.id).await;
+        }
+        let link = created?;
+        self.reload().await?;
+        Ok(link)
+    }
+
+    async fn fill(&self, new: &NewApp) -> Result<Option<SetupLink>, AppError> {
+        let options = fb_store::OpenOptions {
+            observer: Arc::new(fb_store::NoObserver),
+            clock: self.shared.clock.clone(),
+            query_timeout: self.shared.limits.query_time,
+        };
+        let store = self.node.open(&new.id, options).await?;
+        let initialised = crate::setup::initialise(&*store, new.profile).await;
+        store.close().await;
+        initialised?;
+        let app = App::open(&*self.node, new.id.clone(), self.shared.clone()).await?;
+        let link = match &new.admin {
+            Some(admin) => app.create_admin(admin, Vec::new()).await.map(|_| None),
+            None => app.setup_link().await,
+        };
+        app.close().await;
+        link
+    }
+
+    fn record_of(&self, new: &NewApp) -> AppRecord {
+        AppRecord {
+            id: new.id.clone(),
+            hosts: new.hosts.iter().map(|h| h.to_ascii_lowercase()).collect(),
+            is_default: new.is_default,
+            created_at: self.shared.clock.now(),
+        }
+    }
+
+    /// Deletes an app and everything it has.
+    pub async fn delete(&self, id: &AppId) -> Result<(), AppError> {
+        let _one_at_a_time = self.edits.lock().await;
+        let slot = self.directory.load().by_name(id.as_str()).cloned();
+        let Some(slot) = slot else { return Err(NodeError::Missing(id.clone()).into()) };
+        let _asleep = slot.transition.lock().await;
+        if let Some(app) = slot.app.swap(None) {
+            app.close().await;
+        }
+        self.node.delete(id).await?;
+        self.reload().await
+    }
+
+    /// Creates an app from a backup.
+    pub async fn restore(&self, new: &NewApp, from: &std::path::Path) -> Result<(), AppError> {
+        let _one_at_a_time = self.edits.lock().await;
+        self.node.restore(&self.record_of(new), from).await?;
+        self.reload().await
+    }
+
+    /// Takes over what another process (the command line) did to the set of apps. Cheap if nothing changed.
+    pub async fn refresh(&self) -> Result<(), AppError> {
+        if self.node.generation().await? != self.generation.load(Ordering::Acquire) {
+            let _one_at_a_time = self.edits.lock().await;
+            self.reload().await?;
+        }
+        Ok(())
+    }
+
+    async fn reload(&self) -> Result<(), AppError> {
+        let generation = self.node.generation().await?;
+        let records = self.node.apps().await?;
+        let old = self.directory.load_full();
+        let new = Arc::new(Directory::new(&records, &old));
+        self.directory.store(new.clone());
+        self.generation.store(generation, Ordering::Release);
+        for slot in old.slots().filter(|slot| new.by_name(slot.id().as_str()).is_none()) {
+            // Deleted by another process: what is still running of it has lost its files.
+            if let Some(app) = slot.app.swap(None) {
+                app.close().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn wake(&self, slot: &Arc<Slot>) -> Result<Arc<App>, AppError> {
+        if let Some(app) = slot.awake() {
+            return Ok(app);
+        }
+        let _one_at_a_time = slot.transition.lock().await;
+        if let Some(app) = slot.awake() {
+            return Ok(app);
+        }
+        if self.directory.load().by_name(slot.id().as_str()).is_none() {
+            return Err(NodeError::Missing(slot.id().clone()).into());
+        }
+        let app = Arc::new(App::open(&*self.node, slot.id().clone(), self.shared.clone()).await?);
+        slot.app.store(Some(app.clone()));
+        tracing::debug!(app = %slot.id(), "app {} is awake", slot.id());
+        Ok(app)
+    }
+
+    /// Puts apps to sleep that no request has touched since the last call. Returns how many.
+    pub async fn sleep_idle(&self) -> usize {
+        let mut asleep = 0;
+        for slot in self.directory().slots() {
+            if slot.touched.swap(false, Ordering::Relaxed) {
+                continue;
+            }
+            // Requests that come in from here on wait for the lock and wake the app up again.
+            let _in_transition = slot.transition.lock().await;
+            let Some(app) = slot.app.swap(None) else { continue };
+            if Arc::strong_count(&app) > 1 {
+                // A request is still at work on it.
+                slot.app.store(Some(app));
+                continue;
+            }
+            app.close().await;
+            asleep += 1;
+            tracing::debug!(app = %slot.id(), "app {} is asleep", slot.id());
+        }
+        asleep
+    }
+
+    /// Closes all apps, for shutdown.
+    pub async fn close(&self) {
+        for slot in self.directory().slots() {
+            let _in_transition = slot.transition.lock().await;
+            if let Some(app) = slot.app.swap(None) {
+                app.close().await;
+            }
+        }
+    }
+
+    /// Apps that are awake.
+    pub fn awake(&self) -> Vec<Arc<App>> {
+        self.directory.load().slots().filter_map(|slot| slot.app.load_full()).collect()
+    }
+
+    /// The node underneath, for backups.
+    pub fn node(&self) -> &dyn Node {
+        &*self.node
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}

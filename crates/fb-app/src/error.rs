@@ -1,0 +1,140 @@
+//! Why a use case was not carried out. Nothing was changed then.
+
+use fb_auth::Denied;
+use fb_query::{QueryError, UpdateError};
+use fb_store::{NodeError, Refusal, StoreError};
+use fb_types::{AclError, IdError, SchemaError, ValueError, Version};
+
+/// Why a use case was not carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// There is no such object, or the caller may not see it.
+    #[error("there is no object {0}")]
+    NoObject(String),
+    /// There is no such class.
+    #[error("there is no class {0}")]
+    NoClass(String),
+    /// There are no objects of such a class: it is abstract or embedded.
+    #[error("{0} has no objects of its own")]
+    NotInstantiable(String),
+    /// An object with this id exists.
+    #[error("the object {0} exists already")]
+    Exists(String),
+    /// Another object has the same value in a unique index.
+    #[error("another {class} has the same {fields}")]
+    Duplicate {
+        /// The class.
+        class: String,
+        /// The fields of the index.
+        fields: String,
+    },
+    /// The caller's condition on the object's version does not hold.
+    #[error("{id} is out of date: {}", match found { Some(v) => format!("its version is {v}"), None => "it does not exist".to_owned() })]
+    OutOfDate {
+        /// The object.
+        id: String,
+        /// Its version; `None` if it does not exist.
+        found: Option<Version>,
+    },
+    /// The caller may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// User name or password is wrong. Deliberately says no more.
+    #[error("User name or password is incorrect.")]
+    BadCredentials,
+    /// The token is no valid token of this app.
+    #[error("the token is not valid or has expired; log in again")]
+    BadToken,
+    /// The user name is taken.
+    #[error("the user name is taken already")]
+    NameTaken,
+    /// The app does not let strangers register.
+    #[error("registration is closed in this app; an administrator can open it in the app's configuration")]
+    RegistrationClosed,
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// Too much of something.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A value does not fit its field.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A query cannot be understood.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A partial update cannot be carried out.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// A change of the schema is not possible.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The set of apps refused or failed.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// A bug, a damaged store, or a machine without randomness.
+    #[error("internal error while {during}")]
+    Internal {
+        /// What was being done.
+        during: &'static str,
+        /// The cause.
+        #[source]
+        source: fb_store::BoxError,
+    },
+}
+
+impl AppError {
+    /// Wraps an unexpected error.
+    pub fn internal(during: &'static str, source: impl Into<fb_store::BoxError>) -> Self {
+        Self::Internal { during, source: source.into() }
+    }
+
+    /// As a refusal inside of a commit; [`Self::from_commit`] takes it out again.
+    pub(crate) fn refuse(self) -> Refusal {
+        Refusal::Invalid(Box::new(self))
+    }
+
+    /// What a failed commit means for the one object that was to be written. `id` is for messages.
+    pub(crate) fn from_commit(error: StoreError, id: &str) -> Self {
+        let refusal = match error {
+            StoreError::Refused { refusal, .. } => refusal,
+            other => return other.into(),
+        };
+        match refusal {
+            Refusal::Exists => Self::Exists(id.to_owned()),
+            Refusal::Missing => Self::OutOfDate { id: id.to_owned(), found: None },
+            Refusal::VersionMismatch { found } => Self::OutOfDate { id: id.to_owned(), found: Some(found) },
+            Refusal::Denied => Self::Denied(Denied::Object(id.to_owned())),
+            Refusal::Invalid(source) => match source.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(source) => Self::internal("writing", source),
+            },
+            refusal @ Refusal::Record { .. } => Self::internal("writing", refusal),
+        }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Duplicate { class, index } => Self::Duplicate { class, fields: index },
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<IdError> for AppError {
+    fn from(error: IdError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<AclError> for AppError {
+    fn from(error: AclError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}

@@ -1,0 +1,30 @@
+//! Limits of one app. All are on by default.
+
+use std::time::Duration;
+
+/// What one app may use.
+#[derive(Debug, Clone)]
+pub struct AppLimits {
+    /// Bytes of the object cache of an active app.
+    pub cache_bytes: u64,
+    /// Largest object, as its JSON text in bytes.
+    pub object_bytes: usize,
+    /// Most objects that one query returns, and how many it returns if it does not say.
+    pub results: u64,
+    /// How long one query may take.
+    pub query_time: Duration,
+    /// Limits of the query language.
+    pub query: fb_query::Limits,
+}
+
+impl Default for AppLimits {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 32 << 20,
+            object_bytes: 1 << 20,
+            results: 500,
+            query_time: Duration::from_secs(10),
+            query: fb_query::Limits::default(),
+        }
+    }
+}

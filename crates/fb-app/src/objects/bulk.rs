@@ -1,0 +1,129 @@
+//! Whole classes: list of ids, export, import, truncate. For administrators.
+
+use fb_auth::{Admin, Principal, authorize_admin};
+use fb_store::{Batch, Effect, ObjectWrite, Refusal, Write};
+use fb_types::{ObjectId, ObjectKey, Stored};
+use serde_json::Value;
+
+use super::Condition;
+use crate::{App, AppError};
+
+/// Objects per transaction when a class is emptied.
+const TRUNCATE_CHUNK: u64 = 500;
+
+/// What became of an import.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// How many objects were written.
+    pub count: u64,
+    /// Which ones were not.
+    pub failures: Vec<ImportFailure>,
+}
+
+/// An object that was not imported.
+#[derive(Debug)]
+pub struct ImportFailure {
+    /// Position in the import.
+    pub index: usize,
+    /// The object's id as far as it has one.
+    pub id: Option<String>,
+    /// Why.
+    pub error: AppError,
+}
+
+impl App {
+    /// Keys of all objects of a class, in their order.
+    pub async fn list_ids(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        offset: u64,
+        limit: Option<u64>,
+    ) -> Result<Vec<ObjectId>, AppError> {
+        let admin = authorize_admin(caller, "list all ids of a class")?;
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        let keys = self.store().keys(&admin.grant(class.name()), offset, limit.unwrap_or(u64::MAX)).await?;
+        Ok(keys.into_iter().map(|key| ObjectId::new(class.name().clone(), key)).collect())
+    }
+
+    /// One piece of an export: up to 500 objects behind `after` as JSON texts, and where the next piece begins.
+    pub async fn export_piece(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        after: Option<&ObjectKey>,
+    ) -> Result<(Vec<bytes::Bytes>, Option<ObjectKey>), AppError> {
+        let admin = authorize_admin(caller, "export a class")?;
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        let rows = self.store().scan(&admin.grant(class.name()), after, 500).await?;
+        let mut bodies = Vec::with_capacity(rows.rows().len());
+        for row in rows.rows() {
+            bodies.push(crate::query::current_body(&schema, class, row, rows.body(row))?);
+        }
+        Ok((bodies, rows.rows().last().map(|row| row.key.clone())))
+    }
+
+    /// Inserts or overwrites the given objects, each by itself: failures of some leave the others written.
+    pub async fn import(&self, caller: &Principal, bucket: &str, objects: Vec<Value>) -> Result<Imported, AppError> {
+        authorize_admin(caller, "import objects")?;
+        let schema = self.schema();
+        self.entity(&schema, bucket)?;
+        let mut imported = Imported::default();
+        for (index, object) in objects.iter().enumerate() {
+            match self.import_one(caller, bucket, object).await {
+                Ok(()) => imported.count += 1,
+                Err(error) => {
+                    let id = object.get("id").and_then(Value::as_str).map(str::to_owned);
+                    imported.failures.push(ImportFailure { index, id, error });
+                }
+            }
+        }
+        Ok(imported)
+    }
+
+    async fn import_one(&self, caller: &Principal, bucket: &str, object: &Value) -> Result<(), AppError> {
+        let Value::Object(input) = object else {
+            return Err(AppError::Invalid(format!("an object is expected, found {}", fb_types::kind_of(object))));
+        };
+        match input.get("id").and_then(Value::as_str) {
+            Some(id) => {
+                let id: ObjectId = id.parse()?;
+                if id.class().as_str() != bucket {
+                    return Err(AppError::Invalid(format!("the id {id} is not one of class {bucket}")));
+                }
+                self.update(caller, bucket, id.key(), Condition::None, input).await.map(drop)
+            }
+            None => self.insert(caller, bucket, input).await.map(drop),
+        }
+    }
+
+    /// Deletes all objects of a class, in transactions of 500, and says how many. Objects that are inserted meanwhile
+    /// may survive. The last administrator's class of users cannot be emptied.
+    pub async fn truncate(&self, caller: &Principal, bucket: &str) -> Result<u64, AppError> {
+        let admin = authorize_admin(caller, "delete all objects of a class")?;
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        if matches!(bucket, fb_types::schema::USER | fb_types::schema::ROLE) {
+            return Err(AppError::Invalid(format!("{bucket} cannot be emptied at once; delete single objects")));
+        }
+        let mut count = 0;
+        loop {
+            let keys = self.store().keys(&admin.grant(class.name()), 0, TRUNCATE_CHUNK).await?;
+            if keys.is_empty() {
+                return Ok(count);
+            }
+            count += keys.len() as u64;
+            let writes = keys.into_iter().map(|key| delete_whatever(&admin, class, key, schema.rev())).collect();
+            self.store().commit(Batch { writes }).await?;
+        }
+    }
+}
+
+fn delete_whatever(admin: &Admin, class: &fb_types::Class, key: ObjectKey, checked_under: u32) -> Write {
+    let decide = |before: Option<&Stored>, _| {
+        Ok::<_, Refusal>(if before.is_some() { Effect::Delete } else { Effect::Keep })
+    };
+    Write::Object(ObjectWrite { grant: admin.grant(class.name()), key, checked_under, decide: Box::new(decide) })
+}

@@ -1,0 +1,38 @@
+//! Delete one object.
+
+use fb_auth::{Operation, Principal, authorize};
+use fb_store::{Batch, Effect, ObjectWrite, Refusal, Write};
+use fb_types::schema::USER;
+use fb_types::{ObjectKey, Stored};
+
+use super::Condition;
+use crate::{App, AppError};
+
+impl App {
+    /// Deletes the object. Without a condition a missing object is no error. A user's credentials go with the user.
+    pub async fn delete(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        key: &ObjectKey,
+        condition: Condition,
+    ) -> Result<(), AppError> {
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        let grant = authorize(caller, Operation::Delete, class)?;
+        let id = Self::id_of(class, key);
+        let decide = move |before: Option<&Stored>, _| {
+            condition.check(before)?;
+            Ok::<_, Refusal>(if before.is_some() { Effect::Delete } else { Effect::Keep })
+        };
+        let write = ObjectWrite { grant, key: key.clone(), checked_under: schema.rev(), decide: Box::new(decide) };
+        let mut batch = Batch::object(write);
+        if bucket == USER {
+            batch.writes.extend(self.credentials_to_remove(key).await?.into_iter().map(Write::Record));
+        }
+        match self.store().commit(batch).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(AppError::from_commit(error, &id.to_string())),
+        }
+    }
+}

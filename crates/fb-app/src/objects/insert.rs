@@ -1,0 +1,83 @@
+//! Insert one object.
+
+use fb_auth::{Operation, Principal, authorize};
+use fb_store::{Effect, Moment, Outcome, Refusal, StoreError};
+use fb_types::schema::server_assigns_ids;
+use fb_types::{Class, Document, ObjectId, ObjectKey, Stored, Version};
+use serde_json::{Map, Value};
+
+use super::{NewAcl, SCHEMA_RETRIES, Written, with_schema_retries};
+use crate::{App, AppError};
+
+impl App {
+    /// Inserts an object. Its id comes from `input`, or from the server where `input` has none or the class's ids are
+    /// the server's business.
+    pub async fn insert(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        input: &Map<String, Value>,
+    ) -> Result<Written, AppError> {
+        with_schema_retries!(self.try_insert(caller, bucket, input))
+    }
+
+    async fn try_insert(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        input: &Map<String, Value>,
+    ) -> Result<Written, AppError> {
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        let grant = authorize(caller, Operation::Insert, class)?;
+        if bucket == "Device" {
+            return Err(AppError::Invalid("Inserts of devices are not allowed, register the device instead".into()));
+        }
+        let acl = NewAcl::from_json(input)?.over(None);
+        let fields = schema.check_fields(class, input, None)?;
+        let key = self.key_for_insert(class, input).await?;
+        let id = Self::id_of(class, &key);
+
+        let shape = class.shape();
+        let new = Document {
+            id: id.clone(),
+            version: Version::FIRST,
+            created_at: self.clock().now(),
+            updated_at: self.clock().now(),
+            acl,
+            fields,
+        };
+        self.check_size(&new.body())?;
+        let decide = move |before: Option<&Stored>, moment: Moment| match before {
+            Some(_) => Err(Refusal::Exists),
+            None => {
+                let stamped = Document { created_at: moment.now, updated_at: moment.now, ..new.clone() };
+                Ok(Effect::Put(stamped.store(shape)))
+            }
+        };
+        let committed = self.commit_one(grant, key, schema.rev(), Box::new(decide)).await;
+        match committed {
+            Ok(Outcome::Written(object)) => Ok(Written { object: object.into(), id }),
+            Ok(_) => Err(AppError::internal("inserting", "the store kept an insert")),
+            Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
+            Err(error) => Err(AppError::from_commit(error, &id.to_string())),
+        }
+    }
+
+    async fn key_for_insert(&self, class: &Class, input: &Map<String, Value>) -> Result<ObjectKey, AppError> {
+        if server_assigns_ids(class.name()) {
+            return Ok(self.store().allocate_key(class.name()).await?);
+        }
+        match input.get("id") {
+            None | Some(Value::Null) => Ok(ObjectKey::from_raw(&uuid::Uuid::new_v4().to_string())?),
+            Some(Value::String(text)) => {
+                let id: ObjectId = text.parse()?;
+                if id.class() != class.name() {
+                    return Err(AppError::Invalid(format!("the id {id} is not one of class {}", class.name())));
+                }
+                Ok(id.key().clone())
+            }
+            Some(_) => Err(AppError::Invalid("the id must be a string like /db/<class>/<key>".into())),
+        }
+    }
+}

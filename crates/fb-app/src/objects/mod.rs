@@ -1,0 +1,126 @@
+//! Objects: load, insert, update, delete, partial update, and whole classes at once.
+
+mod bulk;
+mod delete;
+mod insert;
+mod load;
+mod partial;
+mod update;
+
+use std::sync::Arc;
+
+use fb_auth::Grant;
+use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal, StoreError};
+use fb_types::{Acl, Class, ObjectId, ObjectKey, Stored, Version};
+use serde_json::{Map, Value};
+
+use crate::{App, AppError};
+
+pub use bulk::{ImportFailure, Imported};
+
+/// A caller's condition on the object it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// None: insert or overwrite, delete if it is there.
+    None,
+    /// The object exists.
+    Exists,
+    /// The object exists in exactly this version.
+    Version(Version),
+}
+
+impl Condition {
+    fn check(self, before: Option<&Stored>) -> Result<(), Refusal> {
+        match (self, before) {
+            (Self::None, _) | (Self::Exists, Some(_)) => Ok(()),
+            (Self::Version(expected), Some(stored)) if stored.version == expected => Ok(()),
+            (Self::Version(_), Some(stored)) => Err(Refusal::VersionMismatch { found: stored.version }),
+            (Self::Exists | Self::Version(_), None) => Err(Refusal::Missing),
+        }
+    }
+}
+
+/// An object as it is after a write.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The object.
+    pub object: Arc<Stored>,
+    /// Its full id.
+    pub id: ObjectId,
+}
+
+/// How often a write is checked again because the schema changed under it.
+const SCHEMA_RETRIES: usize = 5;
+
+impl App {
+    /// Commits one write of one object.
+    async fn commit_one(
+        &self,
+        grant: Grant,
+        key: ObjectKey,
+        checked_under: u32,
+        decide: Decide,
+    ) -> Result<Outcome, StoreError> {
+        let write = ObjectWrite { grant, key, checked_under, decide };
+        let outcomes = self.store().commit(Batch::object(write)).await?;
+        Ok(outcomes.into_iter().next().unwrap_or(Outcome::Kept))
+    }
+
+    fn check_size(&self, body: &[u8]) -> Result<(), AppError> {
+        let limit = self.limits().object_bytes;
+        if body.len() <= limit {
+            return Ok(());
+        }
+        Err(AppError::TooLarge(format!("the object has {} bytes, at most {limit} are allowed", body.len())))
+    }
+}
+
+/// The class's read-only fields of the object as it is, if it has any.
+fn read_only_fields(class: &Class, before: Option<&Stored>) -> Result<Option<Map<String, Value>>, Refusal> {
+    match before {
+        Some(stored) if class.fields().iter().any(|f| f.is_read_only()) => serde_json::from_slice(&stored.body)
+            .map(Some)
+            .map_err(|e| AppError::internal("reading an object", e).refuse()),
+        _ => Ok(None),
+    }
+}
+
+/// What a client's JSON says about the object's rules.
+#[derive(Debug, Clone)]
+enum NewAcl {
+    /// Nothing: they stay.
+    Unchanged,
+    /// These from now on; `None` is public.
+    Set(Option<Arc<Acl>>),
+}
+
+impl NewAcl {
+    fn from_json(input: &Map<String, Value>) -> Result<Self, AppError> {
+        match input.get("acl") {
+            None => Ok(Self::Unchanged),
+            Some(acl) => Ok(Self::Set(Acl::from_json(acl)?.map(Arc::new))),
+        }
+    }
+
+    fn over(&self, before: Option<&Stored>) -> Option<Arc<Acl>> {
+        match self {
+            Self::Unchanged => before.and_then(|stored| stored.acl.clone()),
+            Self::Set(acl) => acl.clone(),
+        }
+    }
+}
+
+/// Runs a write that was checked against a schema, again if the schema changed meanwhile.
+macro_rules! with_schema_retries {
+    ($attempt:expr) => {{
+        let mut result = $attempt.await;
+        for _ in 0..SCHEMA_RETRIES {
+            if !matches!(result, Err(AppError::Store(StoreError::SchemaChanged))) {
+                break;
+            }
+            result = $attempt.await;
+        }
+        result
+    }};
+}
+use with_schema_retries;

@@ -1,0 +1,73 @@
+//! Change parts of one object.
+
+use fb_auth::{Operation, Principal, authorize};
+use fb_query::Update;
+use fb_store::{Effect, Moment, Outcome, Refusal, StoreError};
+use fb_types::{Document, ObjectKey, Stored};
+use serde_json::Value;
+
+use super::{Condition, SCHEMA_RETRIES, Written, with_schema_retries};
+use crate::{App, AppError};
+
+impl App {
+    /// Applies update operators to the object as it is, all or none. An empty update counts as a write.
+    pub async fn update_partially(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        key: &ObjectKey,
+        condition: Condition,
+        operations: &Value,
+    ) -> Result<Written, AppError> {
+        with_schema_retries!(self.try_update_partially(caller, bucket, key, condition, operations))
+    }
+
+    async fn try_update_partially(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        key: &ObjectKey,
+        condition: Condition,
+        operations: &Value,
+    ) -> Result<Written, AppError> {
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        let grant = authorize(caller, Operation::Update, class)?;
+        let update = Update::parse(operations, &schema, class, &self.limits().query)?;
+        let id = Self::id_of(class, key);
+
+        let (context, class, new_id) = (schema.clone(), class.clone(), id.clone());
+        let object_bytes = self.limits().object_bytes;
+        let decide = move |before: Option<&Stored>, moment: Moment| {
+            condition.check(before)?;
+            let stored = before.ok_or(Refusal::Missing)?;
+            let mut document = Document::open(new_id.clone(), stored)
+                .map_err(|e| AppError::internal("reading an object", e).refuse())?;
+            if stored.shape < class.shape() {
+                context.complete(&class, &mut document.fields);
+            }
+            update
+                .apply(&context, &class, &mut document.fields, moment.now)
+                .map_err(|e| AppError::from(e).refuse())?;
+            document.version = stored.version.next();
+            document.updated_at = moment.now;
+            let after = document.store(class.shape());
+            if after.body.len() > object_bytes {
+                let text = format!("the object would have {} bytes, at most {object_bytes} are allowed", after.body.len());
+                return Err(AppError::TooLarge(text).refuse());
+            }
+            Ok(Effect::Put(after))
+        };
+        let committed = self.commit_one(grant, key.clone(), schema.rev(), Box::new(decide)).await;
+        match committed {
+            Ok(Outcome::Written(object)) => Ok(Written { object: object.into(), id }),
+            Ok(_) => Err(AppError::internal("updating", "the store kept an update")),
+            Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
+            // Here a missing object is simply not found, unless the caller made it a condition.
+            Err(StoreError::Refused { refusal: Refusal::Missing, .. }) if condition == Condition::None => {
+                Err(AppError::NoObject(id.to_string()))
+            }
+            Err(error) => Err(AppError::from_commit(error, &id.to_string())),
+        }
+    }
+}

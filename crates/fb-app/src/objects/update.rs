@@ -1,0 +1,78 @@
+//! Replace one object, or insert it.
+
+use fb_auth::{Operation, Principal, authorize};
+use fb_store::{Effect, Moment, Outcome, StoreError};
+use fb_types::schema::server_assigns_ids;
+use fb_types::{Document, ObjectId, ObjectKey, Stored, Version};
+use serde_json::{Map, Value};
+
+use super::{Condition, NewAcl, SCHEMA_RETRIES, Written, read_only_fields, with_schema_retries};
+use crate::{App, AppError};
+
+impl App {
+    /// Replaces the object's fields. Without a condition the object is inserted if it is missing.
+    pub async fn update(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        key: &ObjectKey,
+        condition: Condition,
+        input: &Map<String, Value>,
+    ) -> Result<Written, AppError> {
+        with_schema_retries!(self.try_update(caller, bucket, key, condition, input))
+    }
+
+    async fn try_update(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        key: &ObjectKey,
+        condition: Condition,
+        input: &Map<String, Value>,
+    ) -> Result<Written, AppError> {
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        let operation = if condition == Condition::None { Operation::Save } else { Operation::Update };
+        let grant = authorize(caller, operation, class)?;
+        let id = Self::id_of(class, key);
+        if let Some(Value::String(text)) = input.get("id")
+            && text.parse::<ObjectId>()? != id
+        {
+            return Err(AppError::Invalid(format!("the body's id {text} is not the one it was sent to, {id}")));
+        }
+        let acl = NewAcl::from_json(input)?;
+        let fields = schema.check_fields(class, input, None)?;
+        self.check_size(&serde_json::to_vec(&fields).unwrap_or_default())?;
+
+        let (class, shape, new_id) = (class.clone(), class.shape(), id.clone());
+        let may_insert = !server_assigns_ids(class.name()) && class.name().as_str() != "Device";
+        let decide = move |before: Option<&Stored>, moment: Moment| {
+            condition.check(before)?;
+            if before.is_none() && !may_insert {
+                return Err(AppError::Invalid(format!("ids of {} are given by the server", class.name())).refuse());
+            }
+            let mut fields = fields.clone();
+            if let Some(kept) = read_only_fields(&class, before)? {
+                for field in class.fields().iter().filter(|f| f.is_read_only()) {
+                    fields.insert(field.name().to_owned(), kept.get(field.name()).cloned().unwrap_or_default());
+                }
+            }
+            let new = Document {
+                id: new_id.clone(),
+                version: before.map_or(Version::FIRST, |stored| stored.version.next()),
+                created_at: before.map_or(moment.now, |stored| stored.created_at),
+                updated_at: moment.now,
+                acl: acl.over(before),
+                fields,
+            };
+            Ok(Effect::Put(new.store(shape)))
+        };
+        let committed = self.commit_one(grant, key.clone(), schema.rev(), Box::new(decide)).await;
+        match committed {
+            Ok(Outcome::Written(object)) => Ok(Written { object: object.into(), id }),
+            Ok(_) => Err(AppError::internal("updating", "the store kept an update")),
+            Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
+            Err(error) => Err(AppError::from_commit(error, &id.to_string())),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Use cases of the schema: read it, add to it, replace it. A request changes everything it asks for, or nothing.
+
+mod edit;
+mod refit;
+
+use std::sync::Arc;
+
+use fb_auth::{Denied, Errand, Principal, authorize_class, system};
+use fb_store::{Alteration, Rewrite};
+use fb_types::schema::{ADMIN_ROLE, FieldDef, LOGGED_IN_ROLE, OBJECT};
+use fb_types::{ClassAcl, ClassDef, ClassName, Permission, RuleMap, Schema, SchemaError};
+
+use crate::{App, AppError};
+use edit::Draft;
+
+/// One step of a schema change.
+#[derive(Debug, Clone)]
+pub enum SchemaEdit {
+    /// Create the class, or add the fields that it does not have yet. Never changes or removes anything.
+    Merge(ClassDef),
+    /// Create the class, or make it exactly this.
+    Replace(ClassDef),
+    /// Add one field.
+    AddField {
+        /// The class.
+        class: ClassName,
+        /// The field.
+        field: FieldDef,
+    },
+    /// Rename a field, and the data in it.
+    RenameField {
+        /// The class.
+        class: ClassName,
+        /// Old name.
+        from: String,
+        /// New name.
+        to: String,
+    },
+    /// Remove a field, and the data in it.
+    RemoveField {
+        /// The class.
+        class: ClassName,
+        /// Its name.
+        field: String,
+    },
+    /// Replace the class-level rules.
+    UpdateAcl {
+        /// The class.
+        class: ClassName,
+        /// The new rules.
+        acl: ClassAcl,
+    },
+    /// Remove the class, and all its objects.
+    Delete(ClassName),
+}
+
+impl App {
+    /// Carries out all edits or none, in an order in which classes that others use exist first.
+    pub async fn edit_schema(&self, caller: &Principal, edits: Vec<SchemaEdit>) -> Result<Arc<Schema>, AppError> {
+        self.alter(caller, |draft| edits.iter().try_for_each(|edit| draft.apply(edit))).await
+    }
+
+    /// Makes the schema exactly these classes. Predefined classes stay; others that are missing go with their objects.
+    pub async fn replace_schema(&self, caller: &Principal, classes: Vec<ClassDef>) -> Result<Arc<Schema>, AppError> {
+        self.alter(caller, |draft| draft.replace_all(&classes)).await
+    }
+
+    async fn alter(
+        &self,
+        caller: &Principal,
+        edit: impl Fn(&mut Draft<'_>) -> Result<(), AppError>,
+    ) -> Result<Arc<Schema>, AppError> {
+        let _one_at_a_time = self.schema_edits.lock().await;
+        let old = self.schema();
+        let mut draft = Draft::new(caller, &old, self.settings().profile);
+        edit(&mut draft)?;
+        let Draft { defs, renames, .. } = draft;
+        if defs == old.defs() {
+            return Ok(old);
+        }
+        let rev = old.rev() + 1;
+        let tentative = Arc::new(Schema::build(defs.clone(), rev, Some(&old), &[])?);
+        let refitted = refit::classes_to_refit(&old, &tentative, &renames);
+        let new = Arc::new(Schema::build(defs, rev, Some(&old), &refitted)?);
+        let mut rewrites = Vec::new();
+        for class in refitted {
+            if new.class(class.as_str()).is_some_and(|c| !c.is_embedded()) && old.class(class.as_str()).is_some() {
+                let apply = refit::refit(new.clone(), class.clone(), renames.clone());
+                rewrites.push(Rewrite { class, apply });
+            }
+        }
+        // The caller's rights were checked edit by edit; the store only takes the server's word.
+        let admin = system(Errand::AlterSchema);
+        let alteration = Alteration { schema: new.clone(), from_rev: old.rev(), rewrites };
+        self.store().alter(&admin, alteration).await?;
+        self.follow_renames(&admin, &new, &renames).await?;
+        Ok(new)
+    }
+
+    /// Declared indexes follow their fields.
+    async fn follow_renames(
+        &self,
+        admin: &fb_auth::Admin,
+        schema: &Schema,
+        renames: &refit::Renames,
+    ) -> Result<(), AppError> {
+        for class in schema.classes().filter(|c| !c.is_embedded() && c.super_class().is_some()) {
+            let mut indexes = self.store().indexes(class.name()).await?;
+            let mut changed = false;
+            for key in indexes.iter_mut().flat_map(|index| &mut index.keys) {
+                let (first, rest) = key.path.split_once('.').map_or((key.path.as_str(), None), |(f, r)| (f, Some(r)));
+                if let Some(to) = renames.of_entity(schema, class.name(), first) {
+                    key.path = rest.map_or_else(|| to.to_owned(), |rest| format!("{to}.{rest}"));
+                    changed = true;
+                }
+            }
+            if changed {
+                self.store().set_indexes(admin, class.name(), indexes).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// In the secure profile no rules do not mean everybody: a data permission without rules is given to logged-in users.
+/// Anonymous callers need an explicit `"*": "allow"`.
+fn close(def: &mut ClassDef) {
+    if def.embedded {
+        return;
+    }
+    for permission in [Permission::Load, Permission::Insert, Permission::Update, Permission::Delete, Permission::Query] {
+        if def.acl.is_public(permission) {
+            def.acl.set(permission, RuleMap::allow(LOGGED_IN_ROLE));
+        }
+    }
+}
+
+/// The same for a predefined class of a new app; roles are written by administrators alone.
+pub(crate) fn close_predefined(def: &mut ClassDef) {
+    if def.class == "/db/Role" {
+        for permission in [Permission::Insert, Permission::Update, Permission::Delete] {
+            def.acl.set(permission, RuleMap::allow(ADMIN_ROLE));
+        }
+    }
+    close(def);
+}
+
+/// A class that an administrator creates without saying who may change its schema is the administrators' alone.
+fn guard_schema(def: &mut ClassDef) {
+    for permission in [Permission::SchemaAdd, Permission::SchemaReplace, Permission::SchemaSubclass] {
+        if (!def.embedded || permission.fits_embedded()) && def.acl.is_public(permission) {
+            def.acl.set(permission, RuleMap::allow(ADMIN_ROLE));
+        }
+    }
+}
+
+fn may(caller: &Principal, permission: Permission, schema: &Schema, class: &ClassName) -> Result<(), AppError> {
+    let known = schema.class(class.as_str()).ok_or_else(|| AppError::NoClass(class.to_string()))?;
+    Ok(authorize_class(caller, permission, known)?)
+}
+
+/// Creating a class takes the right to subclass its super class; an embeddable takes the right to add to the root.
+fn may_create(caller: &Principal, draft: &[ClassDef], def: &ClassDef) -> Result<(), AppError> {
+    let (permission, parent) = match (&def.super_class, def.embedded) {
+        (_, true) => (Permission::SchemaAdd, format!("/db/{OBJECT}")),
+        (Some(parent), false) => (Permission::SchemaSubclass, parent.clone()),
+        (None, false) => (Permission::SchemaSubclass, format!("/db/{OBJECT}")),
+    };
+    let Some(parent_def) = draft.iter().find(|d| d.class == parent) else {
+        return Err(SchemaError::MissingClass { class: def.class.clone(), missing: parent }.into());
+    };
+    if caller.passes(parent_def.acl.rules(permission)) {
+        return Ok(());
+    }
+    let class = parent_def.name()?;
+    Err(Denied::Class { class, permission }.into())
+}

@@ -1,0 +1,204 @@
+//! The first minutes of an app: its settings and secret, its roles, its first administrator.
+
+use std::sync::Arc;
+
+use fb_auth::{Errand, Secret, TokenKey, fingerprint, system};
+use fb_query::Update;
+use fb_store::{Alteration, Batch, Effect, Expect, Moment, ObjectWrite, RecordWrite, Refusal, Store, StoreError, Write};
+use fb_types::schema::{ADMIN_ROLE, ROLE};
+use fb_types::{Acl, Document, ObjectId, RuleMap, Schema, Stored, Timestamp, Version};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{Account, App, AppError, Profile, Settings};
+
+/// How long a setup link is good for.
+const SETUP_SECONDS: i64 = 24 * 3600;
+const SETTINGS: &str = "settings";
+const SECRET: &str = "secret";
+const SETUP: &str = "setup";
+
+/// Name and password of an app's first administrator.
+#[derive(Debug, Clone)]
+pub struct FirstAdmin {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// The single-use secret with which the first administrator is created.
+#[derive(Debug, Clone)]
+pub struct SetupLink {
+    /// The secret.
+    pub token: Secret,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PendingSetup {
+    fingerprint: String,
+    expires_at: i64,
+}
+
+/// Reads the settings and the token secret; an app whose creation was cut short gets closed ones.
+pub(crate) async fn load_or_initialise(store: &dyn Store) -> Result<(Settings, [u8; 32]), AppError> {
+    if store.record(SETTINGS, "app").await?.is_none() {
+        initialise(store, Profile::Secure).await?;
+    }
+    let missing = |what| AppError::internal("opening an app", format!("its {what} is missing"));
+    let settings = store.record(SETTINGS, "app").await?.ok_or_else(|| missing("settings record"))?;
+    let settings = serde_json::from_slice(&settings).map_err(|e| AppError::internal("reading settings", e))?;
+    let secret = store.record(SECRET, "tokens").await?.ok_or_else(|| missing("token secret"))?;
+    let secret = secret.try_into().map_err(|_| missing("token secret, at 32 bytes,"))?;
+    Ok((settings, secret))
+}
+
+/// Fills an empty store. The settings are written last, in the same commit as secret and roles: with them the app is
+/// complete.
+pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<(), AppError> {
+    let admin = system(Errand::SetUpApp);
+    if profile == Profile::Secure {
+        let schema = store.schema();
+        let mut defs = schema.defs();
+        for def in &mut defs {
+            crate::schema::close_predefined(def);
+        }
+        let next = Schema::build(defs, schema.rev() + 1, Some(&schema), &[])?;
+        let alteration = Alteration { schema: next.into(), from_rev: schema.rev(), rewrites: Vec::new() };
+        store.alter(&admin, alteration).await?;
+    }
+    let schema = store.schema();
+    let class = schema.class(ROLE).ok_or_else(|| AppError::NoClass(ROLE.into()))?;
+    let mut batch = Batch::default();
+    for (id, name) in [(ADMIN_ROLE, "admin"), (fb_types::schema::NODE_ROLE, "node"), (fb_types::schema::LOGGED_IN_ROLE, "loggedin")] {
+        let id: ObjectId = id.parse()?;
+        let role = json!({ "name": name, "users": [] });
+        let fields = schema.check_fields(class, role.as_object().unwrap_or(&serde_json::Map::new()), None)?;
+        let acl = Acl { read: RuleMap::default(), write: RuleMap::allow(ADMIN_ROLE) };
+        let (new_id, shape) = (id.clone(), class.shape());
+        let decide = move |before: Option<&Stored>, moment: Moment| match before {
+            Some(_) => Ok::<_, Refusal>(Effect::Keep),
+            None => {
+                let role = Document {
+                    id: new_id.clone(),
+                    version: Version::FIRST,
+                    created_at: moment.now,
+                    updated_at: moment.now,
+                    acl: Some(Arc::new(acl.clone())),
+                    fields: fields.clone(),
+                };
+                Ok(Effect::Put(role.store(shape)))
+            }
+        };
+        batch.writes.push(Write::Object(ObjectWrite {
+            grant: admin.grant(class.name()),
+            key: id.key().clone(),
+            checked_under: schema.rev(),
+            decide: Box::new(decide),
+        }));
+    }
+    let secret = TokenKey::random_secret().map_err(|e| AppError::internal("making a secret", e))?;
+    let settings = serde_json::to_vec(&Settings::new(profile)).map_err(|e| AppError::internal("writing settings", e))?;
+    for (space, key, value) in [(SECRET, "tokens", secret.to_vec()), (SETTINGS, "app", settings)] {
+        let record = RecordWrite { space, key: key.into(), expect: Expect::Absent, value: Some(value) };
+        batch.writes.push(Write::Record(record));
+    }
+    store.commit(batch).await?;
+    Ok(())
+}
+
+impl App {
+    /// True if the admin role has no member yet.
+    pub async fn needs_admin(&self) -> Result<bool, AppError> {
+        let role: ObjectId = ADMIN_ROLE.parse()?;
+        let grant = system(Errand::SetUpApp).grant(role.class());
+        let Some(object) = self.fetch(&grant, role.key()).await? else { return Ok(true) };
+        let role: serde_json::Value =
+            serde_json::from_slice(&object.body).map_err(|e| AppError::internal("reading a role", e))?;
+        Ok(role["users"].as_array().is_none_or(Vec::is_empty))
+    }
+
+    /// Makes a new setup link, if the app has no administrator. Earlier links of the app die.
+    pub async fn setup_link(&self) -> Result<Option<SetupLink>, AppError> {
+        if !self.needs_admin().await? {
+            return Ok(None);
+        }
+        let token = Secret::random().map_err(|e| AppError::internal("making a secret", e))?;
+        let expires_at = self.clock().now().seconds() + SETUP_SECONDS;
+        let pending = PendingSetup { fingerprint: fingerprint(token.expose()), expires_at };
+        let value = serde_json::to_vec(&pending).map_err(|e| AppError::internal("writing a record", e))?;
+        let record = RecordWrite { space: SETUP, key: "token".into(), expect: Expect::Anything, value: Some(value) };
+        self.store().commit(Batch { writes: vec![Write::Record(record)] }).await?;
+        Ok(Some(SetupLink { token }))
+    }
+
+    /// Creates the first administrator with the secret of a setup link. The link is consumed in the same commit.
+    pub async fn claim_setup(&self, token: &str, admin: &FirstAdmin) -> Result<Account, AppError> {
+        let stored = self.store().record(SETUP, "token").await?.ok_or(AppError::BadToken)?;
+        let pending: PendingSetup =
+            serde_json::from_slice(&stored).map_err(|e| AppError::internal("reading a record", e))?;
+        let expires_at = Timestamp::from_millis(pending.expires_at.saturating_mul(1000));
+        if pending.fingerprint != fingerprint(token) || self.clock().now() >= expires_at {
+            return Err(AppError::BadToken);
+        }
+        let consume = RecordWrite { space: SETUP, key: "token".into(), expect: Expect::Value(stored), value: None };
+        self.create_admin(admin, vec![Write::Record(consume)]).await
+    }
+
+    /// Creates a user in the admin role, together with `more` writes.
+    pub(crate) async fn create_admin(&self, admin: &FirstAdmin, more: Vec<Write>) -> Result<Account, AppError> {
+        let schema = self.schema();
+        let (id, mut batch) =
+            self.new_user(&schema, &admin.username, &admin.password, &serde_json::Map::new()).await?;
+        let role: ObjectId = ADMIN_ROLE.parse()?;
+        let class = self.entity(&schema, ROLE)?.clone();
+        let join = json!({ "$add": { "users": id.to_string() } });
+        let join = Update::parse(&join, &schema, &class, &self.limits().query)?;
+        let (role_id, context, role_class) = (role.clone(), schema.clone(), class.clone());
+        let decide = move |before: Option<&Stored>, moment: Moment| {
+            let stored = before.ok_or(Refusal::Missing)?;
+            let mut document = Document::open(role_id.clone(), stored)
+                .map_err(|e| AppError::internal("reading a role", e).refuse())?;
+            context.complete(&role_class, &mut document.fields);
+            join.apply(&context, &role_class, &mut document.fields, moment.now)
+                .map_err(|e| AppError::from(e).refuse())?;
+            document.version = stored.version.next();
+            document.updated_at = moment.now;
+            Ok(Effect::Put(document.store(role_class.shape())))
+        };
+        batch.writes.push(Write::Object(ObjectWrite {
+            grant: system(Errand::SetUpApp).grant(class.name()),
+            key: role.key().clone(),
+            checked_under: schema.rev(),
+            decide: Box::new(decide),
+        }));
+        batch.writes.extend(more);
+        self.finish_user(&id, self.store().commit(batch).await, true).await
+    }
+
+    /// Replaces the settings.
+    pub async fn update_settings(
+        &self,
+        caller: &fb_auth::Principal,
+        changes: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Arc<Settings>, AppError> {
+        fb_auth::authorize_admin(caller, "change the app's configuration")?;
+        let old = self.settings();
+        let new = old.merged(changes)?;
+        let encode = |s: &Settings| serde_json::to_vec(s).map_err(|e| AppError::internal("writing settings", e));
+        let record = RecordWrite {
+            space: SETTINGS,
+            key: "app".into(),
+            expect: Expect::Value(encode(&old)?),
+            value: Some(encode(&new)?),
+        };
+        match self.store().commit(Batch { writes: vec![Write::Record(record)] }).await {
+            Ok(_) => self.set_settings(new),
+            Err(StoreError::Refused { refusal: Refusal::Record { .. }, .. }) => {
+                return Err(AppError::OutOfDate { id: "configuration".into(), found: None });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.settings())
+    }
+}

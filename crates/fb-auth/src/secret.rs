@@ -1,0 +1,51 @@
+//! Secrets: random bytes that never show in logs.
+
+use std::fmt;
+
+use crate::hex::encode_hex;
+
+/// The operating system gave no randomness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system gave no randomness")]
+pub struct NoRandomness;
+
+/// A secret text. Its `Debug` form is `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// 128 random bits as 32 hex digits.
+    pub fn random() -> Result<Self, NoRandomness> {
+        Ok(Self(encode_hex(&random_bytes::<16>()?)))
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// `N` bytes of the operating system's randomness.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+/// What is stored of a single-use secret: its SHA-256, in hex. The secret has at least 128 random bits, so that no salt
+/// or slow hash is needed.
+pub fn fingerprint(secret: &str) -> String {
+    use sha2::Digest;
+    encode_hex(&sha2::Sha256::digest(secret.as_bytes()))
+}

@@ -1,0 +1,57 @@
+//! The table of error codes: one row each. Everything that says what an error means is made from it.
+
+/// A row of the error table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// Stable name, `className` in the body.
+    pub name: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// Short reason, `reason` in the body.
+    pub reason: &'static str,
+    /// Who can do what about it.
+    pub meaning: &'static str,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $constant:ident = ($name:literal, $status:literal, $reason:literal, $meaning:literal);)*) => {
+        $(
+            #[doc = $meaning]
+            pub(crate) const $constant: Code =
+                Code { name: $name, status: $status, reason: $reason, meaning: $meaning };
+        )*
+        /// All rows, by status.
+        pub const CODES: &[Code] = &[$($constant),*];
+    };
+}
+
+codes! {
+    BAD_REQUEST = ("BadRequest", 400, "Bad Request", "The request makes no sense as it is; the message says what to change.");
+    BAD_JSON = ("MalformedJson", 400, "Bad Request", "The body or a parameter is not JSON, or nests deeper than 128 levels.");
+    BAD_UPDATE = ("UnsupportedUpdate", 400, "Bad Request", "A partial update has an unknown operator, or one that does not fit the field.");
+    QUERY_TOO_COMPLEX = ("QueryTooComplex", 400, "Bad Request", "A filter or update exceeds a limit (depth, branches, values, lengths); make it smaller.");
+    UNKNOWN_FIELD = ("UnknownField", 400, "Bad Request", "A filter, sort order or update names a field that the class does not have.");
+    NOT_FOUND = ("ObjectNotFound", 404, "Object Not Found", "There is no such object, or the caller may not see it.");
+    NO_ENDPOINT = ("EndpointNotFound", 404, "Not Found", "There is no such endpoint; GET /v1/spec lists all.");
+    NO_APP = ("AppNotFound", 404, "Not Found", "The host name or path names an app that does not exist on this server.");
+    METHOD_NOT_ALLOWED = ("MethodNotAllowed", 405, "Method Not Allowed", "The endpoint does not know this method; the Allow header lists those it does.");
+    TIMEOUT = ("RequestTimeout", 408, "Request Timeout", "The body did not arrive in time.");
+    EXISTS = ("ObjectExists", 409, "Object Exists", "An object with this id, a user with this name, or another object with the same value in a unique index exists.");
+    CONFLICT = ("Conflict", 409, "Conflict", "The request contradicts what exists, such as an app name or host name that is taken.");
+    OUT_OF_DATE = ("ObjectOutOfDate", 412, "Object Out Of Date", "The condition on the object's version does not hold; load it again and retry.");
+    TOO_LARGE = ("TooLarge", 413, "Payload Too Large", "The body or the object exceeds a limit; send less at once.");
+    URI_TOO_LONG = ("UriTooLong", 414, "URI Too Long", "The URL exceeds the limit; send long filters with POST.");
+    UNAUTHORIZED = ("Unauthorized", 401, "Unauthorized", "The admin API needs an operator's token; log in at POST /admin/v1/login.");
+    BAD_CREDENTIALS = ("BadCredentials", 460, "Bad Credentials", "User name, password or token is wrong or has expired; log in again.");
+    NO_CLASS = ("BucketNotFound", 461, "Bucket Not Found", "There is no such class; create it through the schema.");
+    BAD_VALUE = ("InvalidTypeValue", 463, "Invalid Type Value", "A value does not fit its field; the message names class, field, expected and found.");
+    DENIED = ("PermissionDenied", 466, "Permission Denied", "The caller lacks a permission; the message names it.");
+    UNSUPPORTED_QUERY = ("QueryNotSupported", 468, "Query Not Supported", "A filter has an operator that does not exist or is not offered.");
+    BAD_SCHEMA = ("SchemaNotCompatible", 469, "Schema Not Compatible", "The schema change contradicts the schema; replace the class, or change something else.");
+    SYNTAX = ("SyntaxError", 471, "Syntax Error", "A filter or sort order cannot be parsed.");
+    REFERENCED = ("TypeStillReferenced", 474, "Type Still Referenced", "The class is used by another one; change that first.");
+    INTERNAL = ("InternalError", 500, "Internal Server Error", "The server failed; its log has the details under the request id.");
+    NOT_IMPLEMENTED = ("NotImplemented", 501, "Not Implemented", "This server does not offer the endpoint.");
+    UNAVAILABLE = ("Unavailable", 503, "Service Unavailable", "The server is overloaded, shutting down or out of disk; try again later.");
+    TOO_SLOW = ("QueryTooSlow", 503, "Query Too Slow", "The query exceeded its time limit; add an index or narrow the filter.");
+}

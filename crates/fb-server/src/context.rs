@@ -1,0 +1,191 @@
+//! What a handler gets: the app, the caller, and the request.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fb_app::{App, AppError, Session};
+use fb_auth::Principal;
+use fb_types::ObjectKey;
+use http::{HeaderMap, Method, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use crate::codes;
+use crate::error::ApiError;
+use crate::server::ServerState;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// A request to one app.
+pub(crate) struct Ctx {
+    pub(crate) state: Arc<ServerState>,
+    pub(crate) app: Arc<App>,
+    /// Who is asking: a session, nobody, or somebody with a token that is not valid.
+    pub(crate) session: Result<Option<Session>, AppError>,
+    pub(crate) request: Request,
+}
+
+/// The request itself.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    /// The raw path as it was sent, with the API's base.
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    /// Path parameters in the order of the route's template, raw.
+    pub(crate) params: Vec<(&'static str, String)>,
+    pub(crate) body: Option<Incoming>,
+}
+
+impl Ctx {
+    /// The caller; a token that is not valid is an error.
+    pub(crate) fn caller(&self) -> Result<Principal, ApiError> {
+        match &self.session {
+            Ok(Some(session)) => Ok(session.principal.clone()),
+            Ok(None) => Ok(Principal::anonymous()),
+            Err(AppError::BadToken) => Err(AppError::BadToken.into()),
+            Err(error) => {
+                tracing::error!(app = %self.app.id(), error = %error, "a caller could not be resolved");
+                Err(ApiError::new(codes::UNAVAILABLE, "The caller's rights could not be read; try again shortly."))
+            }
+        }
+    }
+
+    /// The bucket of the path, decoded.
+    pub(crate) fn bucket(&self) -> Result<String, ApiError> {
+        self.request.param("bucket")
+    }
+
+    /// The object key of the path in its canonical spelling.
+    pub(crate) fn key(&self) -> Result<ObjectKey, ApiError> {
+        Ok(ObjectKey::from_encoded(self.request.raw_param("oid"))?)
+    }
+
+    /// The body as a JSON value. An empty body is an error.
+    pub(crate) async fn json(&mut self) -> Result<Value, ApiError> {
+        let limit = self.state.limits.body_bytes;
+        let body = self.request.bytes(limit).await?;
+        parse_json(&body, "the body")
+    }
+
+    /// The body as a JSON object.
+    pub(crate) async fn json_object(&mut self) -> Result<Map<String, Value>, ApiError> {
+        match self.json().await? {
+            Value::Object(object) => Ok(object),
+            other => {
+                let found = fb_types::kind_of(&other);
+                Err(ApiError::bad_request(format!("The body must be a JSON object, found {found}.")))
+            }
+        }
+    }
+}
+
+impl Request {
+    pub(crate) fn raw_param(&self, name: &str) -> &str {
+        self.params.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value)
+    }
+
+    /// A path parameter, decoded.
+    pub(crate) fn param(&self, name: &str) -> Result<String, ApiError> {
+        decode(self.raw_param(name), name)
+    }
+
+    /// A query parameter, decoded; the first one of this name.
+    pub(crate) fn query(&self, name: &str) -> Result<Option<String>, ApiError> {
+        for pair in self.query.as_deref().unwrap_or("").split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if key == name {
+                // Forms and some clients spell blanks as plus signs; a plus itself always comes encoded.
+                return decode(&value.replace('+', " "), name).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A query parameter as a number; `None` if it is absent or no number at all. A published client sends other text
+    /// in the place of a number by mistake and means its absence.
+    pub(crate) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        Ok(self.query(name)?.and_then(|text| text.parse().ok()))
+    }
+
+    pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// True if the body claims to be of this media type.
+    pub(crate) fn content_type_is(&self, media_type: &str) -> bool {
+        self.header(header::CONTENT_TYPE).is_some_and(|t| t.split(';').next().is_some_and(|t| t.trim() == media_type))
+    }
+
+    /// The whole body, up to `limit` bytes.
+    pub(crate) async fn bytes(&mut self, limit: usize) -> Result<Bytes, ApiError> {
+        let Some(mut body) = self.body.take() else {
+            return Ok(Bytes::new());
+        };
+        let too_large = || ApiError::new(codes::TOO_LARGE, format!("The body is larger than {limit} bytes."));
+        let announced = hyper::body::Body::size_hint(&body).lower();
+        if announced > limit as u64 {
+            return Err(too_large());
+        }
+        let collect = async {
+            let mut first: Option<Bytes> = None;
+            let mut rest = BytesMut::new();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|_| ApiError::bad_request("The body ended before it was complete."))?;
+                let Ok(data) = frame.into_data() else { continue };
+                if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > limit {
+                    return Err(too_large());
+                }
+                // Almost every body comes in one piece, which then need not be copied.
+                match &first {
+                    None => first = Some(data),
+                    Some(_) => rest.extend_from_slice(&data),
+                }
+            }
+            Ok(match first {
+                Some(first) if rest.is_empty() => first,
+                Some(first) => {
+                    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+                    whole.extend_from_slice(&first);
+                    whole.extend_from_slice(&rest);
+                    whole.freeze()
+                }
+                None => Bytes::new(),
+            })
+        };
+        match tokio::time::timeout(BODY_TIME, collect).await {
+            Ok(result) => result,
+            Err(_) => Err(ApiError::new(codes::TIMEOUT, "The body did not arrive in time.")),
+        }
+    }
+}
+
+/// Parses JSON; `what` names the place in the error.
+pub(crate) fn parse_json(text: &[u8], what: &str) -> Result<Value, ApiError> {
+    serde_json::from_slice(text).map_err(|error| {
+        let place = if error.line() == 0 {
+            String::new()
+        } else {
+            format!(" (line {}, column {})", error.line(), error.column())
+        };
+        let problem = match error.classify() {
+            serde_json::error::Category::Eof if text.is_empty() => "is empty",
+            serde_json::error::Category::Eof => "ends too early",
+            _ if error.to_string().starts_with("recursion limit") => "nests deeper than 128 levels",
+            _ => "is not valid JSON",
+        };
+        ApiError::new(codes::BAD_JSON, format!("{}{} {problem}{place}.", what[..1].to_uppercase(), &what[1..]))
+    })
+}
+
+fn decode(text: &str, name: &str) -> Result<String, ApiError> {
+    match percent_decode_str(text).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(ApiError::bad_request(format!("The parameter {name} is not UTF-8."))),
+    }
+}

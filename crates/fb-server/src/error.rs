@@ -1,0 +1,177 @@
+//! Errors on their way out: the only mapping from what went wrong to a status and a body.
+
+use fb_app::{AppError, OperatorError};
+use fb_query::QueryError;
+use fb_store::{NodeError, StoreError};
+use fb_types::SchemaError;
+use serde_json::json;
+
+use crate::codes::{self, Code};
+use crate::reply::Reply;
+
+/// What is sent instead of an answer.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    /// Seconds after which a retry makes sense.
+    pub(crate) retry_after: Option<u64>,
+    /// For the log only.
+    pub(crate) source: Option<fb_store::BoxError>,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after: None, source: None }
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(codes::BAD_REQUEST, message)
+    }
+
+    fn internal(source: impl Into<fb_store::BoxError>) -> Self {
+        let message = "The server failed. Its log has the details under the request id.";
+        Self { source: Some(source.into()), ..Self::new(codes::INTERNAL, message) }
+    }
+
+    /// The response. Server errors say no more than their request id.
+    pub(crate) fn into_reply(self, request_id: &str) -> Reply {
+        let body = json!({
+            "className": self.code.name,
+            "message": self.message,
+            "reason": self.code.reason,
+            "requestId": request_id,
+            "stackTrace": [],
+        });
+        let mut reply = Reply::json(self.code.status, &body);
+        if let Some(seconds) = self.retry_after {
+            reply.set_header(http::header::RETRY_AFTER, &seconds.to_string());
+        }
+        reply
+    }
+}
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        let code = match &error {
+            AppError::NoObject(_) => codes::NOT_FOUND,
+            AppError::NoClass(_) => codes::NO_CLASS,
+            AppError::NotInstantiable(_) | AppError::Invalid(_) => codes::BAD_REQUEST,
+            AppError::Exists(_) | AppError::Duplicate { .. } | AppError::NameTaken => codes::EXISTS,
+            AppError::OutOfDate { .. } => codes::OUT_OF_DATE,
+            AppError::Denied(_) | AppError::RegistrationClosed => codes::DENIED,
+            AppError::BadCredentials | AppError::BadToken => codes::BAD_CREDENTIALS,
+            AppError::TooLarge(_) => codes::TOO_LARGE,
+            AppError::Value(_) => codes::BAD_VALUE,
+            AppError::Query(query) => query_code(query),
+            AppError::Update(_) => codes::BAD_UPDATE,
+            AppError::Schema(schema) => schema_code(schema),
+            AppError::Store(_) => {
+                return match error {
+                    AppError::Store(store) => store.into(),
+                    other => Self::internal(other),
+                };
+            }
+            AppError::Node(_) => {
+                return match error {
+                    AppError::Node(node) => node.into(),
+                    other => Self::internal(other),
+                };
+            }
+            _ => return Self::internal(error),
+        };
+        Self::new(code, sentence(&error.to_string()))
+    }
+}
+
+fn query_code(error: &QueryError) -> Code {
+    match error {
+        QueryError::Syntax(_) => codes::SYNTAX,
+        QueryError::UnknownOperator { .. } | QueryError::Unsupported(_) => codes::UNSUPPORTED_QUERY,
+        QueryError::UnknownField { .. } => codes::UNKNOWN_FIELD,
+        QueryError::WrongOperand { .. } => codes::BAD_REQUEST,
+        QueryError::TooComplex(_) => codes::QUERY_TOO_COMPLEX,
+    }
+}
+
+fn schema_code(error: &SchemaError) -> Code {
+    match error {
+        SchemaError::Invalid(_) | SchemaError::TooLarge(_) => codes::BAD_REQUEST,
+        SchemaError::MissingClass { .. } | SchemaError::Incompatible(_) => codes::BAD_SCHEMA,
+        SchemaError::StillReferenced { .. } => codes::REFERENCED,
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded { retry_after } => Self {
+                retry_after: Some(retry_after.as_secs().max(1)),
+                ..Self::new(codes::UNAVAILABLE, "Too many writes are waiting; try again shortly.")
+            },
+            StoreError::TooSlow { .. } => {
+                let text = sentence(&error.to_string());
+                Self::new(codes::TOO_SLOW, text + " Add an index or narrow the filter.")
+            }
+            StoreError::SchemaChanged => Self {
+                retry_after: Some(1),
+                ..Self::new(codes::UNAVAILABLE, "The schema keeps changing; try again shortly.")
+            },
+            StoreError::Unavailable { source } => Self {
+                retry_after: Some(1),
+                source: Some(source),
+                ..Self::new(codes::UNAVAILABLE, "The store is not available; nothing was written. Try again shortly.")
+            },
+            StoreError::Duplicate { .. } | StoreError::NotUnique { .. } => {
+                Self::new(codes::EXISTS, sentence(&error.to_string()))
+            }
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<NodeError> for ApiError {
+    fn from(error: NodeError) -> Self {
+        let code = match error {
+            NodeError::Exists(_) | NodeError::HostTaken { .. } => codes::CONFLICT,
+            NodeError::Missing(_) => codes::NO_APP,
+            NodeError::BadBackup { .. } => codes::BAD_REQUEST,
+            NodeError::Store(store) => return store.into(),
+            other => return Self::internal(other),
+        };
+        Self::new(code, sentence(&error.to_string()))
+    }
+}
+
+impl From<OperatorError> for ApiError {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::App(error) => error.into(),
+            OperatorError::BadCredentials | OperatorError::BadToken => {
+                Self::new(codes::UNAUTHORIZED, sentence(&error.to_string()))
+            }
+        }
+    }
+}
+
+impl From<fb_types::IdError> for ApiError {
+    fn from(error: fb_types::IdError) -> Self {
+        Self::bad_request(sentence(&error.to_string()))
+    }
+}
+
+impl From<SchemaError> for ApiError {
+    fn from(error: SchemaError) -> Self {
+        AppError::from(error).into()
+    }
+}
+
+/// Errors are phrased in lower case without a full stop; what people read begins with a capital. Texts that clients
+/// compare exactly begin with one already and stay as they are.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if first.is_ascii_lowercase() => format!("{}{}.", first.to_ascii_uppercase(), chars.as_str()),
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,271 @@
+//! The OpenAPI 3.1 document, made from the route table.
+
+use serde_json::{Map, Value, json};
+
+use crate::codes::CODES;
+use crate::route::{Access, Route};
+
+/// The document of these routes.
+pub fn document(routes: &[Route]) -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in routes {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.as_str().to_ascii_lowercase()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Freshbase app API",
+            "version": "1",
+            "description": "The API of one app: schema, objects, queries, users. Errors have a JSON body with className, \
+                message, reason and requestId.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [
+            { "url": "/v1", "description": "The app of the host name" },
+            { "url": "/apps/{app}/v1", "description": "An app by name", "variables": { "app": { "default": "main" } } },
+        ],
+        "security": [{}, { "token": [] }, { "bearer": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "apiKey", "in": "header", "name": "Authorization",
+                    "description": "BAT, a blank, and the token that login and registration give in the header \
+                        baqend-authorization-token",
+                },
+                "bearer": { "type": "http", "scheme": "bearer" },
+            },
+            "responses": { "Error": {
+                "description": errors_text(),
+                "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
+            } },
+            "schemas": schemas(),
+        },
+    })
+}
+
+fn errors_text() -> String {
+    let rows = CODES.iter().map(|code| format!("{} {}: {}", code.status, code.name, code.meaning));
+    rows.collect::<Vec<_>>().join("\n\n")
+}
+
+fn operation(route: &Route) -> Value {
+    let mut parameters: Vec<Value> = path_parameters(route.path)
+        .map(|name| {
+            let description = match name {
+                "bucket" => "Class name without /db/",
+                "oid" => "Last part of the object's id, percent-encoded",
+                _ => name,
+            };
+            let schema = json!({ "type": "string" });
+            json!({ "name": name, "in": "path", "required": true, "description": description, "schema": schema })
+        })
+        .collect();
+    for (name, description) in route.query {
+        let kind = if matches!(*name, "start" | "count") { "integer" } else { "string" };
+        let schema = json!({ "type": kind });
+        parameters.push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
+    }
+    let mut responses = Map::new();
+    for (status, schema) in route.answers {
+        let mut answer = json!({ "description": reason(*status) });
+        if let Some(schema) = schema {
+            answer["content"] = content(schema);
+        }
+        responses.insert(status.to_string(), answer);
+    }
+    responses.insert("default".into(), json!({ "$ref": "#/components/responses/Error" }));
+    let mut operation = json!({
+        "operationId": route.name,
+        "summary": route.summary,
+        "tags": [tag(route.path)],
+        "responses": responses,
+        "x-access": access(route.access),
+    });
+    if !parameters.is_empty() {
+        operation["parameters"] = Value::Array(parameters);
+    }
+    if let Some(body) = route.body {
+        operation["requestBody"] = json!({ "required": body != "Filter", "content": body_content(body) });
+    }
+    operation
+}
+
+fn access(access: Access) -> String {
+    match access {
+        Access::Public => "everybody".into(),
+        Access::LoggedIn => "logged-in users".into(),
+        Access::Class(permissions) => format!("class permission {}, then object rules", permissions.join(" or ")),
+        Access::Admin => "administrators".into(),
+    }
+}
+
+fn path_parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
+fn tag(path: &str) -> &'static str {
+    match path.split('/').nth(1) {
+        Some("db") if path.starts_with("/db/User/") => "users",
+        Some("db") if path.ends_with("/query") || path.ends_with("/count") => "queries",
+        Some("db") => "objects",
+        Some("schema") => "schema",
+        Some("index") => "indexes",
+        _ => "app",
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "Done, no body",
+        304 => "Not modified",
+        _ => "Answer",
+    }
+}
+
+fn content(schema: &str) -> Value {
+    json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
+}
+
+fn body_content(schema: &str) -> Value {
+    let mut content = content(schema);
+    if schema == "Filter" {
+        content["text/plain"] = json!({ "schema": { "type": "string", "description": "The filter's JSON" } });
+    }
+    content
+}
+
+fn schemas() -> Value {
+    let rules = json!({
+        "type": "object",
+        "description": "Rules by user id, role id or *",
+        "additionalProperties": { "enum": ["allow", "deny"] },
+    });
+    let text = json!({ "type": "string" });
+    json!({
+        "Anything": {},
+        "StringList": { "type": "array", "items": text },
+        "Count": { "type": "object", "required": ["count"], "properties": { "count": { "type": "integer" } } },
+        "Rules": rules,
+        "Acl": {
+            "type": ["object", "null"],
+            "properties": { "read": { "$ref": "#/components/schemas/Rules" }, "write": { "$ref": "#/components/schemas/Rules" } },
+        },
+        "Object": {
+            "type": "object",
+            "description": "Metadata and the fields of the class",
+            "properties": {
+                "id": { "type": "string", "examples": ["/db/Todo/7b8d9f0e-5a0c-4a1e-9f41-2f3d0c9f6a11"] },
+                "version": { "type": "integer", "minimum": 1 },
+                "acl": { "$ref": "#/components/schemas/Acl" },
+                "createdAt": { "type": "string", "format": "date-time" },
+                "updatedAt": { "type": "string", "format": "date-time" },
+            },
+            "additionalProperties": true,
+        },
+        "ObjectList": { "type": "array", "items": { "$ref": "#/components/schemas/Object" } },
+        "PartialUpdate": {
+            "type": "object",
+            "description": "Operators, each with the paths it applies to",
+            "examples": [{ "$inc": { "prio": -1 }, "$push": { "history": "edited" } }],
+            "additionalProperties": { "type": "object" },
+        },
+        "Filter": { "type": "object", "examples": [{ "age": { "$gt": 5 } }], "additionalProperties": true },
+        "ImportReport": {
+            "type": "object",
+            "required": ["count", "failed"],
+            "properties": { "count": { "type": "integer" }, "failed": { "type": "array", "items": { "type": "object" } } },
+        },
+        "Field": {
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "name": text,
+                "type": { "type": "string", "examples": ["/db/String", "/db/collection.List[/db/Todo]"] },
+                "order": { "type": "integer" },
+                "flags": { "type": "array", "items": { "enum": ["METADATA", "READONLY"] } },
+                "metadata": { "type": "object", "additionalProperties": text },
+            },
+        },
+        "Class": {
+            "type": "object",
+            "properties": {
+                "class": { "type": "string", "examples": ["/db/Todo"] },
+                "superClass": text,
+                "embedded": { "type": "boolean" },
+                "acl": { "type": "object", "additionalProperties": { "$ref": "#/components/schemas/Rules" } },
+                "metadata": { "type": "object", "additionalProperties": text },
+                "fields": { "type": "object", "additionalProperties": { "$ref": "#/components/schemas/Field" } },
+            },
+        },
+        "Schema": { "type": "array", "items": { "$ref": "#/components/schemas/Class" } },
+        "SchemaEdits": {
+            "description": "Classes to add or extend, and operations: addField, renameField, removeField, \
+                updateClassAcl, replaceClass, deleteClass",
+            "oneOf": [{ "type": "object" }, { "type": "array", "items": { "type": "object" } }],
+        },
+        "Index": {
+            "type": "object",
+            "required": ["keys"],
+            "properties": {
+                "unique": { "type": "boolean" },
+                "keys": { "type": "array", "items": { "type": "object", "additionalProperties": { "enum": ["asc", "desc", "geo"] } } },
+                "drop": { "type": "boolean" },
+            },
+        },
+        "IndexList": { "type": "array", "items": { "$ref": "#/components/schemas/Index" } },
+        "Config": {
+            "type": "object",
+            "properties": {
+                "profile": { "enum": ["secure", "baqend"] },
+                "registration": { "enum": ["open", "closed"] },
+                "sessionSeconds": { "type": "integer", "minimum": 60, "maximum": 31_536_000 },
+            },
+        },
+        "Registration": {
+            "type": "object",
+            "required": ["user", "password"],
+            "properties": {
+                "user": { "type": "object", "required": ["username"], "properties": { "username": text } },
+                "password": text,
+                "login": { "type": "boolean", "default": true },
+            },
+        },
+        "Login": {
+            "type": "object",
+            "required": ["username", "password"],
+            "properties": { "username": text, "password": text },
+        },
+        "BloomFilter": {
+            "type": "object",
+            "required": ["m", "h", "b"],
+            "properties": { "m": { "type": "integer" }, "h": { "type": "integer" }, "b": text },
+        },
+        "Connect": {
+            "type": "object",
+            "required": ["schema", "token"],
+            "properties": {
+                "schema": { "$ref": "#/components/schemas/Schema" },
+                "token": { "type": ["string", "null"] },
+                "user": { "$ref": "#/components/schemas/Object" },
+                "bloomFilter": { "$ref": "#/components/schemas/BloomFilter" },
+                "bloomFilterRefresh": { "type": "integer" },
+            },
+        },
+        "Error": {
+            "type": "object",
+            "required": ["className", "message", "reason"],
+            "properties": {
+                "className": { "enum": CODES.iter().map(|code| code.name).collect::<Vec<_>>() },
+                "message": text,
+                "reason": text,
+                "requestId": text,
+                "stackTrace": { "type": "array", "items": { "type": "object" } },
+            },
+        },
+    })
+}

@@ -1,0 +1,103 @@
+//! Answers on their way out.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{Either, Full};
+use serde_json::Value;
+
+/// The body of a response: one piece, or a stream.
+pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
+
+/// The header that carries new user tokens.
+pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("baqend-authorization-token");
+
+/// A response to be.
+pub(crate) struct Reply(Response<Body>);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
+
+impl Reply {
+    fn with(status: u16, body: Body) -> Self {
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self(response)
+    }
+
+    /// Without a body.
+    pub(crate) fn empty(status: u16) -> Self {
+        Self::with(status, Either::Left(Full::new(Bytes::new())))
+    }
+
+    /// With a JSON value.
+    pub(crate) fn json(status: u16, value: &Value) -> Self {
+        Self::json_bytes(status, Bytes::from(value.to_string()))
+    }
+
+    /// With a text that is JSON already.
+    pub(crate) fn json_bytes(status: u16, json: Bytes) -> Self {
+        let mut reply = Self::with(status, Either::Left(Full::new(json)));
+        reply.0.headers_mut().insert(CONTENT_TYPE, JSON);
+        reply
+    }
+
+    /// With a text of some other type.
+    pub(crate) fn text(status: u16, content_type: &'static str, text: impl Into<Bytes>) -> Self {
+        let mut reply = Self::with(status, Either::Left(Full::new(text.into())));
+        reply.0.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply
+    }
+
+    /// With a stream of JSON.
+    pub(crate) fn json_stream(body: UnsyncBoxBody<Bytes, Infallible>) -> Self {
+        let mut reply = Self::with(200, Either::Right(body));
+        reply.0.headers_mut().insert(CONTENT_TYPE, JSON);
+        reply
+    }
+
+    /// Sets a header; values that no header can hold are left out.
+    pub(crate) fn set_header(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers_mut().insert(name, value);
+        }
+    }
+
+    /// The same with a header.
+    pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.0.headers_mut().insert(name, HeaderValue::from_static(value));
+        self
+    }
+
+    /// The same with an object's version as its tag.
+    pub(crate) fn etag(mut self, version: fb_types::Version) -> Self {
+        self.set_header(ETAG, &format!("\"{version}\""));
+        self
+    }
+
+    /// The same with a new user token.
+    pub(crate) fn token(mut self, token: Option<&fb_auth::Secret>) -> Self {
+        if let Some(token) = token {
+            self.set_header(TOKEN_HEADER, token.expose());
+        }
+        self
+    }
+
+    pub(crate) fn has_token(&self) -> bool {
+        self.0.headers().contains_key(TOKEN_HEADER)
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    pub(crate) fn headers_mut(&mut self) -> &mut http::HeaderMap {
+        self.0.headers_mut()
+    }
+
+    pub(crate) fn into_response(self) -> Response<Body> {
+        self.0
+    }
+}

@@ -1,0 +1,103 @@
+//! `/connect`: the first request of every client, and the page that browser clients load into an iframe.
+
+use std::fmt::Write;
+
+use fb_auth::Secret;
+use http::header;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use super::root::empty_bloom_filter;
+use super::schema::schema_json;
+use crate::context::Ctx;
+use crate::error::ApiError;
+use crate::reply::Reply;
+use crate::route::{Access, Route, route};
+
+/// Seconds after which clients fetch the Bloom filter again.
+const BLOOM_FILTER_REFRESH: u32 = 60;
+/// Largest form that carries a token.
+const FORM_BYTES: usize = 16 << 10;
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        route!(GET "/connect" connect, "Schema, user and token for a client that starts; a page for browsers",
+            Access::Public, answers: &[(200, Some("Connect"))]),
+        route!(POST "/connect" connect_via_post, "The same, with the token in a form field", Access::Public,
+            answers: &[(200, Some("Connect"))]),
+        route!(GET "/connect.js" connect_script, "The script of the connect page", Access::Public, answers: &[(200, None)]),
+    ]
+}
+
+async fn connect(ctx: Ctx) -> Result<Reply, ApiError> {
+    answer(&ctx)
+}
+
+async fn connect_via_post(mut ctx: Ctx) -> Result<Reply, ApiError> {
+    if ctx.request.content_type_is("application/x-www-form-urlencoded") {
+        let body = ctx.request.bytes(FORM_BYTES).await?;
+        let form = String::from_utf8_lossy(&body);
+        let token = form.split('&').find_map(|pair| pair.strip_prefix("BAT="));
+        if let Some(token) = token {
+            let token = percent_decode_str(token).decode_utf8_lossy();
+            ctx.session = ctx.app.authenticate(&token).await.map(Some);
+        }
+    }
+    answer(&ctx)
+}
+
+/// Who presents a token that is not valid is simply not logged in.
+fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
+    let session = ctx.session.as_ref().ok().and_then(Option::as_ref);
+    let (user, token) = match session {
+        Some(session) => {
+            let account = ctx.app.me(session)?;
+            let user: Value = serde_json::from_slice(&account.user.body)
+                .map_err(|e| fb_app::AppError::internal("reading a user", e))?;
+            (Some(user), account.token)
+        }
+        None => (None, None),
+    };
+    let mut body = json!({
+        "bloomFilterRefresh": BLOOM_FILTER_REFRESH,
+        "schema": schema_json(&ctx.app.schema()),
+        "token": token.as_ref().map(Secret::expose),
+        "device": null,
+        "bloomFilter": empty_bloom_filter(),
+        "gzip": false,
+    });
+    if let Some(user) = user {
+        body["user"] = user;
+    }
+    // A navigation asks for HTML first; clients ask for JSON.
+    let accept = ctx.request.header(header::ACCEPT).unwrap_or("");
+    let html = accept.find("text/html");
+    let reply = match (html, accept.find("application/json")) {
+        (Some(html), Some(json)) if json < html => Reply::json(200, &body),
+        (Some(_), _) => page(&body, token.as_ref()),
+        (None, _) => Reply::json(200, &body),
+    };
+    Ok(reply.header(header::CACHE_CONTROL, if session.is_some() { "private, no-store" } else { "no-cache" }))
+}
+
+/// The page that relays requests of the SDK's iframe connector. The answer to the first one, `/connect`, is part of it.
+fn page(connect: &Value, token: Option<&Secret>) -> Reply {
+    // Inside a script element only `</` and `<!--` could end the text; JSON allows the escape for every `<`.
+    let json = connect.to_string().replace('<', "\\u003c");
+    let mut html = String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Connect</title>\n");
+    let _ = write!(html, "<script id=\"/connect\" type=\"application/json\" data-cache-control=\"no-cache\"");
+    if let Some(token) = token {
+        let _ = write!(html, " data-token=\"{}\"", token.expose());
+    }
+    let _ = write!(html, ">{json}</script>\n<script src=\"connect.js\"></script></head><body></body></html>\n");
+    Reply::text(200, "text/html;charset=utf-8", html)
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; script-src 'self'; connect-src 'self'")
+}
+
+async fn connect_script(_ctx: Ctx) -> Result<Reply, ApiError> {
+    let script = include_str!("../../assets/connect.js");
+    Ok(Reply::text(200, "text/javascript;charset=utf-8", script)
+        .header(header::CACHE_CONTROL, "no-cache")
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+}

@@ -1,0 +1,14 @@
+//! Handlers, one file per resource.
+
+pub(crate) mod admin;
+pub(crate) mod bulk;
+pub(crate) mod config;
+pub(crate) mod connect;
+pub(crate) mod indexes;
+pub(crate) mod node;
+pub(crate) mod objects;
+pub(crate) mod queries;
+pub(crate) mod root;
+pub(crate) mod schema;
+pub(crate) mod setup;
+pub(crate) mod users;

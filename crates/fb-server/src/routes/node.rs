@@ -1,0 +1,52 @@
+//! Paths outside of any app: health, readiness, metrics.
+
+use std::sync::atomic::Ordering;
+
+use fb_app::AppError;
+use serde_json::json;
+
+use crate::codes;
+use crate::error::ApiError;
+use crate::reply::Reply;
+use crate::server::ServerState;
+
+/// Alive: the process answers.
+pub(crate) fn healthz() -> Reply {
+    Reply::json_bytes(200, bytes::Bytes::from_static(b"{\"status\":\"ok\"}"))
+}
+
+/// Ready: not shutting down, and the store of the node answers.
+pub(crate) async fn readyz(state: &ServerState) -> Result<Reply, ApiError> {
+    if state.shutting_down.load(Ordering::Acquire) {
+        return Err(ApiError::new(codes::UNAVAILABLE, "The server is shutting down."));
+    }
+    state.apps.node().generation().await.map_err(AppError::from)?;
+    Ok(Reply::json(200, &json!({ "status": "ready" })))
+}
+
+/// All counters and sizes, for Prometheus.
+pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
+    let awake = state.apps.awake();
+    let mut sizes = Vec::with_capacity(awake.len());
+    for app in &awake {
+        sizes.push((format!("{{app=\"{}\"}}", app.id()), app.stats().await?));
+    }
+    let known = state.apps.directory().slots().count();
+    let mut gauges = vec![
+        ("freshbase_apps", "Apps on this node.", String::new(), known as f64),
+        ("freshbase_apps_awake", "Apps that are open.", String::new(), awake.len() as f64),
+    ];
+    for (labels, (store, _)) in &sizes {
+        gauges.push(("freshbase_disk_bytes", "Size of the app's store.", labels.clone(), store.disk_bytes as f64));
+    }
+    for (labels, (store, _)) in &sizes {
+        gauges.push(("freshbase_last_change", "Newest change record.", labels.clone(), store.last_seq.0 as f64));
+    }
+    for (labels, (store, _)) in &sizes {
+        gauges.push(("freshbase_queued_writes", "Writes that wait.", labels.clone(), store.queued_writes as f64));
+    }
+    for (labels, (_, cache)) in &sizes {
+        gauges.push(("freshbase_cache_bytes", "Size of the object cache.", labels.clone(), *cache as f64));
+    }
+    Ok(Reply::text(200, "text/plain;version=0.0.4;charset=utf-8", state.metrics.render(&gauges)))
+}

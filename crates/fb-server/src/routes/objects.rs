@@ -1,0 +1,141 @@
+//! `/db/{bucket}` and `/db/{bucket}/{oid}`: single objects.
+
+use std::sync::Arc;
+
+use fb_app::objects::Condition;
+use fb_types::{Permission, Stored, Version};
+use http::header;
+
+use crate::context::{Ctx, Request};
+use crate::error::ApiError;
+use crate::reply::Reply;
+use crate::route::{Access, Route, route};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        route!(POST "/db/{bucket}" create_object, "Insert an object", Access::Class(&["insert"]),
+            body: "Object", answers: &[(201, Some("Object"))]),
+        route!(GET "/db/{bucket}/{oid}" get_object, "Load an object", Access::Class(&["load"]),
+            answers: &[(200, Some("Object")), (304, None)]),
+        route!(PUT "/db/{bucket}/{oid}" replace_object,
+            "Replace an object (If-Match: \"<version>\" or *), or insert or replace it (no condition)",
+            Access::Class(&["insert", "update"]), body: "Object", answers: &[(200, Some("Object"))]),
+        route!(DELETE "/db/{bucket}/{oid}" delete_object, "Delete an object", Access::Class(&["delete"]),
+            answers: &[(204, None)]),
+        route!(POST "/db/{bucket}/{oid}" update_partially, "Apply update operators to an object",
+            Access::Class(&["update"]), body: "PartialUpdate", answers: &[(200, Some("Object"))]),
+    ]
+}
+
+async fn create_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
+    let caller = ctx.caller()?;
+    let bucket = ctx.bucket()?;
+    let input = ctx.json_object().await?;
+    let written = ctx.app.insert(&caller, &bucket, &input).await?;
+    let base = ctx.request.path.split("/db/").next().unwrap_or_default();
+    let location = format!("{base}{}", written.id);
+    let mut reply = object(&ctx, 201, &written.object);
+    reply.set_header(header::LOCATION, &location);
+    Ok(reply)
+}
+
+async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
+    let caller = ctx.caller()?;
+    let bucket = ctx.bucket()?;
+    let found = ctx.app.load(&caller, &bucket, &ctx.key()?).await?;
+    if not_modified(&ctx.request, found.version) {
+        let mut reply = Reply::empty(304).etag(found.version);
+        reply.headers_mut().insert(header::CACHE_CONTROL, cache_control(&ctx, &found));
+        return Ok(reply);
+    }
+    Ok(object(&ctx, 200, &found))
+}
+
+async fn replace_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
+    let caller = ctx.caller()?;
+    let (bucket, key) = (ctx.bucket()?, ctx.key()?);
+    let condition = condition(&ctx.request)?;
+    let input = ctx.json_object().await?;
+    let written = ctx.app.update(&caller, &bucket, &key, condition, &input).await?;
+    Ok(object(&ctx, 200, &written.object))
+}
+
+async fn delete_object(ctx: Ctx) -> Result<Reply, ApiError> {
+    let caller = ctx.caller()?;
+    let (bucket, key) = (ctx.bucket()?, ctx.key()?);
+    ctx.app.delete(&caller, &bucket, &key, condition(&ctx.request)?).await?;
+    Ok(Reply::empty(204))
+}
+
+async fn update_partially(mut ctx: Ctx) -> Result<Reply, ApiError> {
+    let caller = ctx.caller()?;
+    let (bucket, key) = (ctx.bucket()?, ctx.key()?);
+    let condition = condition(&ctx.request)?;
+    let operations = ctx.json().await?;
+    let written = ctx.app.update_partially(&caller, &bucket, &key, condition, &operations).await?;
+    Ok(object(&ctx, 200, &written.object))
+}
+
+/// The stored JSON as it is, with its version as tag.
+fn object(ctx: &Ctx, status: u16, object: &Arc<Stored>) -> Reply {
+    let mut reply = Reply::json_bytes(status, object.body.clone()).etag(object.version);
+    reply.headers_mut().insert(header::CACHE_CONTROL, cache_control(ctx, object));
+    reply
+}
+
+/// Copies may be kept, but have to be checked before each use; shared caches keep only what everybody may read.
+fn cache_control(ctx: &Ctx, object: &Stored) -> header::HeaderValue {
+    let class_is_public = || {
+        let schema = ctx.app.schema();
+        let class = schema.class(ctx.request.raw_param("bucket"));
+        class.is_some_and(|class| class.acl().is_public(Permission::Load))
+    };
+    let everybody = object.acl.as_ref().is_none_or(|acl| acl.read.is_empty()) && class_is_public();
+    header::HeaderValue::from_static(if everybody { "no-cache" } else { "private, no-cache" })
+}
+
+/// The caller's condition on a write. Both `"3"` and `3` are versions; absent, empty and `""` are no condition.
+fn condition(request: &Request) -> Result<Condition, ApiError> {
+    let Some(value) = request.headers.get(header::IF_MATCH) else {
+        return Ok(Condition::None);
+    };
+    match value.to_str().map(str::trim) {
+        Ok("" | "\"\"") => Ok(Condition::None),
+        Ok("*") => Ok(Condition::Exists),
+        Ok(tag) => match version_of(tag) {
+            Some(version) => Ok(Condition::Version(version)),
+            None => Err(ApiError::bad_request("If-Match must be * or a version such as \"3\".")),
+        },
+        Err(_) => Err(ApiError::bad_request("If-Match must be * or a version such as \"3\".")),
+    }
+}
+
+/// The version in a tag, without weak prefix, quotes and the suffix that compressing proxies add.
+fn version_of(tag: &str) -> Option<Version> {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    let tag = tag.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(tag);
+    let number = tag.split_once("--").map_or(tag, |(number, _)| number);
+    number.parse().ok().map(Version)
+}
+
+fn not_modified(request: &Request, version: Version) -> bool {
+    match request.header(header::IF_NONE_MATCH) {
+        Some(tags) => tags.split(',').any(|tag| tag.trim() == "*" || version_of(tag.trim()) == Some(version)),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_all_spellings_of_a_tag() {
+        for tag in ["3", "\"3\"", "W/\"3\"", "\"3--gzip\""] {
+            assert_eq!(version_of(tag), Some(Version(3)), "{tag}");
+        }
+        for tag in ["", "\"-\"", "-", "x", "\"3", "-1", "99999999999999999999"] {
+            assert_eq!(version_of(tag), None, "{tag}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The root of the API: what there is, which version, is it well.
+
+use http::header;
+use serde_json::{Value, json};
+
+use crate::context::Ctx;
+use crate::error::ApiError;
+use crate::reply::Reply;
+use crate::route::{Access, Route, route};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        route!(GET "/" list_all_resources, "List all resource paths", Access::Public,
+            answers: &[(200, Some("StringList"))]),
+        route!(GET "/version" api_version, "Version of API and server", Access::Public,
+            answers: &[(200, Some("Anything"))]),
+        route!(GET "/spec" specification, "This document", Access::Public, answers: &[(200, Some("Anything"))]),
+        route!(GET "/status" status, "Status of the app", Access::Public, answers: &[(200, Some("Anything"))]),
+        route!(GET "/-/ready" ready, "Ready for requests?", Access::Public, answers: &[(200, Some("Anything"))]),
+        route!(GET "/-/live" live, "Alive?", Access::Public, answers: &[(200, Some("Anything"))]),
+        route!(GET "/-/startup" startup, "Started?", Access::Public, answers: &[(200, Some("Anything"))]),
+        route!(GET "/bloomfilter" get_bloom_filter, "The filter of what changed in caches lately", Access::Public,
+            answers: &[(200, Some("BloomFilter"))]),
+    ]
+}
+
+async fn list_all_resources(ctx: Ctx) -> Result<Reply, ApiError> {
+    let mut paths: Vec<&str> = ctx.state.router.routes.iter().map(|route| route.path).collect();
+    paths.dedup();
+    Ok(Reply::json(200, &json!(paths)))
+}
+
+async fn api_version(_ctx: Ctx) -> Result<Reply, ApiError> {
+    Ok(Reply::json(200, &json!({ "api": "v1", "server": "freshbase", "version": env!("CARGO_PKG_VERSION") })))
+}
+
+async fn specification(ctx: Ctx) -> Result<Reply, ApiError> {
+    Ok(Reply::json_bytes(200, ctx.state.openapi.clone()).header(header::CACHE_CONTROL, "no-cache"))
+}
+
+async fn status(ctx: Ctx) -> Result<Reply, ApiError> {
+    Ok(Reply::json(200, &json!({ "status": "running", "app": ctx.app.id().as_str() })))
+}
+
+async fn ready(_ctx: Ctx) -> Result<Reply, ApiError> {
+    Ok(Reply::json(200, &json!({ "status": "ready" })))
+}
+
+async fn live(_ctx: Ctx) -> Result<Reply, ApiError> {
+    Ok(Reply::json(200, &json!({ "status": "live" })))
+}
+
+async fn startup(_ctx: Ctx) -> Result<Reply, ApiError> {
+    Ok(Reply::json(200, &json!({ "status": "started" })))
+}
+
+/// The filter that contains nothing. It is honest: no answer of this server may be used without asking it again, so no
+/// cache holds anything that a change could make stale.
+pub(crate) fn empty_bloom_filter() -> Value {
+    json!({ "m": 1, "h": 1, "b": "AA==" })
+}
+
+async fn get_bloom_filter(_ctx: Ctx) -> Result<Reply, ApiError> {
+    Ok(Reply::json(200, &empty_bloom_filter()).header(header::CACHE_CONTROL, "no-cache"))
+}

@@ -1,0 +1,446 @@
+//! The server: takes connections, finds the app and the route of each request, and answers.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fb_app::{App, AppError, Apps, Session};
+use futures_util::FutureExt;
+use http::{Method, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::codes;
+use crate::context::{Ctx, Request};
+use crate::error::ApiError;
+use crate::metrics::Metrics;
+use crate::reply::{Body, Reply};
+use crate::route::{Found, Router, table};
+use crate::{cors, openapi, routes};
+
+/// Limits of the HTTP side. All are on by default.
+#[derive(Debug, Clone)]
+pub struct HttpLimits {
+    /// Largest JSON body in bytes.
+    pub body_bytes: usize,
+    /// Largest import in bytes.
+    pub import_bytes: usize,
+    /// Longest path and query in bytes.
+    pub uri_bytes: usize,
+    /// Most connections at once; more wait to be accepted.
+    pub connections: usize,
+    /// How long the headers of a request may take to arrive.
+    pub header_time: Duration,
+    /// How long running requests may take when the server stops.
+    pub shutdown_time: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 4 << 20,
+            import_bytes: 64 << 20,
+            uri_bytes: 16 << 10,
+            connections: 10_000,
+            header_time: Duration::from_secs(15),
+            shutdown_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What all requests share.
+pub(crate) struct ServerState {
+    pub(crate) apps: Arc<Apps>,
+    pub(crate) router: Router,
+    pub(crate) limits: HttpLimits,
+    pub(crate) metrics: Metrics,
+    pub(crate) openapi: bytes::Bytes,
+    pub(crate) shutting_down: AtomicBool,
+    request_ids: RequestIds,
+}
+
+/// A server that is not yet taking connections.
+pub struct Server {
+    state: Arc<ServerState>,
+}
+
+/// The server could not be put together.
+#[derive(Debug, thiserror::Error)]
+#[error("the routes contradict each other")]
+pub struct RouteConflict(#[source] fb_store::BoxError);
+
+impl Server {
+    /// A server of these apps.
+    pub fn new(apps: Arc<Apps>, limits: HttpLimits) -> Result<Self, RouteConflict> {
+        let routes = table();
+        let names = routes.iter().map(|route| route.name.to_owned()).collect();
+        let openapi = openapi::document(&routes).to_string().into();
+        let router = Router::new(routes).map_err(|e| RouteConflict(e.into()))?;
+        let state = ServerState {
+            apps,
+            router,
+            limits,
+            metrics: Metrics::new(names),
+            openapi,
+            shutting_down: AtomicBool::new(false),
+            request_ids: RequestIds::new(),
+        };
+        Ok(Self { state: Arc::new(state) })
+    }
+
+    /// Answers requests until `stop` is done, then finishes the running ones and closes all apps.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let state = self.state;
+        let graceful = GracefulShutdown::new();
+        let slots = Arc::new(Semaphore::new(state.limits.connections));
+        tokio::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                accepted = accept(&listener, &slots) => accepted,
+            };
+            let Some((stream, peer, slot)) = accepted else { continue };
+            // Answers are written in one piece each; waiting for more to send would only delay them.
+            let _ = stream.set_nodelay(true);
+            let connection = state.clone();
+            connection.metrics.connections.fetch_add(1, Ordering::Relaxed);
+            let service = service_fn(move |request| {
+                let state = connection.clone();
+                async move { Ok::<_, std::convert::Infallible>(answer(state, request, peer).await) }
+            });
+            let mut builder = auto::Builder::new(TokioExecutor::new());
+            builder
+                .http1()
+                .timer(TokioTimer::new())
+                .header_read_timeout(state.limits.header_time)
+                .max_buf_size(128 << 10)
+                .pipeline_flush(true);
+            builder
+                .http2()
+                .timer(TokioTimer::new())
+                .keep_alive_interval(Duration::from_secs(20))
+                .max_concurrent_streams(200)
+                .max_header_list_size(64 << 10);
+            let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            let served = graceful.watch(served);
+            let state = state.clone();
+            tokio::spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::debug!(error = %error, "a connection ended with an error");
+                }
+                state.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+                drop(slot);
+            });
+        }
+        drop(listener);
+        state.shutting_down.store(true, Ordering::Release);
+        if tokio::time::timeout(state.limits.shutdown_time, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests were cut off because they took too long");
+        }
+        state.apps.close().await;
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => Some((stream, peer, slot)),
+        Err(error) => {
+            // Out of file handles, mostly: a pause lets some connections end.
+            tracing::warn!(error = %error, "a connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+/// Ids for log lines and error bodies: 8 random digits of the process, then a counter.
+struct RequestIds {
+    process: String,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let random = fb_auth::random_bytes::<4>().unwrap_or_default();
+        Self { process: fb_auth::encode_hex(&random), next: AtomicU64::new(1) }
+    }
+
+    fn next(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn text(&self, number: u64) -> String {
+        format!("{}-{number:x}", self.process)
+    }
+}
+
+/// Where a request goes.
+enum Target<'p> {
+    /// The API of an app: the app's name if the path names it, and the path below the API's base.
+    App { name: Option<&'p str>, path: &'p str },
+    Admin(&'p str),
+    Setup(&'p str),
+    Health,
+    Ready,
+    Metrics,
+    Nothing,
+}
+
+impl<'p> Target<'p> {
+    fn of(path: &'p str) -> Self {
+        let below = |base: &str| {
+            let rest = path.strip_prefix(base)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+        };
+        let or_root = |rest: &'p str| if rest.is_empty() { "/" } else { rest };
+        if let Some(rest) = below("/v1") {
+            return Self::App { name: None, path: or_root(rest) };
+        }
+        if let Some(rest) = path.strip_prefix("/apps/")
+            && let Some((name, rest)) = rest.split_once('/')
+            && let Some(rest) = rest.strip_prefix("v1")
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            return Self::App { name: Some(name), path: or_root(rest) };
+        }
+        match path {
+            "/healthz" => Self::Health,
+            "/readyz" => Self::Ready,
+            "/metrics" => Self::Metrics,
+            _ => match (below("/admin/v1"), below("/setup")) {
+                (Some(rest), _) => Self::Admin(rest),
+                (_, Some(rest)) => Self::Setup(rest),
+                (None, None) => Self::Nothing,
+            },
+        }
+    }
+}
+
+/// Answers one request, whatever happens: an error is a reply, a panic is one as well.
+async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer: SocketAddr) -> http::Response<Body> {
+    let started = Instant::now();
+    let request_number = state.request_ids.next();
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let host = host_of(&parts);
+    let request = Request {
+        method: parts.method,
+        headers: parts.headers,
+        path: path.clone(),
+        query: parts.uri.query().map(str::to_owned),
+        params: Vec::new(),
+        body: Some(body),
+    };
+    let mut seen = Seen { request_number, app: None, route: state.metrics.no_route() };
+    let cors_headers = request.headers.get(header::ORIGIN).map(|_| request.headers.clone());
+    let target = Target::of(&path);
+    let is_app = matches!(target, Target::App { .. });
+    let method = request.method.clone();
+    let handled = AssertUnwindSafe(dispatch(&state, request, target, host.as_deref(), &mut seen)).catch_unwind().await;
+    let mut reply = match handled {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(error)) => {
+            let id = state.request_ids.text(request_number);
+            log_error(&error, &id, &seen, &method, &path);
+            let mut reply = error.into_reply(&id);
+            reply.set_header(header::HeaderName::from_static("x-request-id"), &id);
+            reply
+        }
+        Err(_) => {
+            state.metrics.panics.fetch_add(1, Ordering::Relaxed);
+            let id = state.request_ids.text(request_number);
+            let app = seen.app.as_ref().map_or("-", |app| app.id().as_str());
+            tracing::error!(request.id = %id, app, method = %method, "a handler panicked");
+            ApiError::new(codes::INTERNAL, "The server failed. Its log has the details under the request id.").into_reply(&id)
+        }
+    };
+    if is_app && let Some(headers) = &cors_headers {
+        cors::decorate(headers, &mut reply);
+    }
+    if let Some(app) = &seen.app {
+        state.metrics.app(app.id().as_str()).count(seen.route, reply.status(), started.elapsed());
+        tracing::debug!(
+            target: "freshbase::access",
+            app = %app.id(), method = %method, route = seen.route_name(&state), status = reply.status(),
+            duration_ms = started.elapsed().as_secs_f64() * 1e3, request.number = request_number, "answered"
+        );
+    }
+    reply.into_response()
+}
+
+/// What was found out about a request, for logs and metrics.
+struct Seen {
+    request_number: u64,
+    app: Option<Arc<App>>,
+    route: usize,
+}
+
+impl Seen {
+    fn route_name<'s>(&self, state: &'s ServerState) -> &'s str {
+        state.router.routes.get(self.route).map_or("none", |route| route.name)
+    }
+}
+
+/// Server errors are logged once, here. What clients do wrong is theirs to see.
+fn log_error(error: &ApiError, id: &str, seen: &Seen, method: &Method, path: &str) {
+    if error.code.status < 500 {
+        return;
+    }
+    let app = seen.app.as_ref().map_or("-", |app| app.id().as_str());
+    let mut cause = String::new();
+    let mut source: Option<&dyn std::error::Error> = error.source.as_ref().map(|s| &**s as &dyn std::error::Error);
+    while let Some(error) = source {
+        cause.push_str(": ");
+        cause.push_str(&error.to_string());
+        source = error.source();
+    }
+    let path: String = path.chars().take(200).collect();
+    let (status, code) = (error.code.status, error.code.name);
+    tracing::error!(request.id = id, app, %method, path, status, code, "{}{cause}", error.message);
+    debug_assert!(seen.request_number > 0);
+}
+
+fn host_of(parts: &http::request::Parts) -> Option<String> {
+    let authority = match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => parts.headers.get(header::HOST).and_then(|v| v.to_str().ok()),
+    }?;
+    let host = match authority.rsplit_once(':') {
+        // The last colon of an IPv6 address in brackets is not that of a port.
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    Some(host.to_ascii_lowercase())
+}
+
+async fn dispatch(
+    state: &Arc<ServerState>,
+    request: Request,
+    target: Target<'_>,
+    host: Option<&str>,
+    seen: &mut Seen,
+) -> Result<Reply, ApiError> {
+    let length = request.path.len() + request.query.as_ref().map_or(0, String::len);
+    if length > state.limits.uri_bytes {
+        let limit = state.limits.uri_bytes;
+        let text = format!("The URL has {length} bytes, at most {limit} are allowed. Send long filters with POST.");
+        return Err(ApiError::new(codes::URI_TOO_LONG, text));
+    }
+    match target {
+        Target::App { name, path } => {
+            if request.method == Method::OPTIONS {
+                return Ok(cors::preflight(&request.headers));
+            }
+            let app = match name {
+                Some(name) => state.apps.by_name(name).await?,
+                None => state.apps.for_host(host.unwrap_or("")).await?,
+            };
+            let app = app.ok_or_else(|| {
+                let which = name.or(host).unwrap_or("").chars().take(80).collect::<String>();
+                ApiError::new(codes::NO_APP, format!("There is no app for {which} here."))
+            })?;
+            seen.app = Some(app.clone());
+            app_request(state, request, app, path, seen).await
+        }
+        Target::Admin(path) => routes::admin::handle(state, request, path).await,
+        Target::Setup(path) => routes::setup::handle(state, request, path).await,
+        Target::Health => Ok(routes::node::healthz()),
+        Target::Ready => routes::node::readyz(state).await,
+        Target::Metrics => routes::node::metrics(state).await,
+        Target::Nothing => {
+            let text = "There is nothing here. The API of an app is under /v1 or /apps/<app>/v1.";
+            Err(ApiError::new(codes::NO_ENDPOINT, text))
+        }
+    }
+}
+
+async fn app_request(
+    state: &Arc<ServerState>,
+    mut request: Request,
+    app: Arc<App>,
+    path: &str,
+    seen: &mut Seen,
+) -> Result<Reply, ApiError> {
+    let method = request.method.clone();
+    let (number, handler) = match state.router.find(&method, path) {
+        Found::Route { number, route, params } => {
+            // Parameter names live as long as the route's template.
+            request.params = params
+                .iter()
+                .map(|(name, value)| (static_name(route.path, name), value.to_owned()))
+                .collect();
+            (number, route.handler)
+        }
+        Found::WrongMethod(methods) => {
+            let text = format!("This endpoint knows {methods}, not {method}.");
+            let mut reply = ApiError::new(codes::METHOD_NOT_ALLOWED, text)
+                .into_reply(&state.request_ids.text(seen.request_number));
+            reply.set_header(header::ALLOW, &methods);
+            return Ok(reply);
+        }
+        Found::Nothing => {
+            let path: String = path.chars().take(200).collect();
+            let text = format!("There is no endpoint {method} {path}. GET /v1/spec lists all there are.");
+            return Err(ApiError::new(codes::NO_ENDPOINT, text));
+        }
+    };
+    seen.route = number;
+    let session = authenticate(&app, &request).await;
+    // Renewal: a write with a token that is not brand-new gets a fresh one along. Never on reads, which may be cached.
+    let renew = match &session {
+        Ok(Some(session)) if method != Method::GET && method != Method::HEAD => {
+            let age = app.clock().now().millis() - session.claims.created_at.millis();
+            (age >= RENEW_AFTER_MS).then(|| session.claims.user.clone())
+        }
+        _ => None,
+    };
+    let context_app = app.clone();
+    let reply = handler(Ctx { state: state.clone(), app: context_app, session, request }).await;
+    match (reply, renew) {
+        (Ok(reply), Some(user)) if !reply.has_token() && reply.status() < 400 => {
+            Ok(reply.token(Some(&app.issue_token(&user))))
+        }
+        (reply, _) => reply,
+    }
+}
+
+/// Age of a token at which writes renew it; the protocol's clients expect two seconds.
+const RENEW_AFTER_MS: i64 = 2000;
+
+/// The name of a parameter as it stands in the route's template.
+fn static_name(template: &'static str, name: &str) -> &'static str {
+    let mut parts = template.split(['{', '}']);
+    parts.find(|part| *part == name).unwrap_or("")
+}
+
+/// The caller: by the token in `Authorization`, or by a resource token in the URL of a read.
+async fn authenticate(app: &App, request: &Request) -> Result<Option<Session>, AppError> {
+    if let Some(value) = request.headers.get(header::AUTHORIZATION) {
+        let token = value.to_str().ok().and_then(|value| {
+            value.strip_prefix("BAT ").or_else(|| value.strip_prefix("Bearer ")).map(str::trim)
+        });
+        return match token {
+            Some(token) => app.authenticate(token).await.map(Some),
+            None => Err(AppError::BadToken),
+        };
+    }
+    if request.method == Method::GET || request.method == Method::HEAD {
+        let query = request.query.as_deref().unwrap_or("");
+        if let Some(token) = query.split('&').find_map(|pair| pair.strip_prefix("BAT=")) {
+            return app.authenticate_resource(token, &request.path).await.map(Some);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,134 @@
+//! The layout of an app's file, and how connections to it are set up.
+//!
+//! | table | content |
+//! |---|---|
+//! | `meta` | the schema, and positions that outlive trimmed change records |
+//! | `records` | server-side records |
+//! | `changes` | the change feed; `seq` is assigned by the writer, without gaps |
+//! | `counters` | the next key number per class |
+//! | `classes` | numbers of classes that have a table |
+//! | `indexes` | declared indexes, and what the engine has built for each |
+//! | `c<n>` | the objects of class number n; `body` is the response's JSON |
+//! | `x<n>` | the engine's index for declared index n |
+//! | `m<n>` | element → rid, for declared index n on an array |
+//! | `g<n>` | rectangles for declared index n on a geo point |
+//!
+//! All names are numbered, so that no client's text gets into SQL.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::options::{Durability, SqliteOptions};
+
+/// "FbAp": says that a SQLite file is an app of ours.
+pub(crate) const APPLICATION_ID: i32 = 0x4662_4170;
+/// Version of the layout, in `PRAGMA user_version`.
+pub(crate) const FORMAT: i32 = 1;
+
+/// The fixed tables.
+pub(crate) const TABLES: &[&str] = &[
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "CREATE TABLE records(space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(space, key)) \
+     WITHOUT ROWID",
+    "CREATE TABLE changes(seq INTEGER PRIMARY KEY, class TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, \
+     kind TEXT NOT NULL, stamp INTEGER NOT NULL, origin INTEGER NOT NULL, at INTEGER NOT NULL, body TEXT)",
+    "CREATE TABLE counters(class TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE classes(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE indexes(id INTEGER PRIMARY KEY AUTOINCREMENT, class TEXT NOT NULL, def TEXT NOT NULL, built TEXT)",
+];
+
+/// The table of one class.
+pub(crate) fn class_table(id: i64) -> String {
+    format!(
+        "CREATE TABLE c{id}(rid INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, \
+         shape INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, acl TEXT, \
+         body TEXT NOT NULL)"
+    )
+}
+
+/// Opens for writing.
+pub(crate) fn open_writer(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    configure(&conn, options)?;
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    conn.pragma_update(
+        None,
+        "synchronous",
+        match options.durability {
+            Durability::Full => "FULL",
+            Durability::Relaxed => "NORMAL",
+        },
+    )?;
+    // The log is cut back to this after a burst.
+    conn.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
+    // Bounds the cost of ANALYZE, and keeps it from taking samples, which would make plans depend on bound values.
+    conn.pragma_update_and_check(None, "analysis_limit", 400, |_| Ok(()))?;
+    if let Some(pages) = options.max_pages {
+        conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
+    conn.set_prepared_statement_cache_capacity(256);
+    Ok(conn)
+}
+
+/// Opens for reading only.
+pub(crate) fn open_reader(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    configure(&conn, options)?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}
+
+/// What every connection to every file of ours needs.
+pub(crate) fn configure(conn: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
+    conn.busy_timeout(Duration::from_secs(5))?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    // No triggers and no views of ours: those of a crafted file must not run either.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    // A prepared statement keeps its plan whatever is bound to it.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    conn.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(())
+}
+
+/// Creates a new app's file. It must not exist.
+pub(crate) fn create(path: &Path, options: &SqliteOptions, schema: &str) -> rusqlite::Result<()> {
+    let mut conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    configure(&conn, options)?;
+    conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    let tx = conn.transaction()?;
+    for table in TABLES {
+        tx.execute_batch(table)?;
+    }
+    tx.execute("INSERT INTO meta(key, value) VALUES('schema', ?1)", [schema])?;
+    tx.pragma_update(None, "user_version", FORMAT)?;
+    tx.commit()?;
+    conn.close().map_err(|(_, error)| error)
+}
+
+/// What an existing file says it is.
+pub(crate) fn check_version(conn: &Connection) -> Result<(), String> {
+    let read = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let id = read("application_id").map_err(|e| e.to_string())?;
+    let format = read("user_version").map_err(|e| e.to_string())?;
+    if id != APPLICATION_ID {
+        return Err("it is no app of Freshbase".to_owned());
+    }
+    // Older formats will be migrated here, one step at a time.
+    if format != FORMAT {
+        return Err(format!("it has format {format}, this version knows format {FORMAT}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! What an operator can choose.
+
+use std::time::Duration;
+
+/// Settings of all app files of a node.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// Writes that may wait per app before further ones are refused as `Overloaded`. Default 10,000.
+    pub max_waiting_writes: usize,
+    /// Idle connections kept per app for reading, and slow queries that run at once. Default 4.
+    pub readers: usize,
+    /// Page cache per connection in KiB. Default 1,024.
+    pub cache_kib: u32,
+    /// How much of the change feed is kept.
+    pub retention: Retention,
+    /// Number of this node in change records. Default 0.
+    pub origin: u32,
+    /// Most pages of 4 KiB that one app's file may have; `None` is unlimited. A write beyond it is `Unavailable`.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Full,
+            max_waiting_writes: 10_000,
+            readers: 4,
+            cache_kib: 1024,
+            retention: Retention::default(),
+            origin: 0,
+            max_pages: None,
+        }
+    }
+}
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The loss of power: every commit waits for the disk.
+    #[default]
+    Full,
+    /// The end of the process, but not of the machine: after a loss of power the last writes may be missing. The file
+    /// stays consistent.
+    Relaxed,
+}
+
+/// How much of the change feed is kept: the younger part by both measures. The newest record always stays. A consumer
+/// whose cursor is older than the oldest record sees a gap behind it and has to start over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Greatest age. Default 7 days.
+    pub age: Duration,
+    /// Greatest number of records. Default 1,000,000.
+    pub records: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            age: Duration::from_hours(7 * 24),
+            records: 1_000_000,
+        }
+    }
+}

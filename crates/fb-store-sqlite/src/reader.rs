@@ -1,0 +1,271 @@
+//! Connections for reading, and how long a read may keep a thread.
+//!
+//! A read first runs on the caller's thread, because most take microseconds. The few that do not are stopped after
+//! [`INLINE`] and run again on a thread for blocking work, with the configured limit.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fb_store::StoreError;
+use rusqlite::Connection;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::error::{broken, closed, is_interrupt, is_outdated, store_error};
+use crate::format::open_reader;
+use crate::functions::Functions;
+use crate::options::SqliteOptions;
+
+/// How long a read may run on a thread that others wait for.
+const INLINE: Duration = Duration::from_micros(500);
+/// Instructions of the engine between two looks at the clock.
+const STEPS: i32 = 256;
+
+/// Why a read failed.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// It was made for tables that are no more.
+    Outdated(rusqlite::Error),
+    /// Anything else.
+    Store(StoreError),
+}
+
+/// One connection for reading.
+pub(crate) struct Reader {
+    pub(crate) conn: Connection,
+    pub(crate) functions: Functions,
+    watch: Arc<Watch>,
+    generation: u64,
+}
+
+/// Stops a statement. Looked at by the engine every [`STEPS`] instructions.
+struct Watch {
+    base: Instant,
+    /// Nanoseconds since `base`.
+    deadline: AtomicU64,
+    /// Set when nobody waits for the result any more. The lock is held for the clone of a pointer.
+    cancelled: Mutex<Option<Arc<AtomicBool>>>,
+    closing: Arc<AtomicBool>,
+}
+
+impl Watch {
+    fn arm(&self, limit: Duration, cancelled: Option<Arc<AtomicBool>>) {
+        let deadline = (self.base.elapsed() + limit).as_nanos();
+        self.deadline.store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
+        *self.cancelled.lock().unwrap_or_else(PoisonError::into_inner) = cancelled;
+    }
+
+    fn must_stop(&self) -> bool {
+        let is_cancelled = || {
+            let cancelled = self.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
+            cancelled.as_ref().is_some_and(|c| c.load(Ordering::Relaxed))
+        };
+        self.base.elapsed().as_nanos() >= u128::from(self.deadline.load(Ordering::Relaxed))
+            || self.closing.load(Ordering::Relaxed)
+            || is_cancelled()
+    }
+}
+
+/// The connections for reading one app's file.
+pub(crate) struct Readers {
+    path: PathBuf,
+    options: SqliteOptions,
+    timeout: Duration,
+    /// Held to take or return a connection, never while one is used or opened.
+    state: Mutex<State>,
+    /// Grows when open connections must not be used any more.
+    generation: AtomicU64,
+    /// Slow reads that run at once.
+    slow: Semaphore,
+    closing: Arc<AtomicBool>,
+    returned: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Reader>,
+    out: usize,
+}
+
+impl Readers {
+    pub(crate) fn new(path: PathBuf, options: SqliteOptions, timeout: Duration) -> Self {
+        Self {
+            slow: Semaphore::new(options.readers.max(1)),
+            path,
+            options,
+            timeout,
+            state: Mutex::default(),
+            generation: AtomicU64::new(0),
+            closing: Arc::default(),
+            returned: Notify::new(),
+        }
+    }
+
+    /// Runs `work` with a connection: here if it is quick, on a blocking thread if it is not or is known to be `slow`.
+    /// It may run twice. Dropping the future stops it.
+    pub(crate) async fn run<T, F>(self: &Arc<Self>, during: &'static str, slow: bool, work: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: Fn(&Reader) -> rusqlite::Result<T> + Send + 'static,
+    {
+        if !slow {
+            let inline = self.take(during).and_then(|reader| {
+                reader.watch.arm(INLINE.min(self.timeout), None);
+                Ok(work(&reader))
+            });
+            match inline.map_err(ReadError::Store)? {
+                Err(error) if is_interrupt(&error) && !self.is_closing() => {}
+                result => return result.map_err(|error| self.read_error(during, error)),
+            }
+        }
+        self.run_slowly(during, work).await
+    }
+
+    async fn run_slowly<T, F>(self: &Arc<Self>, during: &'static str, work: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: Fn(&Reader) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let started = Instant::now();
+        let waiting = tokio::time::timeout(self.timeout, self.slow.acquire()).await;
+        let permit = waiting
+            .map_err(|_| ReadError::Store(StoreError::TooSlow { limit: self.timeout }))?
+            .map_err(|_| ReadError::Store(closed()))?;
+        let guard = CancelOnDrop(Arc::default());
+        let cancelled = guard.0.clone();
+        let this = self.clone();
+        let left = self.timeout.saturating_sub(started.elapsed());
+        let task = tokio::task::spawn_blocking(move || {
+            let reader = this.take(during)?;
+            reader.watch.arm(left, Some(cancelled));
+            Ok(work(&reader))
+        });
+        let result = task.await.map_err(|e| ReadError::Store(broken(during, e)))?;
+        drop((permit, guard));
+        result.map_err(ReadError::Store)?.map_err(|error| self.read_error(during, error))
+    }
+
+    fn read_error(&self, during: &'static str, error: rusqlite::Error) -> ReadError {
+        if self.is_closing() {
+            ReadError::Store(closed())
+        } else if is_interrupt(&error) {
+            ReadError::Store(StoreError::TooSlow { limit: self.timeout })
+        } else if is_outdated(&error) {
+            ReadError::Outdated(error)
+        } else {
+            ReadError::Store(store_error(during, error))
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, during: &'static str) -> Result<Lease<'_>, StoreError> {
+        let idle = {
+            let mut state = self.lock();
+            if self.is_closing() {
+                return Err(closed());
+            }
+            state.out += 1;
+            state.idle.pop()
+        };
+        let mut lease = Lease {
+            readers: self,
+            reader: None,
+        };
+        let generation = self.generation.load(Ordering::Acquire);
+        lease.reader = match idle {
+            Some(reader) if reader.generation == generation => Some(reader),
+            _ => Some(self.open(generation).map_err(|e| store_error(during, e))?),
+        };
+        Ok(lease)
+    }
+
+    fn open(&self, generation: u64) -> rusqlite::Result<Reader> {
+        let mut conn = open_reader(&self.path, &self.options)?;
+        let functions = Functions::register(&conn)?;
+        let watch = Arc::new(Watch {
+            base: Instant::now(),
+            deadline: AtomicU64::new(u64::MAX),
+            cancelled: Mutex::default(),
+            closing: self.closing.clone(),
+        });
+        let watched = watch.clone();
+        conn.progress_handler(STEPS, Some(move || watched.must_stop()))?;
+        Ok(Reader {
+            conn,
+            functions,
+            watch,
+            generation,
+        })
+    }
+
+    /// Open connections are replaced before their next use, so that they see new statistics.
+    pub(crate) fn renew(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+        let stale = std::mem::take(&mut self.lock().idle);
+        drop(stale);
+    }
+
+    /// Stops what runs and closes all connections. Later reads fail.
+    pub(crate) async fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.slow.close();
+        loop {
+            let returned = self.returned.notified();
+            let (idle, out) = {
+                let mut state = self.lock();
+                (std::mem::take(&mut state.idle), state.out)
+            };
+            drop(idle);
+            if out == 0 {
+                return;
+            }
+            returned.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection on loan.
+struct Lease<'a> {
+    readers: &'a Readers,
+    reader: Option<Reader>,
+}
+
+impl std::ops::Deref for Lease<'_> {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        self.reader.as_ref().expect("only dropping takes it away")
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let mut reader = self.reader.take();
+        let mut state = self.readers.lock();
+        state.out -= 1;
+        let wanted = state.idle.len() < self.readers.options.readers && !self.readers.is_closing();
+        if wanted && !std::thread::panicking() {
+            state.idle.extend(reader.take());
+        }
+        drop(state);
+        // Closing a connection takes a while, so it happens outside of the lock.
+        drop(reader);
+        self.readers.returned.notify_waiters();
+    }
+}
+
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,269 @@
+//! The store of one app.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+
+use fb_auth::{Admin, Grant};
+use fb_query::{Filter, Query};
+use fb_store::{
+    Alteration, Batch, BoxFuture, CommitObserver, IndexDef, OpenOptions, Outcome, Rows, RowsBuilder, Store, StoreError,
+    StoreStats,
+};
+use fb_types::{Change, ClassName, Clock, ObjectKey, Schema, Seq, Stored};
+
+use crate::catalog::{Catalog, Table};
+use crate::error::{broken, store_error};
+use crate::feed::{self, Position};
+use crate::keys::Reserved;
+use crate::options::SqliteOptions;
+use crate::read;
+use crate::reader::{ReadError, Reader, Readers};
+use crate::writer::{Job, Writer};
+
+/// The objects, schema, indexes, records and change feed of one app, in one SQLite file.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    writer: Writer,
+}
+
+/// What readers and the writer have in common.
+pub(crate) struct Shared {
+    pub(crate) path: PathBuf,
+    pub(crate) options: SqliteOptions,
+    pub(crate) observer: Arc<dyn CommitObserver>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) reserved: Reserved,
+    /// Locked for writing while an alteration commits, for reading to clone the pointer.
+    catalog: RwLock<Arc<Catalog>>,
+}
+
+impl Shared {
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn catalog_mut(&self) -> RwLockWriteGuard<'_, Arc<Catalog>> {
+        self.catalog.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SqliteStore {
+    /// Opens an existing file. Blocks.
+    pub(crate) fn open(path: PathBuf, sqlite: SqliteOptions, options: OpenOptions) -> Result<Self, StoreError> {
+        let catalog = {
+            let conn = crate::format::open_writer(&path, &sqlite).map_err(|e| store_error("opening", e))?;
+            crate::format::check_version(&conn).map_err(|e| broken("opening", e))?;
+            Arc::new(Catalog::load(&conn)?)
+        };
+        let readers = Arc::new(Readers::new(path.clone(), sqlite.clone(), options.query_timeout));
+        let writer = Writer::new(sqlite.max_waiting_writes);
+        let shared = Arc::new(Shared {
+            path,
+            options: sqlite,
+            observer: options.observer,
+            clock: options.clock,
+            readers,
+            reserved: Reserved::default(),
+            catalog: RwLock::new(catalog),
+        });
+        Ok(Self { shared, writer })
+    }
+
+    /// Reads from the table of a class; `none` if it has none. Once more with new tables if those meant are gone.
+    async fn read<T, F>(
+        &self,
+        during: &'static str,
+        class: &ClassName,
+        none: impl Fn() -> T,
+        plan: impl Fn(&Arc<Table>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Reader) -> rusqlite::Result<T> + Send + 'static,
+    {
+        loop {
+            let catalog = self.shared.catalog();
+            let Some(table) = catalog.tables.get(class) else {
+                return Ok(none());
+            };
+            match self.shared.readers.run(during, false, plan(table)).await {
+                Ok(value) => return Ok(value),
+                Err(ReadError::Outdated(error)) => {
+                    if Arc::ptr_eq(&catalog, &self.shared.catalog()) {
+                        return Err(store_error(during, error));
+                    }
+                }
+                Err(ReadError::Store(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads from the tables that are always there.
+    async fn read_fixed<T, F>(&self, during: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Reader) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.shared.readers.run(during, false, work).await.map_err(|e| match e {
+            ReadError::Outdated(error) => store_error(during, error),
+            ReadError::Store(error) => error,
+        })
+    }
+
+    /// What the engine does for a query, one line per step. For tests and diagnosis.
+    #[doc(hidden)]
+    pub async fn explain(&self, grant: &Grant, query: &Query) -> Result<Vec<String>, StoreError> {
+        let plan = |table: &Arc<Table>| {
+            let plan = read::query_plan(table, grant.scope(), query);
+            move |reader: &Reader| plan.explain(reader)
+        };
+        self.read("explaining a query", grant.class(), Vec::new, plan).await
+    }
+}
+
+impl Store for SqliteStore {
+    fn schema(&self) -> Arc<Schema> {
+        self.shared.catalog().schema.clone()
+    }
+
+    fn load<'a>(&'a self, grant: &'a Grant, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Stored>, StoreError>> {
+        Box::pin(async move {
+            let plan = |table: &Arc<Table>| {
+                let (table, key) = (table.clone(), key.clone());
+                move |reader: &Reader| read::load(&reader.conn, &table, &key)
+            };
+            let found = self.read("loading an object", grant.class(), || None, plan).await?;
+            let readable = |stored: &Stored| grant.scope().may_read(stored.acl.as_deref());
+            Ok(found.map(|(_, stored)| stored).filter(readable))
+        })
+    }
+
+    fn query<'a>(&'a self, grant: &'a Grant, query: &'a Query) -> BoxFuture<'a, Result<Rows, StoreError>> {
+        Box::pin(async move {
+            let plan = |table: &Arc<Table>| {
+                let plan = read::query_plan(table, grant.scope(), query);
+                move |reader: &Reader| plan.rows(reader)
+            };
+            self.read("running a query", grant.class(), no_rows, plan).await
+        })
+    }
+
+    fn count<'a>(&'a self, grant: &'a Grant, filter: &'a Filter) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let plan = |table: &Arc<Table>| {
+                let plan = read::count_plan(table, grant.scope(), filter);
+                move |reader: &Reader| plan.count(reader)
+            };
+            self.read("counting objects", grant.class(), || 0, plan).await
+        })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        grant: &'a Grant,
+        after: Option<&'a ObjectKey>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Rows, StoreError>> {
+        Box::pin(async move {
+            let plan = |table: &Arc<Table>| {
+                let plan = read::scan_plan(table, grant.scope(), after, limit);
+                move |reader: &Reader| plan.some_rows(reader)
+            };
+            self.read("scanning objects", grant.class(), no_rows, plan).await
+        })
+    }
+
+    fn keys<'a>(
+        &'a self,
+        grant: &'a Grant,
+        offset: u64,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<Vec<ObjectKey>, StoreError>> {
+        Box::pin(async move {
+            let plan = |table: &Arc<Table>| {
+                let plan = read::keys_plan(table, grant.scope(), offset, limit);
+                move |reader: &Reader| plan.keys(reader)
+            };
+            self.read("listing keys", grant.class(), Vec::new, plan).await
+        })
+    }
+
+    fn allocate_key<'a>(&'a self, class: &'a ClassName) -> BoxFuture<'a, Result<ObjectKey, StoreError>> {
+        Box::pin(async move {
+            let number = match self.shared.reserved.take(class) {
+                Some(number) => number,
+                None => self.writer.ask(&self.shared, |reply| Job::Reserve(class.clone(), reply)).await?,
+            };
+            ObjectKey::from_encoded(&number.to_string()).map_err(|e| broken("allocating a key", e))
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Outcome>, StoreError>> {
+        Box::pin(async move {
+            if batch.writes.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.writer.ask(&self.shared, |reply| Job::Commit(batch, reply)).await
+        })
+    }
+
+    fn record<'a>(&'a self, space: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        let (space, key) = (space.to_owned(), key.to_owned());
+        Box::pin(self.read_fixed("reading a record", move |reader| read::record(&reader.conn, &space, &key)))
+    }
+
+    fn alter<'a>(&'a self, _admin: &'a Admin, alteration: Alteration) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.writer.ask(&self.shared, |reply| Job::Alter(alteration, reply)))
+    }
+
+    fn indexes<'a>(&'a self, class: &'a ClassName) -> BoxFuture<'a, Result<Vec<IndexDef>, StoreError>> {
+        let catalog = self.shared.catalog();
+        let declared = catalog.indexes.get(class).into_iter().flatten();
+        let defs = declared.map(|index| index.def.clone()).collect();
+        Box::pin(std::future::ready(Ok(defs)))
+    }
+
+    fn set_indexes<'a>(
+        &'a self,
+        _admin: &'a Admin,
+        class: &'a ClassName,
+        indexes: Vec<IndexDef>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.writer.ask(&self.shared, |reply| Job::SetIndexes(class.clone(), indexes, reply)))
+    }
+
+    fn changes_after(&self, seq: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Change>, StoreError>> {
+        Box::pin(self.read_fixed("reading the change feed", move |reader| {
+            feed::changes_after(&reader.conn, seq, limit)
+        }))
+    }
+
+    fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
+        Box::pin(async move {
+            let position = self.read_fixed("reading sizes", |reader| Position::load(&reader.conn)).await?;
+            let path = self.shared.path.as_os_str().to_owned();
+            let size = |suffix: &str| {
+                let mut path = path.clone();
+                path.push(suffix);
+                std::fs::metadata(path).map_or(0, |m| m.len())
+            };
+            Ok(StoreStats {
+                disk_bytes: size("") + size("-wal") + size("-shm"),
+                last_seq: Seq(position.seq),
+                queued_writes: self.writer.waiting(),
+            })
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.writer.close().await;
+            self.shared.readers.close().await;
+        })
+    }
+}
+
+fn no_rows() -> Rows {
+    RowsBuilder::default().finish()
+}

@@ -1,0 +1,107 @@
+//! The command line. What a command does is in `commands`.
+
+use clap::{Arg, ArgAction, Command};
+
+use crate::keys::KEYS;
+
+const ABOUT: &str = "A self-hosted, multi-tenant backend for apps";
+const HELP: &str = "First steps:
+  freshbase serve                       start the server on http://localhost:8080
+  freshbase app create shop             add an app; its API is at http://localhost:8080/apps/shop/v1
+  freshbase backup main -o main.fbdb    copy an app into a file while it runs
+  freshbase config show                 list all configuration keys and where they come from";
+
+/// The whole command line.
+pub(crate) fn command() -> Command {
+    Command::new("freshbase")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(with_keys(Command::new("serve"), |_| true).about("Start the server").after_help(
+            "At first start a default app `main` is made. Without FRESHBASE_ADMIN_USER and FRESHBASE_ADMIN_PASSWORD \
+             a link is printed with which its administrator is created.",
+        ))
+        .subcommand(app())
+        .subcommand(
+            with_data_dir(Command::new("backup"))
+                .about("Copy an app into a file, while the server runs or not")
+                .arg(Arg::new("app").required(true).help("Name of the app"))
+                .arg(Arg::new("out").short('o').long("out").value_name("FILE").help("File to write; default <app>-<time>.fbdb")),
+        )
+        .subcommand(
+            with_data_dir(Command::new("restore"))
+                .about("Create an app from a backup file")
+                .arg(Arg::new("app").required(true).help("Name of the new app"))
+                .arg(Arg::new("file").required(true).help("The backup"))
+                .arg(host_arg())
+                .arg(Arg::new("default").long("default").action(ArgAction::SetTrue).help("Make it the default app, if there is none")),
+        )
+        .subcommand(
+            Command::new("config")
+                .about("Look at the configuration")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(with_keys(Command::new("check"), |_| true).about("Say what is wrong with the configuration; exit code 1 if anything is"))
+                .subcommand(with_keys(Command::new("show"), |_| true).about("List all keys, their values and where they come from")),
+        )
+}
+
+fn app() -> Command {
+    Command::new("app")
+        .about("Create, list and delete apps, while the server runs or not")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            with_data_dir(Command::new("create"))
+                .about("Create an app")
+                .arg(Arg::new("name").required(true).help("1 to 40 lower-case letters, digits and -"))
+                .arg(Arg::new("compat").long("compat").value_parser(["baqend"]).help("Follow the open defaults of the original protocol"))
+                .arg(host_arg())
+                .arg(Arg::new("admin-user").long("admin-user").requires("admin-password-file").help("Name of its administrator; without one a setup link is printed"))
+                .arg(Arg::new("admin-password-file").long("admin-password-file").value_name("FILE").requires("admin-user").help("File that holds the password")),
+        )
+        .subcommand(with_data_dir(Command::new("list")).about("List all apps").arg(json_arg()))
+        .subcommand(
+            with_data_dir(Command::new("delete"))
+                .about("Delete an app and everything it has")
+                .arg(Arg::new("name").required(true).help("Name of the app"))
+                .arg(Arg::new("yes").long("yes").action(ArgAction::SetTrue).help("Do it; without this nothing is deleted")),
+        )
+}
+
+fn host_arg() -> Arg {
+    Arg::new("host").long("host").action(ArgAction::Append).help("Host name it answers to, besides <app>.<domain>; may be given several times")
+}
+
+fn json_arg() -> Arg {
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
+}
+
+fn with_data_dir(command: Command) -> Command {
+    with_keys(command, |name| name == "data-dir")
+}
+
+/// Adds the flags of configuration keys, and of the file.
+fn with_keys(command: Command, wanted: impl Fn(&str) -> bool) -> Command {
+    let config = Arg::new("config").long("config").value_name("FILE").help("Configuration file; default freshbase.toml, if it exists");
+    let keys = KEYS.iter().filter(|key| !key.is_secret && wanted(key.name));
+    let args = keys.map(|key| {
+        let help = format!("{} [default: {}] [env: {}]", key.help, key.default, key.variable());
+        Arg::new(key.name).long(key.name).value_name(key.value).help(help)
+    });
+    command.args(args).arg(config)
+}
+
+/// Prints what a command produces.
+#[expect(clippy::print_stdout, reason = "standard output is what commands are for")]
+pub(crate) fn print(text: &str) {
+    println!("{text}");
+}
+
+/// Prints an error with its causes.
+#[expect(clippy::print_stderr, reason = "errors of commands go to standard error")]
+pub(crate) fn print_error(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}

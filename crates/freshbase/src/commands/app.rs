@@ -1,0 +1,86 @@
+//! `freshbase app create|list|delete`.
+
+use anyhow::Context;
+use clap::ArgMatches;
+use fb_app::{FirstAdmin, NewApp, Profile};
+use fb_auth::Secret;
+use fb_types::AppId;
+
+use super::{attach, runtime};
+use crate::cli::print;
+use crate::config;
+
+pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
+    match matches.subcommand() {
+        Some(("create", matches)) => create(matches),
+        Some(("list", matches)) => list(matches),
+        Some(("delete", matches)) => delete(matches),
+        _ => anyhow::bail!("unknown command; see freshbase app --help"),
+    }
+}
+
+fn name(matches: &ArgMatches) -> anyhow::Result<AppId> {
+    let name = matches.get_one::<String>("name").map(String::as_str).unwrap_or_default();
+    Ok(AppId::new(name)?)
+}
+
+fn create(matches: &ArgMatches) -> anyhow::Result<()> {
+    let (config, _) = config::load(matches)?;
+    let id = name(matches)?;
+    let admin = match (matches.get_one::<String>("admin-user"), matches.get_one::<String>("admin-password-file")) {
+        (Some(username), Some(path)) => {
+            let password = std::fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
+            let password = Secret::new(password.trim_end_matches(['\n', '\r']));
+            Some(FirstAdmin { username: username.clone(), password })
+        }
+        _ => None,
+    };
+    let profile = if matches.contains_id("compat") && matches.get_one::<String>("compat").is_some() {
+        Profile::Baqend
+    } else {
+        Profile::Secure
+    };
+    let hosts = matches.get_many::<String>("host").into_iter().flatten().cloned().collect();
+    let new = NewApp { id: id.clone(), profile, hosts, is_default: false, admin };
+    let link = runtime()?.block_on(async {
+        let apps = attach(&config).await?;
+        apps.create(&new).await.map_err(anyhow::Error::from)
+    })?;
+    print(&format!("Created app {id}. Its API is at /apps/{id}/v1 of the server, and at /v1 of the host {id}.{}.", config.domain));
+    if let Some(link) = link {
+        print(&format!("Create its administrator at /setup?app={id}#{} (works once, for a day).", link.token.expose()));
+    }
+    Ok(())
+}
+
+fn list(matches: &ArgMatches) -> anyhow::Result<()> {
+    let (config, _) = config::load(matches)?;
+    let apps = runtime()?.block_on(async { attach(&config).await?.list().await.map_err(anyhow::Error::from) })?;
+    if matches.get_flag("json") {
+        for app in &apps {
+            let hosts: Vec<String> = app.hosts.iter().map(|h| format!("\"{h}\"")).collect();
+            print(&format!(
+                "{{\"name\":\"{}\",\"default\":{},\"hosts\":[{}],\"createdAt\":\"{}\"}}",
+                app.id, app.is_default, hosts.join(","), app.created_at
+            ));
+        }
+        return Ok(());
+    }
+    print(&format!("{:<24} {:<8} {:<24} HOSTS", "NAME", "DEFAULT", "CREATED"));
+    for app in &apps {
+        let default = if app.is_default { "yes" } else { "" };
+        print(format!("{:<24} {default:<8} {:<24} {}", app.id.as_str(), app.created_at.to_string(), app.hosts.join(" ")).trim_end());
+    }
+    Ok(())
+}
+
+fn delete(matches: &ArgMatches) -> anyhow::Result<()> {
+    let (config, _) = config::load(matches)?;
+    let id = name(matches)?;
+    if !matches.get_flag("yes") {
+        anyhow::bail!("this deletes app {id} with all its data; add --yes if you mean it (freshbase backup {id} first?)");
+    }
+    runtime()?.block_on(async { attach(&config).await?.delete(&id).await.map_err(anyhow::Error::from) })?;
+    print(&format!("Deleted app {id}."));
+    Ok(())
+}

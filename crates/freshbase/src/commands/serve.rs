@@ -1,0 +1,129 @@
+//! `freshbase serve`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ArgMatches;
+use fb_app::{Apps, FirstAdmin, NewApp, Profile, SetupLink};
+use fb_auth::Secret;
+use fb_server::Server;
+use fb_store_sqlite::SqliteNode;
+use fb_types::AppId;
+use tokio::net::TcpListener;
+
+use super::{apps_options, runtime, sqlite_options};
+use crate::cli::print;
+use crate::config::{self, Config};
+use crate::logging;
+
+/// Name of the app that is made at first start.
+const DEFAULT_APP: &str = "main";
+
+pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
+    let (config, _) = config::load(matches)?;
+    logging::start(&config)?;
+    runtime()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("listening on {}", config.listen))?;
+    let address = listener.local_addr().context("finding out the address")?;
+    let dir = &config.data_dir;
+    let node = SqliteNode::open(dir, sqlite_options(&config))
+        .with_context(|| format!("opening the data directory {}", dir.display()))?;
+    let apps = Apps::open(Arc::new(node), apps_options(&config)).await?;
+    let link = prepare(&apps, &config).await?;
+    let server = Server::new(apps.clone(), config.http.clone())?;
+
+    let url = if address.ip().is_loopback() && config.listen.starts_with("localhost") {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    };
+    print(&format!("Freshbase {} is ready at {url} (API: {url}/v1, data: {})", env!("CARGO_PKG_VERSION"), dir.display()));
+    if let Some(link) = link {
+        print(&format!("Create the administrator: {url}/setup#{} (works once, for a day)", link.token.expose()));
+    }
+    tracing::info!(%address, data_dir = %dir.display(), "serving on {address}");
+
+    let keeper = tokio::spawn(keep_house(apps, config.idle));
+    server.serve(listener, stop_signal()).await;
+    keeper.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Makes the default app at first start, and the operator. Gives a link if the app has no administrator.
+async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLink>> {
+    let given = match (&config.admin_user, &config.admin_password) {
+        (Some(username), Some(password)) => Some(FirstAdmin { username: username.clone(), password: password.clone() }),
+        _ => None,
+    };
+    if apps.directory().default_app().is_none() {
+        let profile = if config.baqend { Profile::Baqend } else { Profile::Secure };
+        // The profile's clients expect this administrator on a fresh server.
+        let by_profile = || FirstAdmin { username: "root".into(), password: Secret::new("root") };
+        let admin = given.clone().or_else(|| config.baqend.then(by_profile));
+        let id = AppId::new(DEFAULT_APP)?;
+        let new = NewApp { id, profile, hosts: Vec::new(), is_default: true, admin };
+        apps.create(&new).await.context("making the default app")?;
+        tracing::info!(app = DEFAULT_APP, ?profile, "made the default app");
+    }
+    if let Some(admin) = &given
+        && !apps.has_operator().await?
+    {
+        apps.create_operator(admin).await.context("making the operator")?;
+    }
+    let default = apps.directory().default_app().map(|slot| slot.id().to_string());
+    let Some(app) = (match default {
+        Some(name) => apps.by_name(&name).await?,
+        None => None,
+    }) else {
+        return Ok(None);
+    };
+    Ok(app.setup_link().await?)
+}
+
+/// Puts idle apps to sleep, and takes over what the command line did to the set of apps.
+async fn keep_house(apps: Arc<Apps>, idle: Duration) {
+    let mut since_sleep = tokio::time::Instant::now();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1).min(idle));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = apps.refresh().await {
+            tracing::warn!(error = %error, "the list of apps could not be read");
+        }
+        if since_sleep.elapsed() >= idle {
+            since_sleep = tokio::time::Instant::now();
+            let asleep = apps.sleep_idle().await;
+            if asleep > 0 {
+                tracing::info!(n_apps = asleep, "put {asleep} idle apps to sleep");
+            }
+        }
+    }
+}
+
+/// Done when the process is asked to stop.
+async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    _ = interrupt => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "SIGTERM cannot be heard");
+                let _ = interrupt.await;
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupt.await;
+    tracing::info!("stopping");
+}

@@ -1,0 +1,261 @@
+//! Configuration: flags over environment over file over defaults. Every problem is reported, not just the first.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use fb_auth::Secret;
+use fb_server::HttpLimits;
+
+use crate::keys::{KEYS, Key};
+
+/// What the server runs with.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) listen: String,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) baqend: bool,
+    pub(crate) domain: String,
+    pub(crate) admin_user: Option<String>,
+    pub(crate) admin_password: Option<Secret>,
+    pub(crate) relaxed: bool,
+    pub(crate) cache_bytes: u64,
+    pub(crate) object_bytes: usize,
+    pub(crate) results: u64,
+    pub(crate) query_time: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) http: HttpLimits,
+    pub(crate) log_level: String,
+    pub(crate) log_json: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let limits = fb_app::AppLimits::default();
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            data_dir: "./freshbase-data".into(),
+            baqend: false,
+            domain: "localhost".into(),
+            admin_user: None,
+            admin_password: None,
+            relaxed: false,
+            cache_bytes: limits.cache_bytes,
+            object_bytes: limits.object_bytes,
+            results: limits.results,
+            query_time: limits.query_time,
+            idle: Duration::from_secs(300),
+            http: HttpLimits::default(),
+            log_level: "info".into(),
+            log_json: false,
+        }
+    }
+}
+
+/// The file that is read if it exists and no other one is named.
+const DEFAULT_FILE: &str = "freshbase.toml";
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug)]
+pub(crate) struct ConfigErrors(Vec<String>);
+
+impl std::fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the configuration is not valid")?;
+        for error in &self.0 {
+            write!(f, "\n  - {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Where a key got its value from.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+    pub(crate) source: String,
+}
+
+/// Reads the configuration for a command. Also gives where each value comes from.
+pub(crate) fn load(matches: &ArgMatches) -> Result<(Config, Vec<Setting>), ConfigErrors> {
+    let variables = std::env::vars().filter(|(name, _)| name.starts_with("FRESHBASE_")).collect::<Vec<_>>();
+    let file = matches.try_get_one::<String>("config").ok().flatten().cloned();
+    let flag = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
+    load_from(file.as_deref(), &variables, flag)
+}
+
+fn load_from(
+    file: Option<&str>,
+    variables: &[(String, String)],
+    flag: impl Fn(&str) -> Option<String>,
+) -> Result<(Config, Vec<Setting>), ConfigErrors> {
+    let mut errors = Vec::new();
+    let from_file = read_file(file, &mut errors);
+    let mut from_env = read_variables(variables, &mut errors);
+    let mut config = Config::default();
+    let mut settings = Vec::new();
+    for key in KEYS {
+        let (value, source) = if let Some(value) = flag(key.name) {
+            (value, format!("--{}", key.name))
+        } else if let Some((value, source)) = from_env.remove(key.name) {
+            (value, source)
+        } else if let Some((value, source)) = from_file.get(key.name) {
+            (value.clone(), source.clone())
+        } else {
+            let value = if key.is_secret { "" } else { key.default };
+            settings.push(Setting { key: key.name, value: value.into(), source: "default".into() });
+            continue;
+        };
+        if let Err(expected) = (key.set)(&mut config, &value) {
+            errors.push(format!("{source}: `{}` must be {expected}", key.name));
+        }
+        let value = if key.is_secret { "***".into() } else { value };
+        settings.push(Setting { key: key.name, value, source });
+    }
+    if config.admin_user.is_some() != config.admin_password.is_some() {
+        errors.push("FRESHBASE_ADMIN_USER and FRESHBASE_ADMIN_PASSWORD go together".into());
+    }
+    if errors.is_empty() { Ok((config, settings)) } else { Err(ConfigErrors(errors)) }
+}
+
+type Found = std::collections::HashMap<&'static str, (String, String)>;
+
+fn known(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+fn read_file(named: Option<&str>, errors: &mut Vec<String>) -> Found {
+    let mut found = Found::new();
+    let path = named.unwrap_or(DEFAULT_FILE);
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return found,
+        Err(error) => {
+            errors.push(format!("{path}: {error}"));
+            return found;
+        }
+    };
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => {
+            errors.push(format!("{path}: {}", error.to_string().trim_end()));
+            return found;
+        }
+    };
+    for (name, value) in table {
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(flag) => flag.to_string(),
+            _ => {
+                errors.push(format!("{path}: `{name}` must be a string or a number"));
+                continue;
+            }
+        };
+        match known(&name) {
+            Some(key) if key.is_secret => errors.push(format!(
+                "{path}: `{name}` is a secret and belongs in {} or {}_FILE",
+                key.variable(),
+                key.variable()
+            )),
+            Some(key) => {
+                found.insert(key.name, (text, path.to_owned()));
+            }
+            None => errors.push(format!("{path}: there is no key `{name}`{}", nearest(&name))),
+        }
+    }
+    found
+}
+
+fn read_variables(variables: &[(String, String)], errors: &mut Vec<String>) -> Found {
+    let mut found = Found::new();
+    for (variable, value) in variables {
+        if let Some(key) = KEYS.iter().find(|key| key.variable() == *variable) {
+            found.insert(key.name, (value.clone(), variable.clone()));
+            continue;
+        }
+        let of_file = KEYS.iter().find(|key| key.is_secret && format!("{}_FILE", key.variable()) == *variable);
+        match of_file {
+            Some(key) => match std::fs::read_to_string(value) {
+                Ok(text) => {
+                    let text = text.trim_end_matches(['\n', '\r']).to_owned();
+                    found.entry(key.name).or_insert((text, variable.clone()));
+                }
+                Err(error) => errors.push(format!("{variable}: {value}: {error}")),
+            },
+            None => {
+                let name = variable.trim_start_matches("FRESHBASE_").to_ascii_lowercase().replace('_', "-");
+                errors.push(format!("there is no environment variable {variable}{}", nearest(&name)));
+            }
+        }
+    }
+    found
+}
+
+/// A hint at the key that was probably meant.
+fn nearest(name: &str) -> String {
+    let alike = |key: &&Key| key.name.contains(name) || name.contains(key.name) || differs_by_little(key.name, name);
+    match KEYS.iter().find(alike) {
+        Some(key) => format!("; did you mean `{}`?", key.name),
+        None => "; `freshbase config show` lists all keys".into(),
+    }
+}
+
+fn differs_by_little(a: &str, b: &str) -> bool {
+    let missing = |a: &str, b: &str| a.chars().filter(|c| !b.contains(*c)).count();
+    a.len().abs_diff(b.len()) <= 2 && missing(a, b) + missing(b, a) <= 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file_over_defaults() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "listen = \"f:1\"\ndomain = \"file\"\nmax-results = 7\n").unwrap();
+        let env = variables(&[("FRESHBASE_LISTEN", "e:1"), ("FRESHBASE_DOMAIN", "env")]);
+        let flag = |name: &str| (name == "listen").then(|| "flag:1".to_owned());
+        let (config, settings) = load_from(path.to_str(), &env, flag).unwrap();
+        assert_eq!((config.listen.as_str(), config.domain.as_str(), config.results), ("flag:1", "env", 7));
+        let source = |key: &str| settings.iter().find(|s| s.key == key).unwrap().source.clone();
+        assert_eq!((source("listen"), source("domain"), source("log-level")), ("--listen".into(), "FRESHBASE_DOMAIN".into(), "default".into()));
+    }
+
+    #[test]
+    fn all_problems_are_listed_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "lisen = \"f:1\"\nmax-body = \"4MB\"\nadmin-password = \"x\"\n").unwrap();
+        let env = variables(&[("FRESHBASE_NONSENSE", "1"), ("FRESHBASE_ADMIN_USER", "root")]);
+        let text = load_from(path.to_str(), &env, |_| None).unwrap_err().to_string();
+        for part in [
+            "there is no key `lisen`; did you mean `listen`?",
+            "`max-body` must be a size",
+            "`admin-password` is a secret",
+            "there is no environment variable FRESHBASE_NONSENSE",
+            "go together",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn secrets_come_from_files_and_are_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let env = variables(&[("FRESHBASE_ADMIN_USER", "root"), ("FRESHBASE_ADMIN_PASSWORD_FILE", path.to_str().unwrap())]);
+        let (config, settings) = load_from(None, &env, |_| None).unwrap();
+        assert_eq!(config.admin_password.as_ref().unwrap().expose(), "s3cret");
+        assert!(!format!("{settings:?}{config:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,124 @@
+// Starts and stops one Freshbase server with an empty, temporary data directory.
+
+import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const READY_LINE = /https?:\/\/127\.0\.0\.1:\d+/;
+const START_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 10_000;
+const POLL_MS = 50;
+const OUTPUT_TAIL_CHARS = 8000;
+
+/**
+ * @param {string} binary
+ * @param {{ logPath?: string, startTimeoutMs?: number, stopTimeoutMs?: number }} [options]
+ *   `logPath`: all output of the server is appended there
+ * @returns {Promise<{ origin: string, died: AbortSignal, stop: () => Promise<string | null> }>}
+ *   `died` fires when the server ends by itself, with an Error as reason. `stop` ends the process, removes the data
+ *   directory, and resolves with a complaint if the server did not end well, else with null.
+ */
+export async function startServer(binary, options = {}) {
+  const { logPath, startTimeoutMs = START_TIMEOUT_MS, stopTimeoutMs = STOP_TIMEOUT_MS } = options;
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'freshbase-conformance-'));
+  const child = spawn(
+    path.resolve(binary),
+    ['serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--compat', 'baqend'],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, FRESHBASE_ADMIN_USER: 'root', FRESHBASE_ADMIN_PASSWORD: 'root' },
+    },
+  );
+
+  const log = logPath && createWriteStream(logPath, { flags: 'a' });
+  let tail = '';
+  let stopping = false;
+  const died = new AbortController();
+  const exited = new Promise((resolve) => {
+    const finish = (how) => {
+      log?.end();
+      if (!stopping) died.abort(new Error(`the server ${how}${tail && `, its last output:\n${tail.trimEnd()}`}`));
+      resolve();
+    };
+    child.once('error', (error) => finish(`could not be started: ${error.message}`));
+    child.once('close', (code, signal) => finish(`ended by itself (${signal ?? `exit code ${code}`})`));
+  });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8');
+    stream.on('data', (text) => {
+      tail = (tail + text).slice(-OUTPUT_TAIL_CHARS);
+      log?.write(text);
+    });
+  }
+
+  const stop = async () => {
+    const running = !died.signal.aborted;
+    stopping = true;
+    let complaint = null;
+    if (running) {
+      child.kill('SIGTERM');
+      const ended = await Promise.race([exited.then(() => true), sleep(stopTimeoutMs, false, { ref: false })]);
+      if (!ended) {
+        complaint = `the server was still running ${stopTimeoutMs / 1000} s after SIGTERM and was killed`;
+        child.kill('SIGKILL');
+        await exited;
+      }
+    }
+    await rm(dataDir, { recursive: true, force: true });
+    return complaint;
+  };
+
+  try {
+    const deadline = AbortSignal.any([died.signal, AbortSignal.timeout(startTimeoutMs)]);
+    const origin = await readyOrigin(child.stdout, deadline);
+    await healthy(origin, deadline);
+    return { origin, died: died.signal, stop };
+  } catch (cause) {
+    await stop();
+    if (died.signal.aborted) throw died.signal.reason;
+    throw new Error(
+      `the server was not ready after ${startTimeoutMs / 1000} s: ${cause.message}${tail && `\n${tail.trimEnd()}`}`,
+      { cause },
+    );
+  }
+}
+
+/** The URL in the first line of output that contains one. */
+function readyOrigin(stdout, signal) {
+  return new Promise((resolve, reject) => {
+    let pending = '';
+    const onData = (text) => {
+      const lines = (pending + text).split('\n');
+      pending = lines.pop(); // a line counts once it is complete: the port could be cut
+      const url = lines.map((line) => line.match(READY_LINE)?.[0]).find(Boolean);
+      if (url) {
+        stdout.off('data', onData);
+        resolve(url);
+      }
+    };
+    stdout.on('data', onData);
+    const onAbort = () => reject(new Error('it printed no line with its URL'));
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+async function healthy(origin, signal) {
+  let last = 'no answer';
+  while (!signal.aborted) {
+    try {
+      const response = await fetch(`${origin}/healthz`, { signal });
+      await response.arrayBuffer();
+      if (response.ok) return;
+      last = `status ${response.status}`;
+    } catch (error) {
+      if (signal.aborted) break;
+      last = error.cause?.message ?? error.message;
+    }
+    await sleep(POLL_MS);
+  }
+  throw new Error(`GET ${origin}/healthz: ${last}`);
+}
