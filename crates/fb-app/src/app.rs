@@ -44,7 +44,8 @@ struct Derived {
 impl CommitObserver for Derived {
     fn committed(&self, changes: &[Committed]) {
         for Committed { change, after } in changes {
-            self.cache.commit(&change.class, &change.key, after.clone().map(Arc::new));
+            self.cache
+                .commit(&change.class, &change.key, after.clone().map(Arc::new));
             if change.class.as_str() == ROLE {
                 self.roles.invalidate();
             }
@@ -60,7 +61,10 @@ impl CommitObserver for Derived {
 impl App {
     /// Opens an app's store. An app whose creation was cut short is completed, with closed defaults.
     pub(crate) async fn open(node: &dyn Node, id: AppId, shared: Shared) -> Result<Self, AppError> {
-        let derived = Arc::new(Derived { cache: ObjectCache::new(shared.limits.cache_bytes), roles: RoleCache::default() });
+        let derived = Arc::new(Derived {
+            cache: ObjectCache::new(shared.limits.cache_bytes),
+            roles: RoleCache::default(),
+        });
         let options = OpenOptions {
             observer: derived.clone(),
             clock: shared.clock.clone(),
@@ -137,7 +141,9 @@ impl App {
 
     /// An object class by bucket name, with the schema it belongs to.
     pub(crate) fn entity<'a>(&self, schema: &'a Schema, bucket: &str) -> Result<&'a Arc<Class>, AppError> {
-        let class = schema.class(bucket).ok_or_else(|| AppError::NoClass(bucket.chars().take(80).collect()))?;
+        let class = schema
+            .class(bucket)
+            .ok_or_else(|| AppError::NoClass(bucket.chars().take(80).collect()))?;
         if class.is_embedded() || class.super_class().is_none() {
             return Err(AppError::NotInstantiable(bucket.to_owned()));
         }
@@ -168,8 +174,14 @@ impl App {
         if object.shape >= class.shape() {
             return Ok(object);
         }
-        let body = schema.complete_body(class, &object.body).map_err(|e| AppError::internal("reading an object", e))?;
-        Ok(Arc::new(Stored { shape: class.shape(), body, ..Stored::clone(&object) }))
+        let body = schema
+            .complete_body(class, &object.body)
+            .map_err(|e| AppError::internal("reading an object", e))?;
+        Ok(Arc::new(Stored {
+            shape: class.shape(),
+            body,
+            ..Stored::clone(&object)
+        }))
     }
 
     /// The full id of an object of `class`.

@@ -83,7 +83,9 @@ impl Apps {
     pub async fn for_host(&self, host: &str) -> Result<Option<Arc<App>>, AppError> {
         let slot = {
             let directory = self.directory.load();
-            let Some(slot) = directory.by_host(host, &self.domain) else { return Ok(None) };
+            let Some(slot) = directory.by_host(host, &self.domain) else {
+                return Ok(None);
+            };
             if let Some(app) = slot.awake() {
                 return Ok(Some(app));
             }
@@ -153,7 +155,9 @@ impl Apps {
     pub async fn delete(&self, id: &AppId) -> Result<(), AppError> {
         let _one_at_a_time = self.edits.lock().await;
         let slot = self.directory.load().by_name(id.as_str()).cloned();
-        let Some(slot) = slot else { return Err(NodeError::Missing(id.clone()).into()) };
+        let Some(slot) = slot else {
+            return Err(NodeError::Missing(id.clone()).into());
+        };
         let _asleep = slot.transition.lock().await;
         if let Some(app) = slot.app.swap(None) {
             app.close().await;
@@ -245,7 +249,11 @@ impl Apps {
 
     /// Apps that are awake.
     pub fn awake(&self) -> Vec<Arc<App>> {
-        self.directory.load().slots().filter_map(|slot| slot.app.load_full()).collect()
+        self.directory
+            .load()
+            .slots()
+            .filter_map(|slot| slot.app.load_full())
+            .collect()
     }
 
     /// The node underneath, for backups.

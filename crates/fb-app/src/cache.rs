@@ -81,7 +81,10 @@ impl ObjectCache {
     /// To be taken before the store is read.
     pub(crate) fn ticket(&self, class: &ClassName, key: &ObjectKey) -> Ticket {
         let stripe = stripe_of(class, key);
-        Ticket { stripe, commits: *self.stripe(stripe) }
+        Ticket {
+            stripe,
+            commits: *self.stripe(stripe),
+        }
     }
 
     /// Puts in what was read under `ticket`, unless a commit came in between.

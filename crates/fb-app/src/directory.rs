@@ -59,7 +59,11 @@ impl Directory {
         let mut new = Self::default();
         for record in records {
             let name = record.id.as_str();
-            let slot = old.by_id.get(name).cloned().unwrap_or_else(|| Arc::new(Slot::new(record.id.clone())));
+            let slot = old
+                .by_id
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| Arc::new(Slot::new(record.id.clone())));
             for host in &record.hosts {
                 new.by_host.insert(host.clone(), slot.clone());
             }

@@ -90,7 +90,10 @@ pub enum AppError {
 impl AppError {
     /// Wraps an unexpected error.
     pub fn internal(during: &'static str, source: impl Into<fb_store::BoxError>) -> Self {
-        Self::Internal { during, source: source.into() }
+        Self::Internal {
+            during,
+            source: source.into(),
+        }
     }
 
     /// As a refusal inside of a commit; [`Self::from_commit`] takes it out again.
@@ -106,8 +109,14 @@ impl AppError {
         };
         match refusal {
             Refusal::Exists => Self::Exists(id.to_owned()),
-            Refusal::Missing => Self::OutOfDate { id: id.to_owned(), found: None },
-            Refusal::VersionMismatch { found } => Self::OutOfDate { id: id.to_owned(), found: Some(found) },
+            Refusal::Missing => Self::OutOfDate {
+                id: id.to_owned(),
+                found: None,
+            },
+            Refusal::VersionMismatch { found } => Self::OutOfDate {
+                id: id.to_owned(),
+                found: Some(found),
+            },
             Refusal::Denied => Self::Denied(Denied::Object(id.to_owned())),
             Refusal::Invalid(source) => match source.downcast::<Self>() {
                 Ok(error) => *error,

@@ -16,8 +16,14 @@ impl App {
         authorize_admin(caller, "list indexes")?;
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
-        let id = IndexKey { path: "id".into(), direction: Direction::Asc };
-        let mut all = vec![IndexDef { unique: true, keys: vec![id] }];
+        let id = IndexKey {
+            path: "id".into(),
+            direction: Direction::Asc,
+        };
+        let mut all = vec![IndexDef {
+            unique: true,
+            keys: vec![id],
+        }];
         all.extend(self.store().indexes(class.name()).await?.into_iter().map(in_effect));
         Ok(all)
     }
@@ -32,7 +38,9 @@ impl App {
             // A unique and an ordinary index on the same fields are one index that changed its mind.
             indexes.retain(|i| i.keys != index.keys);
             if indexes.len() >= MAX_INDEXES {
-                return Err(AppError::TooLarge(format!("a class may have at most {MAX_INDEXES} indexes")));
+                return Err(AppError::TooLarge(format!(
+                    "a class may have at most {MAX_INDEXES} indexes"
+                )));
             }
             indexes.push(index);
             Ok(true)
@@ -89,7 +97,10 @@ impl App {
 fn in_effect(mut index: IndexDef) -> IndexDef {
     let last = index.keys.last().map(|k| k.direction);
     if let (false, Some(direction @ (Direction::Asc | Direction::Desc))) = (index.unique, last) {
-        index.keys.push(IndexKey { path: "id".into(), direction });
+        index.keys.push(IndexKey {
+            path: "id".into(),
+            direction,
+        });
     }
     index
 }
@@ -106,7 +117,9 @@ fn check(index: &IndexDef) -> Result<(), AppError> {
         };
         if key.path.len() > 200 || !key.path.split('.').all(plain) {
             let path: String = key.path.chars().take(80).collect();
-            return Err(AppError::Invalid(format!("`{path}` is no field name an index can be on")));
+            return Err(AppError::Invalid(format!(
+                "`{path}` is no field name an index can be on"
+            )));
         }
         if !seen.insert(&key.path) {
             return Err(AppError::Invalid(format!("{} occurs twice in the index", key.path)));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fb_auth::{Errand, Hasher, Secret, system};
-use fb_types::schema::USER;
 use fb_types::ObjectKey;
+use fb_types::schema::USER;
 use tokio::sync::Semaphore;
 
 use crate::users::{Account, PASSWORDS, USERNAMES};
@@ -14,7 +14,9 @@ impl App {
     /// The account that this name and password belong to, with a fresh token. Takes as long for names that do not exist.
     pub async fn login(&self, username: &str, password: &Secret) -> Result<Account, AppError> {
         let key = self.store().record(USERNAMES, username).await?;
-        let key = key.and_then(|key| String::from_utf8(key).ok()).and_then(|key| ObjectKey::from_encoded(&key).ok());
+        let key = key
+            .and_then(|key| String::from_utf8(key).ok())
+            .and_then(|key| ObjectKey::from_encoded(&key).ok());
         let stored = match &key {
             Some(key) => self.store().record(PASSWORDS, key.as_str()).await?,
             None => None,
@@ -30,7 +32,10 @@ impl App {
         let grant = system(Errand::ResolvePrincipal).grant(class.name());
         let user = self.fetch(&grant, &key).await?.ok_or(AppError::BadCredentials)?;
         let token = self.issue_token(&Self::id_of(class, &key));
-        Ok(Account { user, token: Some(token) })
+        Ok(Account {
+            user,
+            token: Some(token),
+        })
     }
 
     pub(crate) async fn hash(&self, password: &Secret) -> Result<String, AppError> {
@@ -64,11 +69,17 @@ async fn off_thread<T: Send + 'static>(
     hashing: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, AppError> {
-    let permit = hashing.clone().acquire_owned().await.map_err(|e| AppError::internal("hashing a password", e))?;
+    let permit = hashing
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(|e| AppError::internal("hashing a password", e))?;
     let work = move || {
         let result = work();
         drop(permit);
         result
     };
-    tokio::task::spawn_blocking(work).await.map_err(|e| AppError::internal("hashing a password", e))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| AppError::internal("hashing a password", e))
 }

@@ -42,7 +42,10 @@ impl Apps {
     pub async fn create_operator(&self, admin: &FirstAdmin) -> Result<bool, AppError> {
         let shared = self.shared();
         let hash = crate::login::hash(&shared.hasher, &shared.hashing, &admin.password).await?;
-        let credentials = Credentials { username: admin.username.clone(), hash };
+        let credentials = Credentials {
+            username: admin.username.clone(),
+            hash,
+        };
         let value = serde_json::to_vec(&credentials).map_err(|e| AppError::internal("writing a record", e))?;
         Ok(self.node().swap_record(OPERATOR, None, Some(&value)).await?)
     }
@@ -61,7 +64,10 @@ impl Apps {
         if !(known && fits) {
             return Err(OperatorError::BadCredentials);
         }
-        let token = self.operator_key().await?.issue(&operator_id(username)?, shared.clock.now(), SESSION_SECONDS);
+        let token = self
+            .operator_key()
+            .await?
+            .issue(&operator_id(username)?, shared.clock.now(), SESSION_SECONDS);
         Ok(Secret::new(token))
     }
 
@@ -77,7 +83,9 @@ impl Apps {
         let app = AppId::new("operator")?;
         for _ in 0..2 {
             if let Some(secret) = self.node().record(OPERATOR_SECRET).await? {
-                let secret = secret.try_into().map_err(|_| AppError::internal("reading a secret", "wrong length"))?;
+                let secret = secret
+                    .try_into()
+                    .map_err(|_| AppError::internal("reading a secret", "wrong length"))?;
                 return Ok(TokenKey::new(app, secret));
             }
             let fresh = TokenKey::random_secret().map_err(|e| AppError::internal("making a secret", e))?;

@@ -45,7 +45,10 @@ impl RoleCache {
     fn get(&self, user: &ObjectId) -> Option<Principal> {
         let generation = self.generation.load(Ordering::Acquire);
         let by_user = self.by_user.read().unwrap_or_else(PoisonError::into_inner);
-        by_user.get(user).filter(|(known, _)| *known == generation).map(|(_, principal)| principal.clone())
+        by_user
+            .get(user)
+            .filter(|(known, _)| *known == generation)
+            .map(|(_, principal)| principal.clone())
     }
 
     fn put(&self, user: ObjectId, generation: u64, principal: Principal) {
@@ -88,9 +91,16 @@ impl App {
         })?;
         let admin = system(Errand::ResolvePrincipal);
         let class = ClassName::new(USER)?;
-        let user = self.fetch(&admin.grant(&class), claims.user.key()).await?.ok_or(AppError::BadToken)?;
+        let user = self
+            .fetch(&admin.grant(&class), claims.user.key())
+            .await?
+            .ok_or(AppError::BadToken)?;
         let principal = self.principal_of(&claims.user).await?;
-        Ok(Session { principal, claims, user })
+        Ok(Session {
+            principal,
+            claims,
+            user,
+        })
     }
 
     /// The user with all roles it is a member of now.
@@ -101,10 +111,22 @@ impl App {
         let generation = self.roles().generation.load(Ordering::Acquire);
         let schema = self.schema();
         let class = schema.class(ROLE).ok_or_else(|| AppError::NoClass(ROLE.into()))?;
-        let filter = parse_filter(&json!({ "users": user.to_string() }), &schema, class, &self.limits().query)?;
+        let filter = parse_filter(
+            &json!({ "users": user.to_string() }),
+            &schema,
+            class,
+            &self.limits().query,
+        )?;
         let query = Query::new(class, filter, Vec::new(), 0, MAX_ROLES);
-        let rows = self.store().query(&system(Errand::ResolvePrincipal).grant(class.name()), &query).await?;
-        let ids = rows.rows().iter().map(|row| format!("/db/{ROLE}/{}", row.key)).collect();
+        let rows = self
+            .store()
+            .query(&system(Errand::ResolvePrincipal).grant(class.name()), &query)
+            .await?;
+        let ids = rows
+            .rows()
+            .iter()
+            .map(|row| format!("/db/{ROLE}/{}", row.key))
+            .collect();
         let principal = Principal::user(user.clone(), Roles::new(ids));
         self.roles().put(user.clone(), generation, principal.clone());
         Ok(principal)

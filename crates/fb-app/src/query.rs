@@ -66,5 +66,7 @@ pub(crate) fn current_body(schema: &Schema, class: &Class, row: &Row, body: &[u8
     if row.shape >= class.shape() {
         return Ok(Bytes::copy_from_slice(body));
     }
-    schema.complete_body(class, body).map_err(|e| AppError::internal("reading an object", e))
+    schema
+        .complete_body(class, body)
+        .map_err(|e| AppError::internal("reading an object", e))
 }

@@ -57,10 +57,14 @@ impl Settings {
         }
         let new: Self = serde_json::from_value(whole).map_err(|e| AppError::Invalid(format!("settings: {e}")))?;
         if new.profile != self.profile {
-            return Err(AppError::Invalid("settings: the profile of an app cannot be changed".into()));
+            return Err(AppError::Invalid(
+                "settings: the profile of an app cannot be changed".into(),
+            ));
         }
         if !(60..=31_536_000).contains(&new.session_seconds) {
-            return Err(AppError::Invalid("settings: sessionSeconds must be 60 to 31536000".into()));
+            return Err(AppError::Invalid(
+                "settings: sessionSeconds must be 60 to 31536000".into(),
+            ));
         }
         Ok(new)
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use fb_auth::{Errand, Secret, TokenKey, fingerprint, system};
 use fb_query::Update;
-use fb_store::{Alteration, Batch, Effect, Expect, Moment, ObjectWrite, RecordWrite, Refusal, Store, StoreError, Write};
+use fb_store::{
+    Alteration, Batch, Effect, Expect, Moment, ObjectWrite, RecordWrite, Refusal, Store, StoreError, Write,
+};
 use fb_types::schema::{ADMIN_ROLE, ROLE};
 use fb_types::{Acl, Document, ObjectId, RuleMap, Schema, Stored, Timestamp, Version};
 use serde::{Deserialize, Serialize};
@@ -46,9 +48,15 @@ pub(crate) async fn load_or_initialise(store: &dyn Store) -> Result<(Settings, [
         initialise(store, Profile::Secure).await?;
     }
     let missing = |what| AppError::internal("opening an app", format!("its {what} is missing"));
-    let settings = store.record(SETTINGS, "app").await?.ok_or_else(|| missing("settings record"))?;
+    let settings = store
+        .record(SETTINGS, "app")
+        .await?
+        .ok_or_else(|| missing("settings record"))?;
     let settings = serde_json::from_slice(&settings).map_err(|e| AppError::internal("reading settings", e))?;
-    let secret = store.record(SECRET, "tokens").await?.ok_or_else(|| missing("token secret"))?;
+    let secret = store
+        .record(SECRET, "tokens")
+        .await?
+        .ok_or_else(|| missing("token secret"))?;
     let secret = secret.try_into().map_err(|_| missing("token secret, at 32 bytes,"))?;
     Ok((settings, secret))
 }
@@ -64,17 +72,28 @@ pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<()
             crate::schema::close_predefined(def);
         }
         let next = Schema::build(defs, schema.rev() + 1, Some(&schema), &[])?;
-        let alteration = Alteration { schema: next.into(), from_rev: schema.rev(), rewrites: Vec::new() };
+        let alteration = Alteration {
+            schema: next.into(),
+            from_rev: schema.rev(),
+            rewrites: Vec::new(),
+        };
         store.alter(&admin, alteration).await?;
     }
     let schema = store.schema();
     let class = schema.class(ROLE).ok_or_else(|| AppError::NoClass(ROLE.into()))?;
     let mut batch = Batch::default();
-    for (id, name) in [(ADMIN_ROLE, "admin"), (fb_types::schema::NODE_ROLE, "node"), (fb_types::schema::LOGGED_IN_ROLE, "loggedin")] {
+    for (id, name) in [
+        (ADMIN_ROLE, "admin"),
+        (fb_types::schema::NODE_ROLE, "node"),
+        (fb_types::schema::LOGGED_IN_ROLE, "loggedin"),
+    ] {
         let id: ObjectId = id.parse()?;
         let role = json!({ "name": name, "users": [] });
         let fields = schema.check_fields(class, role.as_object().unwrap_or(&serde_json::Map::new()), None)?;
-        let acl = Acl { read: RuleMap::default(), write: RuleMap::allow(ADMIN_ROLE) };
+        let acl = Acl {
+            read: RuleMap::default(),
+            write: RuleMap::allow(ADMIN_ROLE),
+        };
         let (new_id, shape) = (id.clone(), class.shape());
         let decide = move |before: Option<&Stored>, moment: Moment| match before {
             Some(_) => Ok::<_, Refusal>(Effect::Keep),
@@ -98,9 +117,15 @@ pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<()
         }));
     }
     let secret = TokenKey::random_secret().map_err(|e| AppError::internal("making a secret", e))?;
-    let settings = serde_json::to_vec(&Settings::new(profile)).map_err(|e| AppError::internal("writing settings", e))?;
+    let settings =
+        serde_json::to_vec(&Settings::new(profile)).map_err(|e| AppError::internal("writing settings", e))?;
     for (space, key, value) in [(SECRET, "tokens", secret.to_vec()), (SETTINGS, "app", settings)] {
-        let record = RecordWrite { space, key: key.into(), expect: Expect::Absent, value: Some(value) };
+        let record = RecordWrite {
+            space,
+            key: key.into(),
+            expect: Expect::Absent,
+            value: Some(value),
+        };
         batch.writes.push(Write::Record(record));
     }
     store.commit(batch).await?;
@@ -112,7 +137,9 @@ impl App {
     pub async fn needs_admin(&self) -> Result<bool, AppError> {
         let role: ObjectId = ADMIN_ROLE.parse()?;
         let grant = system(Errand::SetUpApp).grant(role.class());
-        let Some(object) = self.fetch(&grant, role.key()).await? else { return Ok(true) };
+        let Some(object) = self.fetch(&grant, role.key()).await? else {
+            return Ok(true);
+        };
         let role: serde_json::Value =
             serde_json::from_slice(&object.body).map_err(|e| AppError::internal("reading a role", e))?;
         Ok(role["users"].as_array().is_none_or(Vec::is_empty))
@@ -125,10 +152,22 @@ impl App {
         }
         let token = Secret::random().map_err(|e| AppError::internal("making a secret", e))?;
         let expires_at = self.clock().now().seconds() + SETUP_SECONDS;
-        let pending = PendingSetup { fingerprint: fingerprint(token.expose()), expires_at };
+        let pending = PendingSetup {
+            fingerprint: fingerprint(token.expose()),
+            expires_at,
+        };
         let value = serde_json::to_vec(&pending).map_err(|e| AppError::internal("writing a record", e))?;
-        let record = RecordWrite { space: SETUP, key: "token".into(), expect: Expect::Anything, value: Some(value) };
-        self.store().commit(Batch { writes: vec![Write::Record(record)] }).await?;
+        let record = RecordWrite {
+            space: SETUP,
+            key: "token".into(),
+            expect: Expect::Anything,
+            value: Some(value),
+        };
+        self.store()
+            .commit(Batch {
+                writes: vec![Write::Record(record)],
+            })
+            .await?;
         Ok(Some(SetupLink { token }))
     }
 
@@ -141,15 +180,21 @@ impl App {
         if pending.fingerprint != fingerprint(token) || self.clock().now() >= expires_at {
             return Err(AppError::BadToken);
         }
-        let consume = RecordWrite { space: SETUP, key: "token".into(), expect: Expect::Value(stored), value: None };
+        let consume = RecordWrite {
+            space: SETUP,
+            key: "token".into(),
+            expect: Expect::Value(stored),
+            value: None,
+        };
         self.create_admin(admin, vec![Write::Record(consume)]).await
     }
 
     /// Creates a user in the admin role, together with `more` writes.
     pub(crate) async fn create_admin(&self, admin: &FirstAdmin, more: Vec<Write>) -> Result<Account, AppError> {
         let schema = self.schema();
-        let (id, mut batch) =
-            self.new_user(&schema, &admin.username, &admin.password, &serde_json::Map::new()).await?;
+        let (id, mut batch) = self
+            .new_user(&schema, &admin.username, &admin.password, &serde_json::Map::new())
+            .await?;
         let role: ObjectId = ADMIN_ROLE.parse()?;
         let class = self.entity(&schema, ROLE)?.clone();
         let join = json!({ "$add": { "users": id.to_string() } });
@@ -192,10 +237,22 @@ impl App {
             expect: Expect::Value(encode(&old)?),
             value: Some(encode(&new)?),
         };
-        match self.store().commit(Batch { writes: vec![Write::Record(record)] }).await {
+        match self
+            .store()
+            .commit(Batch {
+                writes: vec![Write::Record(record)],
+            })
+            .await
+        {
             Ok(_) => self.set_settings(new),
-            Err(StoreError::Refused { refusal: Refusal::Record { .. }, .. }) => {
-                return Err(AppError::OutOfDate { id: "configuration".into(), found: None });
+            Err(StoreError::Refused {
+                refusal: Refusal::Record { .. },
+                ..
+            }) => {
+                return Err(AppError::OutOfDate {
+                    id: "configuration".into(),
+                    found: None,
+                });
             }
             Err(error) => return Err(error.into()),
         }

@@ -55,12 +55,18 @@ impl App {
 
     /// The user of a session, with a renewed token.
     pub fn me(&self, session: &Session) -> Result<Account, AppError> {
-        Ok(Account { user: session.user.clone(), token: Some(self.issue_token(&session.claims.user)) })
+        Ok(Account {
+            user: session.user.clone(),
+            token: Some(self.issue_token(&session.claims.user)),
+        })
     }
 
     /// A fresh token of the app's session lifetime.
     pub fn issue_token(&self, user: &ObjectId) -> Secret {
-        Secret::new(self.tokens().issue(user, self.clock().now(), self.settings().session_seconds))
+        Secret::new(
+            self.tokens()
+                .issue(user, self.clock().now(), self.settings().session_seconds),
+        )
     }
 
     /// The writes that create a user: the object, its name, its password.
@@ -107,10 +113,19 @@ impl App {
         };
         let record = |space, key: &str, value: &str| {
             let value = Some(value.as_bytes().to_vec());
-            Write::Record(RecordWrite { space, key: key.to_owned(), expect: Expect::Absent, value })
+            Write::Record(RecordWrite {
+                space,
+                key: key.to_owned(),
+                expect: Expect::Absent,
+                value,
+            })
         };
         let key = id.key().as_str();
-        let writes = vec![Write::Object(object), record(USERNAMES, username, key), record(PASSWORDS, key, &hash)];
+        let writes = vec![
+            Write::Object(object),
+            record(USERNAMES, username, key),
+            record(PASSWORDS, key, &hash),
+        ];
         Ok((id, Batch { writes }))
     }
 
@@ -122,14 +137,21 @@ impl App {
     ) -> Result<Account, AppError> {
         match committed {
             Ok(outcomes) => match outcomes.into_iter().next() {
-                Some(Outcome::Written(user)) => {
-                    Ok(Account { user: user.into(), token: login.then(|| self.issue_token(id)) })
-                }
+                Some(Outcome::Written(user)) => Ok(Account {
+                    user: user.into(),
+                    token: login.then(|| self.issue_token(id)),
+                }),
                 _ => Err(AppError::internal("creating a user", "the store kept an insert")),
             },
-            Err(StoreError::Refused { refusal: Refusal::Record { space: USERNAMES, .. }, .. }) => Err(AppError::NameTaken),
+            Err(StoreError::Refused {
+                refusal: Refusal::Record { space: USERNAMES, .. },
+                ..
+            }) => Err(AppError::NameTaken),
             // The other record that can be missing or taken is a setup token that somebody else consumed.
-            Err(StoreError::Refused { refusal: Refusal::Record { .. }, .. }) => Err(AppError::BadToken),
+            Err(StoreError::Refused {
+                refusal: Refusal::Record { .. },
+                ..
+            }) => Err(AppError::BadToken),
             Err(error) => Err(AppError::from_commit(error, &id.to_string())),
         }
     }
@@ -139,14 +161,22 @@ impl App {
         let schema = self.schema();
         let class = self.entity(&schema, USER)?;
         let mut records = vec![(PASSWORDS, key.as_str().to_owned())];
-        if let Some(user) = self.fetch(&system(Errand::ResolvePrincipal).grant(class.name()), key).await? {
+        if let Some(user) = self
+            .fetch(&system(Errand::ResolvePrincipal).grant(class.name()), key)
+            .await?
+        {
             let user: Value =
                 serde_json::from_slice(&user.body).map_err(|e| AppError::internal("reading a user", e))?;
             if let Some(name) = user["username"].as_str() {
                 records.push((USERNAMES, name.to_owned()));
             }
         }
-        let remove = |(space, key)| RecordWrite { space, key, expect: Expect::Anything, value: None };
+        let remove = |(space, key)| RecordWrite {
+            space,
+            key,
+            expect: Expect::Anything,
+            value: None,
+        };
         Ok(records.into_iter().map(remove).collect())
     }
 }

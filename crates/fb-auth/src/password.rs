@@ -33,7 +33,10 @@ pub struct HashCost {
 impl Default for HashCost {
     /// 19 MiB and two passes: the first choice of the OWASP password storage cheat sheet.
     fn default() -> Self {
-        Self { memory_kib: 19 * 1024, passes: 2 }
+        Self {
+            memory_kib: 19 * 1024,
+            passes: 2,
+        }
     }
 }
 
@@ -67,7 +70,10 @@ impl Hasher {
         let Ok(parsed) = PasswordHash::new(phc) else {
             return false;
         };
-        let matches = self.argon2.verify_password(if usable { password } else { "" }.as_bytes(), &parsed).is_ok();
+        let matches = self
+            .argon2
+            .verify_password(if usable { password } else { "" }.as_bytes(), &parsed)
+            .is_ok();
         matches && usable && stored.is_some()
     }
 }
@@ -82,7 +88,10 @@ pub fn check_password(password: &str) -> Result<(), PasswordError> {
 }
 
 fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, PasswordError> {
-    argon2.hash_password(password.as_bytes()).map(|h| h.to_string()).map_err(|_| PasswordError::Hash)
+    argon2
+        .hash_password(password.as_bytes())
+        .map(|h| h.to_string())
+        .map_err(|_| PasswordError::Hash)
 }
 
 #[cfg(test)]
@@ -91,7 +100,11 @@ mod tests {
 
     #[test]
     fn only_the_right_password_is_accepted() {
-        let hasher = Hasher::new(HashCost { memory_kib: 64, passes: 1 }).unwrap();
+        let hasher = Hasher::new(HashCost {
+            memory_kib: 64,
+            passes: 1,
+        })
+        .unwrap();
         let stored = hasher.hash("secret").unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
         assert_ne!(stored, hasher.hash("secret").unwrap());
@@ -105,7 +118,11 @@ mod tests {
 
     #[test]
     fn unusable_passwords_are_refused() {
-        let hasher = Hasher::new(HashCost { memory_kib: 64, passes: 1 }).unwrap();
+        let hasher = Hasher::new(HashCost {
+            memory_kib: 64,
+            passes: 1,
+        })
+        .unwrap();
         assert_eq!(hasher.hash(""), Err(PasswordError::Empty));
         assert_eq!(hasher.hash(&"x".repeat(MAX_PASSWORD + 1)), Err(PasswordError::TooLong));
     }

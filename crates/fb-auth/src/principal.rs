@@ -125,7 +125,11 @@ mod tests {
         ];
         for (entries, anonymous, member, admin) in cases {
             let map = rules(entries);
-            assert_eq!(Principal::anonymous().passes(Some(&map)), *anonymous, "anonymous, {entries:?}");
+            assert_eq!(
+                Principal::anonymous().passes(Some(&map)),
+                *anonymous,
+                "anonymous, {entries:?}"
+            );
             assert_eq!(user(&["/db/Role/9"]).passes(Some(&map)), *member, "member, {entries:?}");
             assert_eq!(user(&["/db/Role/1"]).passes(Some(&map)), *admin, "admin, {entries:?}");
         }

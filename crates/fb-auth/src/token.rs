@@ -103,7 +103,10 @@ impl TokenKey {
     }
 
     fn sign(&self, data: &str) -> String {
-        encode_hex(&mac(&self.secret, &[self.app.as_str().as_bytes(), b"\0", data.as_bytes()]))
+        encode_hex(&mac(
+            &self.secret,
+            &[self.app.as_str().as_bytes(), b"\0", data.as_bytes()],
+        ))
     }
 }
 
@@ -144,7 +147,11 @@ fn claims(data: &str, now: Timestamp) -> Result<Claims, TokenError> {
     if now >= expires_at {
         return Err(TokenError::Expired);
     }
-    Ok(Claims { user: ObjectId::new(class, key), created_at, expires_at })
+    Ok(Claims {
+        user: ObjectId::new(class, key),
+        created_at,
+        expires_at,
+    })
 }
 
 fn canonical_path(path: &str) -> String {
@@ -175,7 +182,10 @@ mod tests {
     fn a_token_is_valid_until_it_expires() {
         let token = key("a").issue(&user(), at(1_000), 60);
         let claims = key("a").verify(&token, at(1_059)).unwrap();
-        assert_eq!((claims.user, claims.created_at, claims.expires_at), (user(), at(1_000), at(1_060)));
+        assert_eq!(
+            (claims.user, claims.created_at, claims.expires_at),
+            (user(), at(1_000), at(1_060))
+        );
         assert_eq!(key("a").verify(&token, at(1_060)), Err(TokenError::Expired));
     }
 
@@ -192,9 +202,20 @@ mod tests {
             let mut forged = token.clone().into_bytes();
             forged[i] = if forged[i] == b'0' { b'1' } else { b'0' };
             let forged = String::from_utf8(forged).unwrap();
-            assert_eq!(key("a").verify(&forged, at(1_000)), Err(TokenError::Invalid), "digit {i}");
+            assert_eq!(
+                key("a").verify(&forged, at(1_000)),
+                Err(TokenError::Invalid),
+                "digit {i}"
+            );
         }
-        for bad in ["", "00", &token[1..], &token.to_uppercase(), &"0".repeat(100_000), "é".repeat(40).as_str()] {
+        for bad in [
+            "",
+            "00",
+            &token[1..],
+            &token.to_uppercase(),
+            &"0".repeat(100_000),
+            "é".repeat(40).as_str(),
+        ] {
             assert!(key("a").verify(bad, at(1_000)).is_err());
         }
     }
@@ -204,12 +225,22 @@ mod tests {
         let token = key("a").issue(&user(), at(1_000), 60);
         let (data, signature) = token.split_at(token.len() - SIGNATURE);
         let path = "/v1/file/bucket/a%20b'~.png";
-        let derived =
-            data.to_owned() + &encode_hex(&mac(signature.as_bytes(), &[path.as_bytes(), data.as_bytes()]));
+        let derived = data.to_owned() + &encode_hex(&mac(signature.as_bytes(), &[path.as_bytes(), data.as_bytes()]));
         assert!(key("a").verify_resource(&derived, path, at(1_001)).is_ok());
-        assert!(key("a").verify_resource(&derived, "/v1/file/bucket/a%20b%27%7e.png", at(1_001)).is_ok());
-        assert!(key("a").verify_resource(&derived, "/v1/file/bucket/other.png", at(1_001)).is_err());
+        assert!(
+            key("a")
+                .verify_resource(&derived, "/v1/file/bucket/a%20b%27%7e.png", at(1_001))
+                .is_ok()
+        );
+        assert!(
+            key("a")
+                .verify_resource(&derived, "/v1/file/bucket/other.png", at(1_001))
+                .is_err()
+        );
         assert_eq!(key("a").verify(&derived, at(1_001)), Err(TokenError::Invalid));
-        assert_eq!(key("a").verify_resource(&derived, path, at(1_060)), Err(TokenError::Expired));
+        assert_eq!(
+            key("a").verify_resource(&derived, path, at(1_060)),
+            Err(TokenError::Expired)
+        );
     }
 }

@@ -12,23 +12,7 @@ impl Filter {
     /// differ only in the order of conditions and operands, in repetitions, in the order of members, or in the spelling
     /// of numbers (`1`, `1.0`) have equal texts. For cache keys, not for parsing. Cost: sorts all lists of the filter.
     pub fn canonical(&self) -> String {
-        match self {
-            Self::And(_) => {
-                let mut parts = Vec::new();
-                flatten(self, true, &mut parts);
-                group("and", parts)
-            }
-            Self::Or(_) => {
-                let mut parts = Vec::new();
-                flatten(self, false, &mut parts);
-                group("or", parts)
-            }
-            Self::Not(filter) => match &**filter {
-                Self::Not(filter) => filter.canonical(),
-                other => format!("not({})", other.canonical()),
-            },
-            Self::Field(path, test) => format!("{} {}", path_text(path), test_text(test)),
-        }
+        normal(self).text()
     }
 }
 
@@ -50,26 +34,66 @@ impl Query {
     }
 }
 
-/// The texts of the members of nested conjunctions (or disjunctions).
-fn flatten(filter: &Filter, conjunction: bool, parts: &mut Vec<String>) {
+/// A filter in which what does not matter is gone: groups of the same kind inside of each other, groups of one, order,
+/// repetitions, double negation.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Node {
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    Condition(String),
+}
+
+fn normal(filter: &Filter) -> Node {
+    let mut members = Vec::new();
     match filter {
-        Filter::And(filters) if conjunction => filters.iter().for_each(|f| flatten(f, conjunction, parts)),
-        Filter::Or(filters) if !conjunction => filters.iter().for_each(|f| flatten(f, conjunction, parts)),
-        // A group of one was no group; what remains of it may be one of ours.
-        Filter::And(filters) | Filter::Or(filters) if filters.len() == 1 => flatten(&filters[0], conjunction, parts),
-        Filter::And(_) | Filter::Or(_) | Filter::Not(_) | Filter::Field(..) => parts.push(filter.canonical()),
+        Filter::And(filters) => {
+            for member in filters.iter().map(normal) {
+                match member {
+                    Node::And(inner) => members.extend(inner),
+                    other => members.push(other),
+                }
+            }
+            group(members, Node::And)
+        }
+        Filter::Or(filters) => {
+            for member in filters.iter().map(normal) {
+                match member {
+                    Node::Or(inner) => members.extend(inner),
+                    other => members.push(other),
+                }
+            }
+            group(members, Node::Or)
+        }
+        Filter::Not(filter) => match normal(filter) {
+            Node::Not(inner) => *inner,
+            other => Node::Not(Box::new(other)),
+        },
+        Filter::Field(path, test) => Node::Condition(format!("{} {}", path_text(path), test_text(test))),
     }
 }
 
-fn group(name: &str, parts: Vec<String>) -> String {
-    let mut parts = sorted(parts);
-    match parts.pop() {
-        Some(only) if parts.is_empty() => only,
-        Some(last) => {
-            parts.push(last);
-            format!("{name}({})", parts.join(","))
+fn group(mut members: Vec<Node>, kind: fn(Vec<Node>) -> Node) -> Node {
+    members.sort_unstable();
+    members.dedup();
+    match members.pop() {
+        Some(only) if members.is_empty() => only,
+        last => {
+            members.extend(last);
+            kind(members)
         }
-        None => format!("{name}()"),
+    }
+}
+
+impl Node {
+    fn text(&self) -> String {
+        let list = |members: &[Self]| members.iter().map(Self::text).collect::<Vec<_>>().join(",");
+        match self {
+            Self::And(members) => format!("and({})", list(members)),
+            Self::Or(members) => format!("or({})", list(members)),
+            Self::Not(inner) => format!("not({})", inner.text()),
+            Self::Condition(text) => text.clone(),
+        }
     }
 }
 
@@ -199,6 +223,3 @@ fn region_text(region: &Region) -> String {
     let holes = sorted(region.holes.iter().map(ring).collect());
     format!("within {}{}", ring(&region.outer), holes.concat())
 }
-
-#[cfg(test)]
-mod tests;

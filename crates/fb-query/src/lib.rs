@@ -14,12 +14,18 @@
 
 mod ast;
 mod canonical;
+#[cfg(any(test, feature = "testkit"))]
+pub mod conformance;
 mod error;
 mod eval;
+#[cfg(any(test, feature = "testkit"))]
+pub mod generate;
 mod geo;
 mod order;
 mod parse;
 mod pattern;
+#[cfg(test)]
+mod properties;
 mod shape;
 mod update;
 mod value;

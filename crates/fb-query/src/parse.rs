@@ -202,6 +202,3 @@ fn wrong(path: &Path, operator: &str, expected: &str, found: &Value) -> QueryErr
         found: describe(found),
     }
 }
-
-#[cfg(test)]
-mod tests;

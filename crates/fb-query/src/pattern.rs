@@ -1,5 +1,6 @@
 //! Regular expressions in filters: anchored, case-sensitive, linear in time.
 
+mod class;
 mod translate;
 
 use regex::{Regex, RegexBuilder};

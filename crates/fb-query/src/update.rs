@@ -150,6 +150,3 @@ enum Bound {
     AtMost,
     AtLeast,
 }
-
-#[cfg(test)]
-mod tests;

@@ -163,3 +163,83 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&[0, 0]);
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ast::TimeKind;
+
+    fn key(leaf: &Leaf, value: &Value) -> Vec<u8> {
+        let mut key = Vec::new();
+        write_key(leaf, value, &mut key);
+        key
+    }
+
+    /// Values in ascending order: comparison and keys agree, and no key is the beginning of another.
+    #[test]
+    fn order_and_keys_agree() {
+        let any = [
+            json!(null),
+            json!(-1e300),
+            json!(i64::MIN),
+            json!(-1.5),
+            json!(-5e-324),
+            json!(0),
+            json!(5e-324),
+            json!(9_007_199_254_740_992_i64),
+            json!(9_007_199_254_740_993_i64),
+            json!(9_007_199_254_740_994.0),
+            json!(i64::MAX),
+            json!(9_223_372_036_854_775_808_u64),
+            json!(9_223_372_036_854_775_809_u64),
+            json!(u64::MAX),
+            json!(18_446_744_073_709_551_616.0),
+            json!(1e300),
+            json!(""),
+            json!("\0"),
+            json!("\0\0"),
+            json!("\0\u{1}"),
+            json!("\u{1}"),
+            json!("a"),
+            json!("a\0"),
+            json!("a\0b"),
+            json!("ab"),
+            json!("\u{ffff}"),
+            json!("\u{10000}"),
+            json!({}),
+            json!({ "b": 9, "a": 1 }),
+            json!({ "a": 1, "c": 0 }),
+            json!({ "a": 2 }),
+            json!({ "a\0": 0 }),
+            json!([]),
+            json!([null]),
+            json!([null, null]),
+            json!([1, 2]),
+            json!([2]),
+            json!([[]]),
+            json!([true]),
+            json!(false),
+            json!(true),
+        ];
+        let time = [
+            "0000-01-01",
+            "2024-01-01T00:00:00Z",
+            "2024-01-01T00:00:00.1Z",
+            "2024-01-01T00:00:00.12Z",
+        ]
+        .map(Value::from);
+        for (leaf, values) in [(Leaf::Any, &any[..]), (Leaf::Time(TimeKind::DateTime), &time[..])] {
+            for (i, a) in values.iter().enumerate() {
+                for (j, b) in values.iter().enumerate() {
+                    assert_eq!(compare(&leaf, a, b), i.cmp(&j), "{a} {b}");
+                    assert_eq!(key(&leaf, a).cmp(&key(&leaf, b)), i.cmp(&j), "{a} {b}");
+                    assert_eq!(equal(&leaf, a, b), i == j, "{a} {b}");
+                    assert!(i == j || !key(&leaf, b).starts_with(&key(&leaf, a)), "{a} {b}");
+                }
+            }
+        }
+        assert_eq!(key(&Leaf::Any, &json!(-0.0)), key(&Leaf::Any, &json!(0)));
+    }
+}

@@ -51,7 +51,10 @@ impl Ctx {
             Err(AppError::BadToken) => Err(AppError::BadToken.into()),
             Err(error) => {
                 tracing::error!(app = %self.app.id(), error = %error, "a caller could not be resolved");
-                Err(ApiError::new(codes::UNAVAILABLE, "The caller's rights could not be read; try again shortly."))
+                Err(ApiError::new(
+                    codes::UNAVAILABLE,
+                    "The caller's rights could not be read; try again shortly.",
+                ))
             }
         }
     }
@@ -79,7 +82,9 @@ impl Ctx {
             Value::Object(object) => Ok(object),
             other => {
                 let found = fb_types::kind_of(&other);
-                Err(ApiError::bad_request(format!("The body must be a JSON object, found {found}.")))
+                Err(ApiError::bad_request(format!(
+                    "The body must be a JSON object, found {found}."
+                )))
             }
         }
     }
@@ -87,7 +92,10 @@ impl Ctx {
 
 impl Request {
     pub(crate) fn raw_param(&self, name: &str) -> &str {
-        self.params.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value)
+        self.params
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// A path parameter, decoded.
@@ -119,7 +127,8 @@ impl Request {
 
     /// True if the body claims to be of this media type.
     pub(crate) fn content_type_is(&self, media_type: &str) -> bool {
-        self.header(header::CONTENT_TYPE).is_some_and(|t| t.split(';').next().is_some_and(|t| t.trim() == media_type))
+        self.header(header::CONTENT_TYPE)
+            .is_some_and(|t| t.split(';').next().is_some_and(|t| t.trim() == media_type))
     }
 
     /// The whole body, up to `limit` bytes.
@@ -179,7 +188,10 @@ pub(crate) fn parse_json(text: &[u8], what: &str) -> Result<Value, ApiError> {
             _ if error.to_string().starts_with("recursion limit") => "nests deeper than 128 levels",
             _ => "is not valid JSON",
         };
-        ApiError::new(codes::BAD_JSON, format!("{}{} {problem}{place}.", what[..1].to_uppercase(), &what[1..]))
+        ApiError::new(
+            codes::BAD_JSON,
+            format!("{}{} {problem}{place}.", what[..1].to_uppercase(), &what[1..]),
+        )
     })
 }
 

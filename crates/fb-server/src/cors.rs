@@ -22,7 +22,10 @@ pub(crate) fn preflight(request: &HeaderMap) -> Reply {
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     let mut allowed = ALLOWED.to_owned();
-    if let Some(asked) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).and_then(|v| v.to_str().ok()) {
+    if let Some(asked) = request
+        .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .and_then(|v| v.to_str().ok())
+    {
         allowed.push_str(", ");
         allowed.push_str(asked);
     }
@@ -32,10 +35,15 @@ pub(crate) fn preflight(request: &HeaderMap) -> Reply {
 
 /// Adds to any answer what a page of another origin needs to read it.
 pub(crate) fn decorate(request: &HeaderMap, reply: &mut Reply) {
-    let Some(origin) = request.get(header::ORIGIN) else { return };
+    let Some(origin) = request.get(header::ORIGIN) else {
+        return;
+    };
     let headers = reply.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
 }

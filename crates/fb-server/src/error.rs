@@ -22,7 +22,12 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after: None, source: None }
+        Self {
+            code,
+            message: message.into(),
+            retry_after: None,
+            source: None,
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -31,7 +36,10 @@ impl ApiError {
 
     fn internal(source: impl Into<fb_store::BoxError>) -> Self {
         let message = "The server failed. Its log has the details under the request id.";
-        Self { source: Some(source.into()), ..Self::new(codes::INTERNAL, message) }
+        Self {
+            source: Some(source.into()),
+            ..Self::new(codes::INTERNAL, message)
+        }
     }
 
     /// The response. Server errors say no more than their request id.
@@ -120,7 +128,10 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable { source } => Self {
                 retry_after: Some(1),
                 source: Some(source),
-                ..Self::new(codes::UNAVAILABLE, "The store is not available; nothing was written. Try again shortly.")
+                ..Self::new(
+                    codes::UNAVAILABLE,
+                    "The store is not available; nothing was written. Try again shortly.",
+                )
             },
             StoreError::Duplicate { .. } | StoreError::NotUnique { .. } => {
                 Self::new(codes::EXISTS, sentence(&error.to_string()))

@@ -36,9 +36,13 @@ impl AppMetrics {
             counters[class].fetch_add(1, Ordering::Relaxed);
         }
         let seconds = took.as_secs_f64();
-        let bucket = BUCKETS.iter().position(|limit| seconds <= *limit).unwrap_or(BUCKETS.len());
+        let bucket = BUCKETS
+            .iter()
+            .position(|limit| seconds <= *limit)
+            .unwrap_or(BUCKETS.len());
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.micros
+            .fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -77,7 +81,9 @@ impl Metrics {
         }
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         let name = if apps.len() < MAX_APPS { app } else { "_other" };
-        apps.entry(name.to_owned()).or_insert_with(|| Arc::new(AppMetrics::new(self.routes.len()))).clone()
+        apps.entry(name.to_owned())
+            .or_insert_with(|| Arc::new(AppMetrics::new(self.routes.len())))
+            .clone()
     }
 
     /// The text of a scrape. `gauges` are measured values: name, help, label text, value.
@@ -101,22 +107,39 @@ impl Metrics {
                 }
             }
         }
-        head(&mut text, "freshbase_request_seconds", "histogram", "Time from request to answer.");
+        head(
+            &mut text,
+            "freshbase_request_seconds",
+            "histogram",
+            "Time from request to answer.",
+        );
         for (app, metrics) in &apps {
             let mut sum = 0;
             for (i, bucket) in metrics.buckets.iter().enumerate() {
                 sum += bucket.load(Ordering::Relaxed);
                 let limit = BUCKETS.get(i).map_or_else(|| "+Inf".to_owned(), f64::to_string);
-                let _ = writeln!(text, "freshbase_request_seconds_bucket{{app=\"{app}\",le=\"{limit}\"}} {sum}");
+                let _ = writeln!(
+                    text,
+                    "freshbase_request_seconds_bucket{{app=\"{app}\",le=\"{limit}\"}} {sum}"
+                );
             }
             let seconds = metrics.micros.load(Ordering::Relaxed) as f64 / 1e6;
             let _ = writeln!(text, "freshbase_request_seconds_sum{{app=\"{app}\"}} {seconds}");
             let _ = writeln!(text, "freshbase_request_seconds_count{{app=\"{app}\"}} {sum}");
         }
-        head(&mut text, "freshbase_panics_total", "counter", "Handlers that panicked.");
+        head(
+            &mut text,
+            "freshbase_panics_total",
+            "counter",
+            "Handlers that panicked.",
+        );
         let _ = writeln!(text, "freshbase_panics_total {}", self.panics.load(Ordering::Relaxed));
         head(&mut text, "freshbase_connections", "gauge", "Open connections.");
-        let _ = writeln!(text, "freshbase_connections {}", self.connections.load(Ordering::Relaxed));
+        let _ = writeln!(
+            text,
+            "freshbase_connections {}",
+            self.connections.load(Ordering::Relaxed)
+        );
         let mut last = "";
         for (name, help, labels, value) in gauges {
             if *name != last {

@@ -46,7 +46,9 @@ pub fn document(routes: &[Route]) -> Value {
 }
 
 fn errors_text() -> String {
-    let rows = CODES.iter().map(|code| format!("{} {}: {}", code.status, code.name, code.meaning));
+    let rows = CODES
+        .iter()
+        .map(|code| format!("{} {}: {}", code.status, code.name, code.meaning));
     rows.collect::<Vec<_>>().join("\n\n")
 }
 
@@ -63,7 +65,11 @@ fn operation(route: &Route) -> Value {
         })
         .collect();
     for (name, description) in route.query {
-        let kind = if matches!(*name, "start" | "count") { "integer" } else { "string" };
+        let kind = if matches!(*name, "start" | "count") {
+            "integer"
+        } else {
+            "string"
+        };
         let schema = json!({ "type": kind });
         parameters.push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
     }
@@ -102,7 +108,8 @@ fn access(access: Access) -> String {
 }
 
 fn path_parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
 fn tag(path: &str) -> &'static str {

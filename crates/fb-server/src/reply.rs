@@ -47,7 +47,10 @@ impl Reply {
     /// With a text of some other type.
     pub(crate) fn text(status: u16, content_type: &'static str, text: impl Into<Bytes>) -> Self {
         let mut reply = Self::with(status, Either::Left(Full::new(text.into())));
-        reply.0.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply
+            .0
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply
     }
 

@@ -98,7 +98,11 @@ struct Methods(Vec<(Method, usize)>);
 
 /// What a path and method lead to.
 pub(crate) enum Found<'r, 'p> {
-    Route { number: usize, route: &'r Route, params: matchit::Params<'r, 'p> },
+    Route {
+        number: usize,
+        route: &'r Route,
+        params: matchit::Params<'r, 'p>,
+    },
     /// The path exists, the method does not; those that do.
     WrongMethod(String),
     Nothing,
@@ -127,9 +131,11 @@ impl Router {
         };
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         match found.value.0.iter().find(|(m, _)| m == wanted) {
-            Some((_, number)) => {
-                Found::Route { number: *number, route: &self.routes[*number], params: found.params }
-            }
+            Some((_, number)) => Found::Route {
+                number: *number,
+                route: &self.routes[*number],
+                params: found.params,
+            },
             None => {
                 let methods: Vec<&str> = found.value.0.iter().map(|(m, _)| m.as_str()).collect();
                 Found::WrongMethod(methods.join(", "))

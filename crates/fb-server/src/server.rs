@@ -129,7 +129,9 @@ impl Server {
                 .keep_alive_interval(Duration::from_secs(20))
                 .max_concurrent_streams(200)
                 .max_header_list_size(64 << 10);
-            let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            let served = builder
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .into_owned();
             let served = graceful.watch(served);
             let state = state.clone();
             tokio::spawn(async move {
@@ -142,7 +144,10 @@ impl Server {
         }
         drop(listener);
         state.shutting_down.store(true, Ordering::Release);
-        if tokio::time::timeout(state.limits.shutdown_time, graceful.shutdown()).await.is_err() {
+        if tokio::time::timeout(state.limits.shutdown_time, graceful.shutdown())
+            .await
+            .is_err()
+        {
             tracing::warn!("some requests were cut off because they took too long");
         }
         state.apps.close().await;
@@ -174,7 +179,10 @@ struct RequestIds {
 impl RequestIds {
     fn new() -> Self {
         let random = fb_auth::random_bytes::<4>().unwrap_or_default();
-        Self { process: fb_auth::encode_hex(&random), next: AtomicU64::new(1) }
+        Self {
+            process: fb_auth::encode_hex(&random),
+            next: AtomicU64::new(1),
+        }
     }
 
     fn next(&self) -> u64 {
@@ -189,7 +197,10 @@ impl RequestIds {
 /// Where a request goes.
 enum Target<'p> {
     /// The API of an app: the app's name if the path names it, and the path below the API's base.
-    App { name: Option<&'p str>, path: &'p str },
+    App {
+        name: Option<&'p str>,
+        path: &'p str,
+    },
     Admin(&'p str),
     Setup(&'p str),
     Health,
@@ -206,14 +217,20 @@ impl<'p> Target<'p> {
         };
         let or_root = |rest: &'p str| if rest.is_empty() { "/" } else { rest };
         if let Some(rest) = below("/v1") {
-            return Self::App { name: None, path: or_root(rest) };
+            return Self::App {
+                name: None,
+                path: or_root(rest),
+            };
         }
         if let Some(rest) = path.strip_prefix("/apps/")
             && let Some((name, rest)) = rest.split_once('/')
             && let Some(rest) = rest.strip_prefix("v1")
             && (rest.is_empty() || rest.starts_with('/'))
         {
-            return Self::App { name: Some(name), path: or_root(rest) };
+            return Self::App {
+                name: Some(name),
+                path: or_root(rest),
+            };
         }
         match path {
             "/healthz" => Self::Health,
@@ -243,12 +260,18 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer
         params: Vec::new(),
         body: Some(body),
     };
-    let mut seen = Seen { request_number, app: None, route: state.metrics.no_route() };
+    let mut seen = Seen {
+        request_number,
+        app: None,
+        route: state.metrics.no_route(),
+    };
     let cors_headers = request.headers.get(header::ORIGIN).map(|_| request.headers.clone());
     let target = Target::of(&path);
     let is_app = matches!(target, Target::App { .. });
     let method = request.method.clone();
-    let handled = AssertUnwindSafe(dispatch(&state, request, target, host.as_deref(), &mut seen)).catch_unwind().await;
+    let handled = AssertUnwindSafe(dispatch(&state, request, target, host.as_deref(), &mut seen))
+        .catch_unwind()
+        .await;
     let mut reply = match handled {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => {
@@ -263,14 +286,21 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer
             let id = state.request_ids.text(request_number);
             let app = seen.app.as_ref().map_or("-", |app| app.id().as_str());
             tracing::error!(request.id = %id, app, method = %method, "a handler panicked");
-            ApiError::new(codes::INTERNAL, "The server failed. Its log has the details under the request id.").into_reply(&id)
+            ApiError::new(
+                codes::INTERNAL,
+                "The server failed. Its log has the details under the request id.",
+            )
+            .into_reply(&id)
         }
     };
     if is_app && let Some(headers) = &cors_headers {
         cors::decorate(headers, &mut reply);
     }
     if let Some(app) = &seen.app {
-        state.metrics.app(app.id().as_str()).count(seen.route, reply.status(), started.elapsed());
+        state
+            .metrics
+            .app(app.id().as_str())
+            .count(seen.route, reply.status(), started.elapsed());
         tracing::debug!(
             target: "freshbase::access",
             app = %app.id(), method = %method, route = seen.route_name(&state), status = reply.status(),
@@ -385,8 +415,8 @@ async fn app_request(
         }
         Found::WrongMethod(methods) => {
             let text = format!("This endpoint knows {methods}, not {method}.");
-            let mut reply = ApiError::new(codes::METHOD_NOT_ALLOWED, text)
-                .into_reply(&state.request_ids.text(seen.request_number));
+            let mut reply =
+                ApiError::new(codes::METHOD_NOT_ALLOWED, text).into_reply(&state.request_ids.text(seen.request_number));
             reply.set_header(header::ALLOW, &methods);
             return Ok(reply);
         }
@@ -407,7 +437,13 @@ async fn app_request(
         _ => None,
     };
     let context_app = app.clone();
-    let reply = handler(Ctx { state: state.clone(), app: context_app, session, request }).await;
+    let reply = handler(Ctx {
+        state: state.clone(),
+        app: context_app,
+        session,
+        request,
+    })
+    .await;
     match (reply, renew) {
         (Ok(reply), Some(user)) if !reply.has_token() && reply.status() < 400 => {
             Ok(reply.token(Some(&app.issue_token(&user))))
@@ -429,7 +465,10 @@ fn static_name(template: &'static str, name: &str) -> &'static str {
 async fn authenticate(app: &App, request: &Request) -> Result<Option<Session>, AppError> {
     if let Some(value) = request.headers.get(header::AUTHORIZATION) {
         let token = value.to_str().ok().and_then(|value| {
-            value.strip_prefix("BAT ").or_else(|| value.strip_prefix("Bearer ")).map(str::trim)
+            value
+                .strip_prefix("BAT ")
+                .or_else(|| value.strip_prefix("Bearer "))
+                .map(str::trim)
         });
         return match token {
             Some(token) => app.authenticate(token).await.map(Some),

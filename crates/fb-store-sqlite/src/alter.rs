@@ -29,7 +29,9 @@ impl Session {
             let schema = &alteration.schema;
             let now = s.shared.clock.now();
             let text = schema.to_json().to_string();
-            s.conn.execute("UPDATE meta SET value = ?1 WHERE key = 'schema'", [text]).map_err(altering)?;
+            s.conn
+                .execute("UPDATE meta SET value = ?1 WHERE key = 'schema'", [text])
+                .map_err(altering)?;
             for table in s.catalog.tables.clone().into_values() {
                 let stays = schema.class(table.class.as_str()).is_some_and(|c| !c.is_embedded());
                 if !stays {
@@ -64,7 +66,10 @@ impl Session {
             for def in missing {
                 let text = serde_json::to_string(def).map_err(|e| broken(INDEXING, e))?;
                 s.conn
-                    .execute("INSERT INTO indexes(class, def) VALUES(?1, ?2)", [class.as_str(), &text])
+                    .execute(
+                        "INSERT INTO indexes(class, def) VALUES(?1, ?2)",
+                        [class.as_str(), &text],
+                    )
                     .map_err(indexing)?;
             }
             s.reload_and_reconcile()
@@ -102,8 +107,12 @@ impl Session {
         for (id, _, _) in &table.structures {
             self.drop_index(*id)?;
         }
-        self.conn.execute_batch(&format!("DROP TABLE c{}", table.id)).map_err(altering)?;
-        self.conn.execute("DELETE FROM classes WHERE id = ?1", [table.id]).map_err(altering)?;
+        self.conn
+            .execute_batch(&format!("DROP TABLE c{}", table.id))
+            .map_err(altering)?;
+        self.conn
+            .execute("DELETE FROM classes WHERE id = ?1", [table.id])
+            .map_err(altering)?;
         Ok(())
     }
 
@@ -120,8 +129,15 @@ impl Session {
     /// What was built for fields that are no more, or have another type, must not hinder the rewriting.
     fn drop_outdated_structures(&mut self) -> Result<(), StoreError> {
         for (class, declared) in &self.catalog.indexes.clone() {
-            let current = self.catalog.tables.get(class).map_or(&[][..], |t| t.structures.as_slice());
-            for index in declared.iter().filter(|i| !current.iter().any(|(id, _, _)| *id == i.id)) {
+            let current = self
+                .catalog
+                .tables
+                .get(class)
+                .map_or(&[][..], |t| t.structures.as_slice());
+            for index in declared
+                .iter()
+                .filter(|i| !current.iter().any(|(id, _, _)| *id == i.id))
+            {
                 for statement in drop_statements(index.id) {
                     self.conn.execute_batch(&statement).map_err(indexing)?;
                 }
@@ -137,7 +153,9 @@ impl Session {
         for statement in drop_statements(id) {
             self.conn.execute_batch(&statement).map_err(indexing)?;
         }
-        self.conn.execute("DELETE FROM indexes WHERE id = ?1", [id]).map_err(indexing)?;
+        self.conn
+            .execute("DELETE FROM indexes WHERE id = ?1", [id])
+            .map_err(indexing)?;
         Ok(())
     }
 
@@ -163,7 +181,8 @@ impl Session {
                 document.version = old.version.next();
                 document.updated_at = now.max(Timestamp::from_millis(old.updated_at.millis() + 1));
                 let new = document.store(class.shape());
-                self.put_row(&table, Some(rid), &new).map_err(|e| not_unique(&table, e))?;
+                self.put_row(&table, Some(rid), &new)
+                    .map_err(|e| not_unique(&table, e))?;
                 let entry = Entry {
                     class: &rewrite.class,
                     key: &new.key,
@@ -228,7 +247,10 @@ impl Session {
                         .map_err(|e| index_error(&table.class, &index.def, e))?;
                 }
                 self.conn
-                    .execute("UPDATE indexes SET built = ?1 WHERE id = ?2", params![signature, index.id])
+                    .execute(
+                        "UPDATE indexes SET built = ?1 WHERE id = ?2",
+                        params![signature, index.id],
+                    )
                     .map_err(indexing)?;
                 self.statistics.outdate(table.id);
             }

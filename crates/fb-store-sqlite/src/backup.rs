@@ -55,7 +55,11 @@ fn write_copy(node: &Inner, id: &AppId, draft: &Path) -> Result<u64, NodeError> 
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let copy = Connection::open_with_flags(draft, flags).map_err(sql)?;
     // Says whose copy it is; the restored app may have another name.
-    copy.execute("INSERT OR REPLACE INTO meta(key, value) VALUES('app', ?1)", [id.as_str()]).map_err(sql)?;
+    copy.execute(
+        "INSERT OR REPLACE INTO meta(key, value) VALUES('app', ?1)",
+        [id.as_str()],
+    )
+    .map_err(sql)?;
     copy.close().map_err(|(_, e)| sql(e))?;
     let file = File::open(draft).map_err(|e| io_error(during, e))?;
     file.sync_all().map_err(|e| io_error(during, e))?;
@@ -86,7 +90,9 @@ fn check(path: &Path, node: &Inner) -> Result<(), String> {
     conn.pragma_update(None, "cell_size_check", true).map_err(text)?;
     check_version(&conn)?;
     check_objects(&conn)?;
-    let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(text)?;
+    let verdict: String = conn
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(text)?;
     if verdict != "ok" {
         return Err(format!("it is damaged: {verdict}"));
     }
@@ -98,7 +104,9 @@ fn check(path: &Path, node: &Inner) -> Result<(), String> {
 fn check_header(path: &Path) -> Result<(), String> {
     use std::io::Read;
     let mut header = [0; 100];
-    File::open(path).and_then(|mut f| f.read_exact(&mut header)).map_err(|e| format!("it cannot be read: {e}"))?;
+    File::open(path)
+        .and_then(|mut f| f.read_exact(&mut header))
+        .map_err(|e| format!("it cannot be read: {e}"))?;
     let number = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     if !header.starts_with(b"SQLite format 3\0") || number(68) != APPLICATION_ID {
         return Err("it is no app of Freshbase".to_owned());
@@ -115,7 +123,9 @@ fn check_header(path: &Path) -> Result<(), String> {
 fn check_objects(conn: &Connection) -> Result<(), String> {
     let text = |e: rusqlite::Error| e.to_string();
     let mut found = BTreeMap::new();
-    let mut statement = conn.prepare("SELECT name, type, sql FROM sqlite_schema").map_err(text)?;
+    let mut statement = conn
+        .prepare("SELECT name, type, sql FROM sqlite_schema")
+        .map_err(text)?;
     let mut rows = statement.query([]).map_err(text)?;
     while let Some(row) = rows.next().map_err(text)? {
         let name: String = row.get(0).map_err(text)?;
@@ -154,7 +164,12 @@ fn check_objects(conn: &Connection) -> Result<(), String> {
             }
         }
         let declared = catalog.indexes.get(&table.class).into_iter().flatten();
-        let usable = |index| table.structures.iter().any(|(id, _, s)| *id == index && !signature(s, table.id, *id).is_empty());
+        let usable = |index| {
+            table
+                .structures
+                .iter()
+                .any(|(id, _, s)| *id == index && !signature(s, table.id, *id).is_empty())
+        };
         for index in declared {
             if index.built.as_ref().is_some_and(|b| !b.is_empty()) && !usable(index.id) {
                 return Err(format!("its index {} is not built as expected", index.id));
@@ -178,8 +193,13 @@ fn shadow_tables(id: i64) -> [String; 3] {
 
 /// The name after CREATE … TABLE or INDEX.
 fn object_name(statement: &str) -> &str {
-    let rest = ["TABLE ", "INDEX "].iter().find_map(|word| statement.split_once(word)).map_or(statement, |(_, r)| r);
-    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '"')).unwrap_or(rest.len());
+    let rest = ["TABLE ", "INDEX "]
+        .iter()
+        .find_map(|word| statement.split_once(word))
+        .map_or(statement, |(_, r)| r);
+    let end = rest
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '"'))
+        .unwrap_or(rest.len());
     rest[..end].trim_matches('"')
 }
 

@@ -56,13 +56,16 @@ impl Catalog {
     pub(crate) fn load(conn: &Connection) -> Result<Self, StoreError> {
         let during = "reading the catalog";
         let sql = |e| store_error(during, e);
-        let text: String =
-            conn.query_row("SELECT value FROM meta WHERE key = 'schema'", [], |row| row.get(0)).map_err(sql)?;
+        let text: String = conn
+            .query_row("SELECT value FROM meta WHERE key = 'schema'", [], |row| row.get(0))
+            .map_err(sql)?;
         let json: Value = serde_json::from_str(&text).map_err(|e| broken(during, e))?;
         let schema = Arc::new(Schema::from_json(&json).map_err(|e| broken(during, e))?);
 
         let mut indexes: HashMap<ClassName, Vec<Declared>> = HashMap::new();
-        let mut statement = conn.prepare("SELECT id, class, def, built FROM indexes ORDER BY id").map_err(sql)?;
+        let mut statement = conn
+            .prepare("SELECT id, class, def, built FROM indexes ORDER BY id")
+            .map_err(sql)?;
         let mut rows = statement.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
             let class: String = row.get(1).map_err(sql)?;
@@ -107,14 +110,15 @@ impl Table {
             }
         }
         let side = |make: fn(&Structure, i64) -> Option<String>| -> Vec<String> {
-            built.iter().flat_map(|(id, _, all)| all.iter().filter_map(|s| make(s, *id))).collect()
+            built
+                .iter()
+                .flat_map(|(id, _, all)| all.iter().filter_map(|s| make(s, *id)))
+                .collect()
         };
         Self {
             id,
             id_prefix: format!("/db/{class}/"),
-            load: format!(
-                "SELECT version, shape, created_at, updated_at, acl, body, rid FROM c{id} WHERE key = ?1"
-            ),
+            load: format!("SELECT version, shape, created_at, updated_at, acl, body, rid FROM c{id} WHERE key = ?1"),
             insert: format!(
                 "INSERT INTO c{id}(key, version, shape, created_at, updated_at, acl, body) \
                  VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
@@ -142,6 +146,9 @@ impl Table {
     }
 
     fn find(&self, test: impl Fn(&Structure) -> bool) -> Option<i64> {
-        self.structures.iter().find(|(_, _, all)| all.iter().any(&test)).map(|(id, _, _)| *id)
+        self.structures
+            .iter()
+            .find(|(_, _, all)| all.iter().any(&test))
+            .map(|(id, _, _)| *id)
     }
 }

@@ -6,7 +6,9 @@ use rusqlite::ErrorCode;
 /// The store error for a failure of SQLite.
 pub(crate) fn store_error(during: &'static str, error: rusqlite::Error) -> StoreError {
     let source: BoxError = Box::new(error);
-    let code = source.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    let code = source
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
     if code.is_some_and(is_environment) {
         StoreError::Unavailable { source }
     } else {

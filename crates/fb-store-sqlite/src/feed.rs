@@ -138,9 +138,7 @@ pub(crate) fn trim(conn: &Connection, retention: Retention, now: Timestamp) -> r
     let by_number = last.saturating_sub(keep);
     let age = i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
     let removed = conn
-        .prepare_cached(
-            "DELETE FROM changes WHERE seq >= ?1 AND seq < ?2 AND seq < ?3 AND (seq <= ?4 OR at < ?5)",
-        )?
+        .prepare_cached("DELETE FROM changes WHERE seq >= ?1 AND seq < ?2 AND seq < ?3 AND (seq <= ?4 OR at < ?5)")?
         .execute(params![
             first,
             first.saturating_add_unsigned(TRIM_STEP),

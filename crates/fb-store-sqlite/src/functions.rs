@@ -13,6 +13,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error};
 use serde_json::Value;
 
+use crate::projection::Projection;
 
 /// What the functions evaluate for the statement that runs.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,17 @@ pub(crate) struct Work {
     pub(crate) order: Option<Arc<Order>>,
     /// `fb_readable(acl)`
     pub(crate) scope: Option<Scope>,
+    /// What of an object the above look at.
+    projection: Projection,
+}
+
+impl Work {
+    /// To be called when everything else is set.
+    pub(crate) fn complete(&mut self) {
+        let keys = self.sort_keys.iter().map(|key| &key.path);
+        let distance = self.distance.iter().map(|(path, _)| path);
+        self.projection = Projection::new(self.filter.as_deref(), keys.chain(distance));
+    }
 }
 
 #[derive(Default)]
@@ -47,8 +59,7 @@ impl Functions {
     /// Adds the functions to a connection. Only statements of ours can call them, no index and no foreign schema.
     pub(crate) fn register(conn: &Connection) -> rusqlite::Result<Self> {
         let slot = Self::default();
-        let flags =
-            FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
         let this = slot.clone();
         conn.create_scalar_function("fb_match", 1, flags, move |ctx| this.matches(ctx))?;
         let this = slot.clone();
@@ -74,20 +85,26 @@ impl Functions {
     }
 
     fn matches(&self, ctx: &Context<'_>) -> rusqlite::Result<bool> {
-        let object = object(ctx, 0)?;
-        Ok(self.lock().work.filter.as_ref().is_some_and(|f| f.matches(&object)))
+        let slot = self.lock();
+        let object = slot.object(ctx, 0)?;
+        Ok(slot.work.filter.as_ref().is_some_and(|f| f.matches(&object)))
     }
 
     fn sort_key(&self, ctx: &Context<'_>) -> rusqlite::Result<Vec<u8>> {
         let index: usize = ctx.get::<i64>(0)?.try_into().unwrap_or(usize::MAX);
-        let object = object(ctx, 1)?;
         let slot = self.lock();
-        Ok(slot.work.sort_keys.get(index).map(|key| key.bytes(&object)).unwrap_or_default())
+        let object = slot.object(ctx, 1)?;
+        Ok(slot
+            .work
+            .sort_keys
+            .get(index)
+            .map(|key| key.bytes(&object))
+            .unwrap_or_default())
     }
 
     fn distance(&self, ctx: &Context<'_>) -> rusqlite::Result<f64> {
-        let object = object(ctx, 0)?;
         let slot = self.lock();
+        let object = slot.object(ctx, 0)?;
         let distance = slot.work.distance.as_ref().and_then(|(path, near)| {
             let mut value = &object;
             for step in path.steps() {
@@ -109,7 +126,10 @@ impl Functions {
     }
 
     fn readable(&self, ctx: &Context<'_>) -> rusqlite::Result<bool> {
-        let text = ctx.get_raw(0).as_str().map_err(|e| Error::UserFunctionError(e.into()))?;
+        let text = ctx
+            .get_raw(0)
+            .as_str()
+            .map_err(|e| Error::UserFunctionError(e.into()))?;
         let slot = &mut *self.lock();
         if let Some(known) = slot.readable.get(text) {
             return Ok(*known);
@@ -123,9 +143,15 @@ impl Functions {
     }
 }
 
-fn object(ctx: &Context<'_>, argument: usize) -> rusqlite::Result<Value> {
-    match ctx.get_raw(argument) {
-        ValueRef::Text(text) => serde_json::from_slice(text).map_err(|e| Error::UserFunctionError(e.into())),
-        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Ok(Value::Null),
+impl Slot {
+    fn object(&self, ctx: &Context<'_>, argument: usize) -> rusqlite::Result<Value> {
+        match ctx.get_raw(argument) {
+            ValueRef::Text(text) => self
+                .work
+                .projection
+                .parse(text)
+                .map_err(|e| Error::UserFunctionError(e.into())),
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Ok(Value::Null),
+        }
     }
 }

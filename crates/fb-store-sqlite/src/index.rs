@@ -34,7 +34,11 @@ pub(crate) enum Structure {
 
 /// The structures for `def` under `schema`; none as long as its fields do not exist or cannot be indexed.
 pub(crate) fn structures(schema: &Schema, class: &Class, def: &IndexDef) -> Vec<Structure> {
-    let places: Vec<_> = def.keys.iter().map(|k| place_of_index(schema, class, &k.path)).collect();
+    let places: Vec<_> = def
+        .keys
+        .iter()
+        .map(|k| place_of_index(schema, class, &k.path))
+        .collect();
     let mut out = Vec::new();
     if let Some(columns) = columns(def, &places) {
         out.push(Structure::Sorted {

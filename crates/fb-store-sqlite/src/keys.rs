@@ -50,7 +50,11 @@ impl Reserved {
 
     /// Forgets everything and tells what was left over: class, next number, end of the block.
     pub(crate) fn give_back(&self) -> Vec<(ClassName, u64, u64)> {
-        self.lock().drain().filter(|(_, r)| r.next < r.end).map(|(class, r)| (class, r.next, r.end)).collect()
+        self.lock()
+            .drain()
+            .filter(|(_, r)| r.next < r.end)
+            .map(|(class, r)| (class, r.next, r.end))
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ClassName, Range>> {
@@ -62,5 +66,8 @@ impl Reserved {
 pub(crate) fn as_number(key: &ObjectKey) -> Option<u64> {
     let text = key.as_str();
     let plain = text.len() <= 16 && text.bytes().all(|b| b.is_ascii_digit());
-    plain.then(|| text.parse::<u64>().ok()).flatten().filter(|n| *n <= GREATEST)
+    plain
+        .then(|| text.parse::<u64>().ok())
+        .flatten()
+        .filter(|n| *n <= GREATEST)
 }

@@ -21,6 +21,7 @@ mod index;
 mod keys;
 mod node;
 mod options;
+mod projection;
 mod read;
 mod reader;
 mod registry;

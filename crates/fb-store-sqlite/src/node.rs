@@ -40,7 +40,11 @@ impl SqliteNode {
     pub fn open(data_dir: &Path, options: SqliteOptions) -> Result<Self, NodeError> {
         let during = "locking the data directory";
         fs::create_dir_all(data_dir).map_err(|e| io_error(during, e))?;
-        let file = File::options().create(true).truncate(false).write(true).open(data_dir.join("lock"));
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(data_dir.join("lock"));
         let file = file.map_err(|e| io_error(during, e))?;
         match file.try_lock() {
             Ok(()) => {}

@@ -13,6 +13,9 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// Page cache per connection in KiB. Default 1,024.
     pub cache_kib: u32,
+    /// Part of each file that readers map into memory, in MiB. Default 256: a point read takes 4 instead of 6 µs. An
+    /// unreadable disk sector ends the process then, where with 0 it fails the one query.
+    pub mmap_mib: u32,
     /// How much of the change feed is kept.
     pub retention: Retention,
     /// Number of this node in change records. Default 0.
@@ -28,6 +31,7 @@ impl Default for SqliteOptions {
             max_waiting_writes: 10_000,
             readers: 4,
             cache_kib: 1024,
+            mmap_mib: 256,
             retention: Retention::default(),
             origin: 0,
             max_pages: None,

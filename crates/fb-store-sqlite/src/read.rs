@@ -74,6 +74,7 @@ pub(crate) fn query_plan(table: &Table, scope: &Scope, query: &Query) -> Plan {
     plan.work.sort_keys = order.keys.into();
     plan.work.distance = order.distance;
     plan.work.order = order.whole;
+    plan.work.complete();
     plan
 }
 
@@ -81,6 +82,7 @@ pub(crate) fn query_plan(table: &Table, scope: &Scope, query: &Query) -> Plan {
 pub(crate) fn count_plan(table: &Table, scope: &Scope, filter: &Filter) -> Plan {
     let mut plan = from_where(table, scope, filter);
     plan.sql.insert_str(0, "SELECT count(*)");
+    plan.work.complete();
     plan
 }
 

@@ -52,7 +52,8 @@ struct Watch {
 impl Watch {
     fn arm(&self, limit: Duration, cancelled: Option<Arc<AtomicBool>>) {
         let deadline = (self.base.elapsed() + limit).as_nanos();
-        self.deadline.store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.deadline
+            .store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
         *self.cancelled.lock().unwrap_or_else(PoisonError::into_inner) = cancelled;
     }
 
@@ -143,7 +144,9 @@ impl Readers {
         });
         let result = task.await.map_err(|e| ReadError::Store(broken(during, e)))?;
         drop((permit, guard));
-        result.map_err(ReadError::Store)?.map_err(|error| self.read_error(during, error))
+        result
+            .map_err(ReadError::Store)?
+            .map_err(|error| self.read_error(during, error))
     }
 
     fn read_error(&self, during: &'static str, error: rusqlite::Error) -> ReadError {
@@ -158,7 +161,8 @@ impl Readers {
         }
     }
 
-    fn is_closing(&self) -> bool {
+    /// True once the store was told to close.
+    pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }
 

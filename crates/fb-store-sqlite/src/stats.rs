@@ -78,7 +78,9 @@ impl Session {
             };
             self.conn.execute_batch(&format!("ANALYZE c{id}"))?;
             for (index, _, structures) in &table.structures {
-                let has_elements = structures.iter().any(|s| matches!(s, crate::index::Structure::Elements { .. }));
+                let has_elements = structures
+                    .iter()
+                    .any(|s| matches!(s, crate::index::Structure::Elements { .. }));
                 if has_elements {
                     self.conn.execute_batch(&format!("ANALYZE m{index}"))?;
                 }

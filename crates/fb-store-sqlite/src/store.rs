@@ -12,7 +12,7 @@ use fb_store::{
 use fb_types::{Change, ClassName, Clock, ObjectKey, Schema, Seq, Stored};
 
 use crate::catalog::{Catalog, Table};
-use crate::error::{broken, store_error};
+use crate::error::{broken, closed, store_error};
 use crate::feed::{self, Position};
 use crate::keys::Reserved;
 use crate::options::SqliteOptions;
@@ -85,7 +85,11 @@ impl SqliteStore {
         loop {
             let catalog = self.shared.catalog();
             let Some(table) = catalog.tables.get(class) else {
-                return Ok(none());
+                return if self.shared.readers.is_closing() {
+                    Err(closed())
+                } else {
+                    Ok(none())
+                };
             };
             match self.shared.readers.run(during, false, plan(table)).await {
                 Ok(value) => return Ok(value),
@@ -193,7 +197,11 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let number = match self.shared.reserved.take(class) {
                 Some(number) => number,
-                None => self.writer.ask(&self.shared, |reply| Job::Reserve(class.clone(), reply)).await?,
+                None => {
+                    self.writer
+                        .ask(&self.shared, |reply| Job::Reserve(class.clone(), reply))
+                        .await?
+                }
             };
             ObjectKey::from_encoded(&number.to_string()).map_err(|e| broken("allocating a key", e))
         })
@@ -210,7 +218,9 @@ impl Store for SqliteStore {
 
     fn record<'a>(&'a self, space: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         let (space, key) = (space.to_owned(), key.to_owned());
-        Box::pin(self.read_fixed("reading a record", move |reader| read::record(&reader.conn, &space, &key)))
+        Box::pin(self.read_fixed("reading a record", move |reader| {
+            read::record(&reader.conn, &space, &key)
+        }))
     }
 
     fn alter<'a>(&'a self, _admin: &'a Admin, alteration: Alteration) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -230,7 +240,10 @@ impl Store for SqliteStore {
         class: &'a ClassName,
         indexes: Vec<IndexDef>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.writer.ask(&self.shared, |reply| Job::SetIndexes(class.clone(), indexes, reply)))
+        Box::pin(
+            self.writer
+                .ask(&self.shared, |reply| Job::SetIndexes(class.clone(), indexes, reply)),
+        )
     }
 
     fn changes_after(&self, seq: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Change>, StoreError>> {
@@ -241,7 +254,9 @@ impl Store for SqliteStore {
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         Box::pin(async move {
-            let position = self.read_fixed("reading sizes", |reader| Position::load(&reader.conn)).await?;
+            let position = self
+                .read_fixed("reading sizes", |reader| Position::load(&reader.conn))
+                .await?;
             let path = self.shared.path.as_os_str().to_owned();
             let size = |suffix: &str| {
                 let mut path = path.clone();

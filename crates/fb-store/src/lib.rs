@@ -9,6 +9,8 @@ mod node;
 mod observer;
 mod rows;
 mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use batch::{Batch, Decide, Effect, Expect, Moment, ObjectWrite, Outcome, RecordWrite, Refusal, Write};
 pub use error::{BoxError, NodeError, StoreError};

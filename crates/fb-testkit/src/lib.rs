@@ -1,1 +1,10 @@
+//! For tests: a real server process on a free port with its own data directory, and a small client that hides nothing.
+//!
+//! Knows nothing of the server's code: it starts the binary and speaks HTTP, like any user. Everything panics with what
+//! went wrong, because it runs in tests.
 
+mod client;
+mod process;
+
+pub use client::{Client, Response, encode, raw_request};
+pub use process::{Server, ServerBuilder, root};

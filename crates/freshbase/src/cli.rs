@@ -56,27 +56,62 @@ fn app() -> Command {
         .subcommand(
             with_data_dir(Command::new("create"))
                 .about("Create an app")
-                .arg(Arg::new("name").required(true).help("1 to 40 lower-case letters, digits and -"))
-                .arg(Arg::new("compat").long("compat").value_parser(["baqend"]).help("Follow the open defaults of the original protocol"))
+                .arg(
+                    Arg::new("name")
+                        .required(true)
+                        .help("1 to 40 lower-case letters, digits and -"),
+                )
+                .arg(
+                    Arg::new("compat")
+                        .long("compat")
+                        .value_parser(["baqend"])
+                        .help("Follow the open defaults of the original protocol"),
+                )
                 .arg(host_arg())
-                .arg(Arg::new("admin-user").long("admin-user").requires("admin-password-file").help("Name of its administrator; without one a setup link is printed"))
-                .arg(Arg::new("admin-password-file").long("admin-password-file").value_name("FILE").requires("admin-user").help("File that holds the password")),
+                .arg(
+                    Arg::new("admin-user")
+                        .long("admin-user")
+                        .requires("admin-password-file")
+                        .help("Name of its administrator; without one a setup link is printed"),
+                )
+                .arg(
+                    Arg::new("admin-password-file")
+                        .long("admin-password-file")
+                        .value_name("FILE")
+                        .requires("admin-user")
+                        .help("File that holds the password"),
+                ),
         )
-        .subcommand(with_data_dir(Command::new("list")).about("List all apps").arg(json_arg()))
+        .subcommand(
+            with_data_dir(Command::new("list"))
+                .about("List all apps")
+                .arg(json_arg()),
+        )
         .subcommand(
             with_data_dir(Command::new("delete"))
                 .about("Delete an app and everything it has")
                 .arg(Arg::new("name").required(true).help("Name of the app"))
-                .arg(Arg::new("yes").long("yes").action(ArgAction::SetTrue).help("Do it; without this nothing is deleted")),
+                .arg(
+                    Arg::new("yes")
+                        .long("yes")
+                        .action(ArgAction::SetTrue)
+                        .help("Do it; without this nothing is deleted"),
+                ),
         )
 }
 
 fn host_arg() -> Arg {
-    Arg::new("host").long("host").action(ArgAction::Append).help("Host name it answers to, besides <app>.<domain>; may be given several times")
+    Arg::new("host")
+        .long("host")
+        .action(ArgAction::Append)
+        .help("Host name it answers to, besides <app>.<domain>; may be given several times")
 }
 
 fn json_arg() -> Arg {
-    Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON")
+    Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Print JSON")
 }
 
 fn with_data_dir(command: Command) -> Command {
@@ -85,7 +120,10 @@ fn with_data_dir(command: Command) -> Command {
 
 /// Adds the flags of configuration keys, and of the file.
 fn with_keys(command: Command, wanted: impl Fn(&str) -> bool) -> Command {
-    let config = Arg::new("config").long("config").value_name("FILE").help("Configuration file; default freshbase.toml, if it exists");
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help("Configuration file; default freshbase.toml, if it exists");
     let keys = KEYS.iter().filter(|key| !key.is_secret && wanted(key.name));
     let args = keys.map(|key| {
         let help = format!("{} [default: {}] [env: {}]", key.help, key.default, key.variable());

@@ -81,7 +81,9 @@ pub(crate) struct Setting {
 
 /// Reads the configuration for a command. Also gives where each value comes from.
 pub(crate) fn load(matches: &ArgMatches) -> Result<(Config, Vec<Setting>), ConfigErrors> {
-    let variables = std::env::vars().filter(|(name, _)| name.starts_with("FRESHBASE_")).collect::<Vec<_>>();
+    let variables = std::env::vars()
+        .filter(|(name, _)| name.starts_with("FRESHBASE_"))
+        .collect::<Vec<_>>();
     let file = matches.try_get_one::<String>("config").ok().flatten().cloned();
     let flag = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
     load_from(file.as_deref(), &variables, flag)
@@ -106,19 +108,31 @@ fn load_from(
             (value.clone(), source.clone())
         } else {
             let value = if key.is_secret { "" } else { key.default };
-            settings.push(Setting { key: key.name, value: value.into(), source: "default".into() });
+            settings.push(Setting {
+                key: key.name,
+                value: value.into(),
+                source: "default".into(),
+            });
             continue;
         };
         if let Err(expected) = (key.set)(&mut config, &value) {
             errors.push(format!("{source}: `{}` must be {expected}", key.name));
         }
         let value = if key.is_secret { "***".into() } else { value };
-        settings.push(Setting { key: key.name, value, source });
+        settings.push(Setting {
+            key: key.name,
+            value,
+            source,
+        });
     }
     if config.admin_user.is_some() != config.admin_password.is_some() {
         errors.push("FRESHBASE_ADMIN_USER and FRESHBASE_ADMIN_PASSWORD go together".into());
     }
-    if errors.is_empty() { Ok((config, settings)) } else { Err(ConfigErrors(errors)) }
+    if errors.is_empty() {
+        Ok((config, settings))
+    } else {
+        Err(ConfigErrors(errors))
+    }
 }
 
 type Found = std::collections::HashMap<&'static str, (String, String)>;
@@ -177,7 +191,9 @@ fn read_variables(variables: &[(String, String)], errors: &mut Vec<String>) -> F
             found.insert(key.name, (value.clone(), variable.clone()));
             continue;
         }
-        let of_file = KEYS.iter().find(|key| key.is_secret && format!("{}_FILE", key.variable()) == *variable);
+        let of_file = KEYS
+            .iter()
+            .find(|key| key.is_secret && format!("{}_FILE", key.variable()) == *variable);
         match of_file {
             Some(key) => match std::fs::read_to_string(value) {
                 Ok(text) => {
@@ -187,7 +203,10 @@ fn read_variables(variables: &[(String, String)], errors: &mut Vec<String>) -> F
                 Err(error) => errors.push(format!("{variable}: {value}: {error}")),
             },
             None => {
-                let name = variable.trim_start_matches("FRESHBASE_").to_ascii_lowercase().replace('_', "-");
+                let name = variable
+                    .trim_start_matches("FRESHBASE_")
+                    .to_ascii_lowercase()
+                    .replace('_', "-");
                 errors.push(format!("there is no environment variable {variable}{}", nearest(&name)));
             }
         }
@@ -214,7 +233,9 @@ mod tests {
     use super::*;
 
     fn variables(list: &[(&str, &str)]) -> Vec<(String, String)> {
-        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        list.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -225,9 +246,15 @@ mod tests {
         let env = variables(&[("FRESHBASE_LISTEN", "e:1"), ("FRESHBASE_DOMAIN", "env")]);
         let flag = |name: &str| (name == "listen").then(|| "flag:1".to_owned());
         let (config, settings) = load_from(path.to_str(), &env, flag).unwrap();
-        assert_eq!((config.listen.as_str(), config.domain.as_str(), config.results), ("flag:1", "env", 7));
+        assert_eq!(
+            (config.listen.as_str(), config.domain.as_str(), config.results),
+            ("flag:1", "env", 7)
+        );
         let source = |key: &str| settings.iter().find(|s| s.key == key).unwrap().source.clone();
-        assert_eq!((source("listen"), source("domain"), source("log-level")), ("--listen".into(), "FRESHBASE_DOMAIN".into(), "default".into()));
+        assert_eq!(
+            (source("listen"), source("domain"), source("log-level")),
+            ("--listen".into(), "FRESHBASE_DOMAIN".into(), "default".into())
+        );
     }
 
     #[test]
@@ -253,7 +280,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("password");
         std::fs::write(&path, "s3cret\n").unwrap();
-        let env = variables(&[("FRESHBASE_ADMIN_USER", "root"), ("FRESHBASE_ADMIN_PASSWORD_FILE", path.to_str().unwrap())]);
+        let env = variables(&[
+            ("FRESHBASE_ADMIN_USER", "root"),
+            ("FRESHBASE_ADMIN_PASSWORD_FILE", path.to_str().unwrap()),
+        ]);
         let (config, settings) = load_from(None, &env, |_| None).unwrap();
         assert_eq!(config.admin_password.as_ref().unwrap().expose(), "s3cret");
         assert!(!format!("{settings:?}{config:?}").contains("s3cret"));

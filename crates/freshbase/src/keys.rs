@@ -31,35 +31,73 @@ impl Key {
 
 macro_rules! key {
     ($name:literal, $value:literal, $default:literal, $help:literal, $set:expr) => {
-        Key { name: $name, value: $value, default: $default, help: $help, is_secret: false, set: $set }
+        Key {
+            name: $name,
+            value: $value,
+            default: $default,
+            help: $help,
+            is_secret: false,
+            set: $set,
+        }
     };
     (secret $name:literal, $help:literal, $set:expr) => {
-        Key { name: $name, value: "TEXT", default: "", help: $help, is_secret: true, set: $set }
+        Key {
+            name: $name,
+            value: "TEXT",
+            default: "",
+            help: $help,
+            is_secret: true,
+            set: $set,
+        }
     };
 }
 
 /// All keys.
 pub(crate) const KEYS: &[Key] = &[
-    key!("listen", "HOST:PORT", "127.0.0.1:8080", "Address to listen on. Port 0 takes any free one; the ready line says which.", |c, v| {
-        v.clone_into(&mut c.listen);
-        Ok(())
-    }),
-    key!("data-dir", "PATH", "./freshbase-data", "Directory that holds everything: the list of apps, and one directory per app.", |c, v| {
-        c.data_dir = v.into();
-        Ok(())
-    }),
-    key!("compat", "baqend|none", "none", "Profile of the default app that is made at first start. `baqend`: the open defaults of the original protocol (no rules means everybody, root/root unless an administrator is given).", |c, v| {
-        c.baqend = match v {
-            "baqend" => true,
-            "none" => false,
-            _ => return Err("baqend or none".into()),
-        };
-        Ok(())
-    }),
-    key!("domain", "NAME", "localhost", "Host names <app>.<domain> name an app; other host names lead to the default app.", |c, v| {
-        c.domain = v.trim_matches('.').to_ascii_lowercase();
-        Ok(())
-    }),
+    key!(
+        "listen",
+        "HOST:PORT",
+        "127.0.0.1:8080",
+        "Address to listen on. Port 0 takes any free one; the ready line says which.",
+        |c, v| {
+            v.clone_into(&mut c.listen);
+            Ok(())
+        }
+    ),
+    key!(
+        "data-dir",
+        "PATH",
+        "./freshbase-data",
+        "Directory that holds everything: the list of apps, and one directory per app.",
+        |c, v| {
+            c.data_dir = v.into();
+            Ok(())
+        }
+    ),
+    key!(
+        "compat",
+        "baqend|none",
+        "none",
+        "Profile of the default app that is made at first start. `baqend`: the open defaults of the original protocol (no rules means everybody, root/root unless an administrator is given).",
+        |c, v| {
+            c.baqend = match v {
+                "baqend" => true,
+                "none" => false,
+                _ => return Err("baqend or none".into()),
+            };
+            Ok(())
+        }
+    ),
+    key!(
+        "domain",
+        "NAME",
+        "localhost",
+        "Host names <app>.<domain> name an app; other host names lead to the default app.",
+        |c, v| {
+            c.domain = v.trim_matches('.').to_ascii_lowercase();
+            Ok(())
+        }
+    ),
     key!(secret "admin-user", "Name of the operator and of the default app's administrator, made at first start.", |c, v| {
         c.admin_user = Some(v.to_owned());
         Ok(())
@@ -68,43 +106,110 @@ pub(crate) const KEYS: &[Key] = &[
         c.admin_password = Some(fb_auth::Secret::new(v));
         Ok(())
     }),
-    key!("durability", "full|relaxed", "full", "`full`: what was acknowledged survives loss of power. `relaxed`: it survives a crash of the server, but the last moments may be lost with the power; writes get faster.", |c, v| {
-        c.relaxed = match v {
-            "full" => false,
-            "relaxed" => true,
-            _ => return Err("full or relaxed".into()),
-        };
-        Ok(())
+    key!(
+        "durability",
+        "full|relaxed",
+        "full",
+        "`full`: what was acknowledged survives loss of power. `relaxed`: it survives a crash of the server, but the last moments may be lost with the power; writes get faster.",
+        |c, v| {
+            c.relaxed = match v {
+                "full" => false,
+                "relaxed" => true,
+                _ => return Err("full or relaxed".into()),
+            };
+            Ok(())
+        }
+    ),
+    key!(
+        "cache-size",
+        "SIZE",
+        "32MiB",
+        "Object cache of each app that is awake.",
+        |c, v| size(v).map(|n| c.cache_bytes = n as u64)
+    ),
+    key!("max-body", "SIZE", "4MiB", "Largest JSON body.", |c, v| size(v)
+        .map(|n| c.http.body_bytes = n)),
+    key!("max-import", "SIZE", "64MiB", "Largest body of an import.", |c, v| {
+        size(v).map(|n| c.http.import_bytes = n)
     }),
-    key!("cache-size", "SIZE", "32MiB", "Object cache of each app that is awake.", |c, v| size(v).map(|n| c.cache_bytes = n as u64)),
-    key!("max-body", "SIZE", "4MiB", "Largest JSON body.", |c, v| size(v).map(|n| c.http.body_bytes = n)),
-    key!("max-import", "SIZE", "64MiB", "Largest body of an import.", |c, v| size(v).map(|n| c.http.import_bytes = n)),
-    key!("max-object", "SIZE", "1MiB", "Largest object.", |c, v| size(v).map(|n| c.object_bytes = n)),
-    key!("max-url", "SIZE", "16KiB", "Longest path and query of a URL; at most 60KiB.", |c, v| {
-        c.http.uri_bytes = size(v).ok().filter(|n| *n <= 60 << 10).ok_or("a size up to 60KiB")?;
-        Ok(())
-    }),
-    key!("max-results", "NUMBER", "500", "Most objects that one query returns, and how many it returns by default.", |c, v| number(v).map(|n| c.results = n)),
-    key!("max-connections", "NUMBER", "10000", "Most connections at once.", |c, v| number(v).map(|n| c.http.connections = usize::try_from(n).unwrap_or(usize::MAX >> 3))),
-    key!("query-timeout", "DURATION", "10s", "How long one query may take.", |c, v| duration(v).map(|d| c.query_time = d)),
-    key!("shutdown-timeout", "DURATION", "30s", "How long running requests may take when the server stops.", |c, v| duration(v).map(|d| c.http.shutdown_time = d)),
-    key!("idle-timeout", "DURATION", "5m", "After how long without requests an app is put to sleep: its files are closed, its caches dropped.", |c, v| duration(v).map(|d| c.idle = d)),
-    key!("log-level", "FILTER", "info", "What is logged: error, warn, info, debug or trace, also by module: info,freshbase::access=debug logs every request.", |c, v| {
-        v.clone_into(&mut c.log_level);
-        Ok(())
-    }),
-    key!("log-format", "text|json", "text", "Form of the log on standard error.", |c, v| {
-        c.log_json = match v {
-            "text" => false,
-            "json" => true,
-            _ => return Err("text or json".into()),
-        };
-        Ok(())
-    }),
+    key!("max-object", "SIZE", "1MiB", "Largest object.", |c, v| size(v)
+        .map(|n| c.object_bytes = n)),
+    key!(
+        "max-url",
+        "SIZE",
+        "16KiB",
+        "Longest path and query of a URL; at most 60KiB.",
+        |c, v| {
+            c.http.uri_bytes = size(v).ok().filter(|n| *n <= 60 << 10).ok_or("a size up to 60KiB")?;
+            Ok(())
+        }
+    ),
+    key!(
+        "max-results",
+        "NUMBER",
+        "500",
+        "Most objects that one query returns, and how many it returns by default.",
+        |c, v| number(v).map(|n| c.results = n)
+    ),
+    key!(
+        "max-connections",
+        "NUMBER",
+        "10000",
+        "Most connections at once.",
+        |c, v| number(v).map(|n| c.http.connections = usize::try_from(n).unwrap_or(usize::MAX >> 3))
+    ),
+    key!(
+        "query-timeout",
+        "DURATION",
+        "10s",
+        "How long one query may take.",
+        |c, v| duration(v).map(|d| c.query_time = d)
+    ),
+    key!(
+        "shutdown-timeout",
+        "DURATION",
+        "30s",
+        "How long running requests may take when the server stops.",
+        |c, v| duration(v).map(|d| c.http.shutdown_time = d)
+    ),
+    key!(
+        "idle-timeout",
+        "DURATION",
+        "5m",
+        "After how long without requests an app is put to sleep: its files are closed, its caches dropped.",
+        |c, v| duration(v).map(|d| c.idle = d)
+    ),
+    key!(
+        "log-level",
+        "FILTER",
+        "info",
+        "What is logged: error, warn, info, debug or trace, also by module: info,freshbase::access=debug logs every request.",
+        |c, v| {
+            v.clone_into(&mut c.log_level);
+            Ok(())
+        }
+    ),
+    key!(
+        "log-format",
+        "text|json",
+        "text",
+        "Form of the log on standard error.",
+        |c, v| {
+            c.log_json = match v {
+                "text" => false,
+                "json" => true,
+                _ => return Err("text or json".into()),
+            };
+            Ok(())
+        }
+    ),
 ];
 
 fn number(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number above 0".into())
+    text.parse()
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "a whole number above 0".into())
 }
 
 fn size(text: &str) -> Result<usize, String> {
@@ -117,7 +222,10 @@ fn size(text: &str) -> Result<usize, String> {
         _ => return Err("a size such as 64KiB, 4MiB or 1GiB".into()),
     };
     let number: Option<usize> = digits.parse().ok();
-    number.and_then(|n| n.checked_mul(unit)).filter(|n| *n > 0).ok_or_else(|| "a size such as 64KiB, 4MiB or 1GiB".into())
+    number
+        .and_then(|n| n.checked_mul(unit))
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "a size such as 64KiB, 4MiB or 1GiB".into())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -132,7 +240,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => None,
     };
     // A year is as good as for ever, and keeps sums of times far from overflow.
-    millis.filter(|ms| (1..=31_536_000_000).contains(ms)).map(Duration::from_millis).ok_or_else(expected)
+    millis
+        .filter(|ms| (1..=31_536_000_000).contains(ms))
+        .map(Duration::from_millis)
+        .ok_or_else(expected)
 }
 
 /// The reference page of all keys, as it stands in `docs/config.md`.
@@ -148,11 +259,19 @@ pub(crate) fn reference() -> String {
     for key in KEYS {
         let variable = key.variable();
         if key.is_secret {
-            let _ = writeln!(text, "| | | `{variable}`, or `{variable}_FILE` with the path of a file | | {} |", key.help);
+            let _ = writeln!(
+                text,
+                "| | | `{variable}`, or `{variable}_FILE` with the path of a file | | {} |",
+                key.help
+            );
         } else {
             let (name, value) = (key.name, key.value.replace('|', "\\|"));
             let default = key.default;
-            let _ = writeln!(text, "| `{name}` | `--{name} {value}` | `{variable}` | `{default}` | {} |", key.help);
+            let _ = writeln!(
+                text,
+                "| `{name}` | `--{name} {value}` | `{variable}` | `{default}` | {} |",
+                key.help
+            );
         }
     }
     text
@@ -193,6 +312,9 @@ mod tests {
             std::fs::write(path, reference()).unwrap();
         }
         let page = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(page == reference(), "docs/config.md is stale: run FRESHBASE_REGENERATE=1 cargo test -p freshbase");
+        assert!(
+            page == reference(),
+            "docs/config.md is stale: run FRESHBASE_REGENERATE=1 cargo test -p freshbase"
+        );
     }
 }

@@ -43,8 +43,14 @@ impl App {
         let admin = authorize_admin(caller, "list all ids of a class")?;
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
-        let keys = self.store().keys(&admin.grant(class.name()), offset, limit.unwrap_or(u64::MAX)).await?;
-        Ok(keys.into_iter().map(|key| ObjectId::new(class.name().clone(), key)).collect())
+        let keys = self
+            .store()
+            .keys(&admin.grant(class.name()), offset, limit.unwrap_or(u64::MAX))
+            .await?;
+        Ok(keys
+            .into_iter()
+            .map(|key| ObjectId::new(class.name().clone(), key))
+            .collect())
     }
 
     /// One piece of an export: up to 500 objects behind `after` as JSON texts, and where the next piece begins.
@@ -85,7 +91,10 @@ impl App {
 
     async fn import_one(&self, caller: &Principal, bucket: &str, object: &Value) -> Result<(), AppError> {
         let Value::Object(input) = object else {
-            return Err(AppError::Invalid(format!("an object is expected, found {}", fb_types::kind_of(object))));
+            return Err(AppError::Invalid(format!(
+                "an object is expected, found {}",
+                fb_types::kind_of(object)
+            )));
         };
         match input.get("id").and_then(Value::as_str) {
             Some(id) => {
@@ -93,7 +102,9 @@ impl App {
                 if id.class().as_str() != bucket {
                     return Err(AppError::Invalid(format!("the id {id} is not one of class {bucket}")));
                 }
-                self.update(caller, bucket, id.key(), Condition::None, input).await.map(drop)
+                self.update(caller, bucket, id.key(), Condition::None, input)
+                    .await
+                    .map(drop)
             }
             None => self.insert(caller, bucket, input).await.map(drop),
         }
@@ -106,7 +117,9 @@ impl App {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         if matches!(bucket, fb_types::schema::USER | fb_types::schema::ROLE) {
-            return Err(AppError::Invalid(format!("{bucket} cannot be emptied at once; delete single objects")));
+            return Err(AppError::Invalid(format!(
+                "{bucket} cannot be emptied at once; delete single objects"
+            )));
         }
         let mut count = 0;
         loop {
@@ -115,15 +128,22 @@ impl App {
                 return Ok(count);
             }
             count += keys.len() as u64;
-            let writes = keys.into_iter().map(|key| delete_whatever(&admin, class, key, schema.rev())).collect();
+            let writes = keys
+                .into_iter()
+                .map(|key| delete_whatever(&admin, class, key, schema.rev()))
+                .collect();
             self.store().commit(Batch { writes }).await?;
         }
     }
 }
 
 fn delete_whatever(admin: &Admin, class: &fb_types::Class, key: ObjectKey, checked_under: u32) -> Write {
-    let decide = |before: Option<&Stored>, _| {
-        Ok::<_, Refusal>(if before.is_some() { Effect::Delete } else { Effect::Keep })
-    };
-    Write::Object(ObjectWrite { grant: admin.grant(class.name()), key, checked_under, decide: Box::new(decide) })
+    let decide =
+        |before: Option<&Stored>, _| Ok::<_, Refusal>(if before.is_some() { Effect::Delete } else { Effect::Keep });
+    Write::Object(ObjectWrite {
+        grant: admin.grant(class.name()),
+        key,
+        checked_under,
+        decide: Box::new(decide),
+    })
 }

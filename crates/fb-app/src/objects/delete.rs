@@ -25,10 +25,17 @@ impl App {
             condition.check(before)?;
             Ok::<_, Refusal>(if before.is_some() { Effect::Delete } else { Effect::Keep })
         };
-        let write = ObjectWrite { grant, key: key.clone(), checked_under: schema.rev(), decide: Box::new(decide) };
+        let write = ObjectWrite {
+            grant,
+            key: key.clone(),
+            checked_under: schema.rev(),
+            decide: Box::new(decide),
+        };
         let mut batch = Batch::object(write);
         if bucket == USER {
-            batch.writes.extend(self.credentials_to_remove(key).await?.into_iter().map(Write::Record));
+            batch
+                .writes
+                .extend(self.credentials_to_remove(key).await?.into_iter().map(Write::Record));
         }
         match self.store().commit(batch).await {
             Ok(_) => Ok(()),

@@ -31,7 +31,9 @@ impl App {
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Insert, class)?;
         if bucket == "Device" {
-            return Err(AppError::Invalid("Inserts of devices are not allowed, register the device instead".into()));
+            return Err(AppError::Invalid(
+                "Inserts of devices are not allowed, register the device instead".into(),
+            ));
         }
         let acl = NewAcl::from_json(input)?.over(None);
         let fields = schema.check_fields(class, input, None)?;
@@ -51,13 +53,20 @@ impl App {
         let decide = move |before: Option<&Stored>, moment: Moment| match before {
             Some(_) => Err(Refusal::Exists),
             None => {
-                let stamped = Document { created_at: moment.now, updated_at: moment.now, ..new.clone() };
+                let stamped = Document {
+                    created_at: moment.now,
+                    updated_at: moment.now,
+                    ..new.clone()
+                };
                 Ok(Effect::Put(stamped.store(shape)))
             }
         };
         let committed = self.commit_one(grant, key, schema.rev(), Box::new(decide)).await;
         match committed {
-            Ok(Outcome::Written(object)) => Ok(Written { object: object.into(), id }),
+            Ok(Outcome::Written(object)) => Ok(Written {
+                object: object.into(),
+                id,
+            }),
             Ok(_) => Err(AppError::internal("inserting", "the store kept an insert")),
             Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
             Err(error) => Err(AppError::from_commit(error, &id.to_string())),
@@ -73,11 +82,16 @@ impl App {
             Some(Value::String(text)) => {
                 let id: ObjectId = text.parse()?;
                 if id.class() != class.name() {
-                    return Err(AppError::Invalid(format!("the id {id} is not one of class {}", class.name())));
+                    return Err(AppError::Invalid(format!(
+                        "the id {id} is not one of class {}",
+                        class.name()
+                    )));
                 }
                 Ok(id.key().clone())
             }
-            Some(_) => Err(AppError::Invalid("the id must be a string like /db/<class>/<key>".into())),
+            Some(_) => Err(AppError::Invalid(
+                "the id must be a string like /db/<class>/<key>".into(),
+            )),
         }
     }
 }

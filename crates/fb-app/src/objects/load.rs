@@ -13,6 +13,8 @@ impl App {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Load, class)?;
-        self.fetch(&grant, key).await?.ok_or_else(|| AppError::NoObject(Self::id_of(class, key).to_string()))
+        self.fetch(&grant, key)
+            .await?
+            .ok_or_else(|| AppError::NoObject(Self::id_of(class, key).to_string()))
     }
 }

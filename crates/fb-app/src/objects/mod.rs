@@ -61,7 +61,12 @@ impl App {
         checked_under: u32,
         decide: Decide,
     ) -> Result<Outcome, StoreError> {
-        let write = ObjectWrite { grant, key, checked_under, decide };
+        let write = ObjectWrite {
+            grant,
+            key,
+            checked_under,
+            decide,
+        };
         let outcomes = self.store().commit(Batch::object(write)).await?;
         Ok(outcomes.into_iter().next().unwrap_or(Outcome::Kept))
     }
@@ -71,7 +76,10 @@ impl App {
         if body.len() <= limit {
             return Ok(());
         }
-        Err(AppError::TooLarge(format!("the object has {} bytes, at most {limit} are allowed", body.len())))
+        Err(AppError::TooLarge(format!(
+            "the object has {} bytes, at most {limit} are allowed",
+            body.len()
+        )))
     }
 }
 

@@ -53,20 +53,29 @@ impl App {
             document.updated_at = moment.now;
             let after = document.store(class.shape());
             if after.body.len() > object_bytes {
-                let text = format!("the object would have {} bytes, at most {object_bytes} are allowed", after.body.len());
+                let text = format!(
+                    "the object would have {} bytes, at most {object_bytes} are allowed",
+                    after.body.len()
+                );
                 return Err(AppError::TooLarge(text).refuse());
             }
             Ok(Effect::Put(after))
         };
-        let committed = self.commit_one(grant, key.clone(), schema.rev(), Box::new(decide)).await;
+        let committed = self
+            .commit_one(grant, key.clone(), schema.rev(), Box::new(decide))
+            .await;
         match committed {
-            Ok(Outcome::Written(object)) => Ok(Written { object: object.into(), id }),
+            Ok(Outcome::Written(object)) => Ok(Written {
+                object: object.into(),
+                id,
+            }),
             Ok(_) => Err(AppError::internal("updating", "the store kept an update")),
             Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
             // Here a missing object is simply not found, unless the caller made it a condition.
-            Err(StoreError::Refused { refusal: Refusal::Missing, .. }) if condition == Condition::None => {
-                Err(AppError::NoObject(id.to_string()))
-            }
+            Err(StoreError::Refused {
+                refusal: Refusal::Missing,
+                ..
+            }) if condition == Condition::None => Err(AppError::NoObject(id.to_string())),
             Err(error) => Err(AppError::from_commit(error, &id.to_string())),
         }
     }

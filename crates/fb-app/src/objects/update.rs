@@ -32,13 +32,19 @@ impl App {
     ) -> Result<Written, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
-        let operation = if condition == Condition::None { Operation::Save } else { Operation::Update };
+        let operation = if condition == Condition::None {
+            Operation::Save
+        } else {
+            Operation::Update
+        };
         let grant = authorize(caller, operation, class)?;
         let id = Self::id_of(class, key);
         if let Some(Value::String(text)) = input.get("id")
             && text.parse::<ObjectId>()? != id
         {
-            return Err(AppError::Invalid(format!("the body's id {text} is not the one it was sent to, {id}")));
+            return Err(AppError::Invalid(format!(
+                "the body's id {text} is not the one it was sent to, {id}"
+            )));
         }
         let acl = NewAcl::from_json(input)?;
         let fields = schema.check_fields(class, input, None)?;
@@ -54,7 +60,10 @@ impl App {
             let mut fields = fields.clone();
             if let Some(kept) = read_only_fields(&class, before)? {
                 for field in class.fields().iter().filter(|f| f.is_read_only()) {
-                    fields.insert(field.name().to_owned(), kept.get(field.name()).cloned().unwrap_or_default());
+                    fields.insert(
+                        field.name().to_owned(),
+                        kept.get(field.name()).cloned().unwrap_or_default(),
+                    );
                 }
             }
             let new = Document {
@@ -67,9 +76,14 @@ impl App {
             };
             Ok(Effect::Put(new.store(shape)))
         };
-        let committed = self.commit_one(grant, key.clone(), schema.rev(), Box::new(decide)).await;
+        let committed = self
+            .commit_one(grant, key.clone(), schema.rev(), Box::new(decide))
+            .await;
         match committed {
-            Ok(Outcome::Written(object)) => Ok(Written { object: object.into(), id }),
+            Ok(Outcome::Written(object)) => Ok(Written {
+                object: object.into(),
+                id,
+            }),
             Ok(_) => Err(AppError::internal("updating", "the store kept an update")),
             Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
             Err(error) => Err(AppError::from_commit(error, &id.to_string())),

@@ -19,7 +19,13 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(caller: &'a Principal, old: &'a Schema, profile: Profile) -> Self {
-        Self { caller, old, profile, defs: old.defs(), renames: Renames::default() }
+        Self {
+            caller,
+            old,
+            profile,
+            defs: old.defs(),
+            renames: Renames::default(),
+        }
     }
 
     pub(super) fn apply(&mut self, edit: &SchemaEdit) -> Result<(), AppError> {
@@ -86,13 +92,18 @@ impl<'a> Draft<'a> {
         let is_root = class.as_str() == fb_types::schema::OBJECT;
         let known = self.def(&class)?;
         if known.embedded != new.embedded && !is_root {
-            let text = format!("{class} exists already and is {}embedded", if known.embedded { "" } else { "not " });
+            let text = format!(
+                "{class} exists already and is {}embedded",
+                if known.embedded { "" } else { "not " }
+            );
             return Err(SchemaError::Incompatible(text).into());
         }
         if let (Some(old), Some(new)) = (&known.super_class, &new.super_class)
             && old != new
         {
-            return Err(SchemaError::Incompatible(format!("{class} inherits from {old} already, not from {new}")).into());
+            return Err(
+                SchemaError::Incompatible(format!("{class} inherits from {old} already, not from {new}")).into(),
+            );
         }
         for (name, field) in &new.fields {
             match known.fields.get(name) {
@@ -174,8 +185,17 @@ impl<'a> Draft<'a> {
         }
         for other in self.defs.iter().filter(|def| def.class != reference) {
             let inherits = other.super_class.as_ref() == Some(&reference);
-            if inherits || other.fields.values().any(|field| mentions(&field.type_text, &reference)) {
-                return Err(SchemaError::StillReferenced { class: class.clone(), user: other.name()? }.into());
+            if inherits
+                || other
+                    .fields
+                    .values()
+                    .any(|field| mentions(&field.type_text, &reference))
+            {
+                return Err(SchemaError::StillReferenced {
+                    class: class.clone(),
+                    user: other.name()?,
+                }
+                .into());
             }
         }
         self.defs.retain(|def| def.class != reference);
@@ -194,7 +214,8 @@ impl<'a> Draft<'a> {
                 may(self.caller, Permission::SchemaReplace, self.old, &def.name()?)?;
             }
         }
-        self.defs.retain(|def| listed(def) || built_in.iter().any(|b| b.class == def.class));
+        self.defs
+            .retain(|def| listed(def) || built_in.iter().any(|b| b.class == def.class));
         Ok(())
     }
 
@@ -249,8 +270,10 @@ fn same_type(
     if squeezed(&existing.type_text) == squeezed(&new.type_text) {
         return Ok(());
     }
-    let text =
-        format!("{class}.{} has the type {} already, not {}", existing.name, existing.type_text, new.type_text);
+    let text = format!(
+        "{class}.{} has the type {} already, not {}",
+        existing.name, existing.type_text, new.type_text
+    );
     Err(SchemaError::Incompatible(text).into())
 }
 

@@ -57,7 +57,8 @@ pub enum SchemaEdit {
 impl App {
     /// Carries out all edits or none, in an order in which classes that others use exist first.
     pub async fn edit_schema(&self, caller: &Principal, edits: Vec<SchemaEdit>) -> Result<Arc<Schema>, AppError> {
-        self.alter(caller, |draft| edits.iter().try_for_each(|edit| draft.apply(edit))).await
+        self.alter(caller, |draft| edits.iter().try_for_each(|edit| draft.apply(edit)))
+            .await
     }
 
     /// Makes the schema exactly these classes. Predefined classes stay; others that are missing go with their objects.
@@ -91,7 +92,11 @@ impl App {
         }
         // The caller's rights were checked edit by edit; the store only takes the server's word.
         let admin = system(Errand::AlterSchema);
-        let alteration = Alteration { schema: new.clone(), from_rev: old.rev(), rewrites };
+        let alteration = Alteration {
+            schema: new.clone(),
+            from_rev: old.rev(),
+            rewrites,
+        };
         self.store().alter(&admin, alteration).await?;
         self.follow_renames(&admin, &new, &renames).await?;
         Ok(new)
@@ -104,11 +109,17 @@ impl App {
         schema: &Schema,
         renames: &refit::Renames,
     ) -> Result<(), AppError> {
-        for class in schema.classes().filter(|c| !c.is_embedded() && c.super_class().is_some()) {
+        for class in schema
+            .classes()
+            .filter(|c| !c.is_embedded() && c.super_class().is_some())
+        {
             let mut indexes = self.store().indexes(class.name()).await?;
             let mut changed = false;
             for key in indexes.iter_mut().flat_map(|index| &mut index.keys) {
-                let (first, rest) = key.path.split_once('.').map_or((key.path.as_str(), None), |(f, r)| (f, Some(r)));
+                let (first, rest) = key
+                    .path
+                    .split_once('.')
+                    .map_or((key.path.as_str(), None), |(f, r)| (f, Some(r)));
                 if let Some(to) = renames.of_entity(schema, class.name(), first) {
                     key.path = rest.map_or_else(|| to.to_owned(), |rest| format!("{to}.{rest}"));
                     changed = true;
@@ -128,7 +139,13 @@ fn close(def: &mut ClassDef) {
     if def.embedded {
         return;
     }
-    for permission in [Permission::Load, Permission::Insert, Permission::Update, Permission::Delete, Permission::Query] {
+    for permission in [
+        Permission::Load,
+        Permission::Insert,
+        Permission::Update,
+        Permission::Delete,
+        Permission::Query,
+    ] {
         if def.acl.is_public(permission) {
             def.acl.set(permission, RuleMap::allow(LOGGED_IN_ROLE));
         }
@@ -147,7 +164,11 @@ pub(crate) fn close_predefined(def: &mut ClassDef) {
 
 /// A class that an administrator creates without saying who may change its schema is the administrators' alone.
 fn guard_schema(def: &mut ClassDef) {
-    for permission in [Permission::SchemaAdd, Permission::SchemaReplace, Permission::SchemaSubclass] {
+    for permission in [
+        Permission::SchemaAdd,
+        Permission::SchemaReplace,
+        Permission::SchemaSubclass,
+    ] {
         if (!def.embedded || permission.fits_embedded()) && def.acl.is_public(permission) {
             def.acl.set(permission, RuleMap::allow(ADMIN_ROLE));
         }
@@ -155,7 +176,9 @@ fn guard_schema(def: &mut ClassDef) {
 }
 
 fn may(caller: &Principal, permission: Permission, schema: &Schema, class: &ClassName) -> Result<(), AppError> {
-    let known = schema.class(class.as_str()).ok_or_else(|| AppError::NoClass(class.to_string()))?;
+    let known = schema
+        .class(class.as_str())
+        .ok_or_else(|| AppError::NoClass(class.to_string()))?;
     Ok(authorize_class(caller, permission, known)?)
 }
 
@@ -167,7 +190,11 @@ fn may_create(caller: &Principal, draft: &[ClassDef], def: &ClassDef) -> Result<
         (None, false) => (Permission::SchemaSubclass, format!("/db/{OBJECT}")),
     };
     let Some(parent_def) = draft.iter().find(|d| d.class == parent) else {
-        return Err(SchemaError::MissingClass { class: def.class.clone(), missing: parent }.into());
+        return Err(SchemaError::MissingClass {
+            class: def.class.clone(),
+            missing: parent,
+        }
+        .into());
     };
     if caller.passes(parent_def.acl.rules(permission)) {
         return Ok(());

@@ -12,7 +12,10 @@ pub(super) struct Renames(HashMap<ClassName, Vec<(String, String)>>);
 
 impl Renames {
     pub(super) fn add(&mut self, class: &ClassName, from: &str, to: &str) {
-        self.0.entry(class.clone()).or_default().push((from.to_owned(), to.to_owned()));
+        self.0
+            .entry(class.clone())
+            .or_default()
+            .push((from.to_owned(), to.to_owned()));
     }
 
     /// The new name of a field of `class` or of one of its super classes, through all renames of the request.
@@ -38,7 +41,10 @@ pub(super) fn classes_to_refit(old: &Schema, new: &Schema, renames: &Renames) ->
         Some(next) => !only_added(old, class, new, next, renames, &mut HashSet::new()),
         None => true,
     };
-    old.classes().filter(changed).map(|class| class.name().clone()).collect()
+    old.classes()
+        .filter(changed)
+        .map(|class| class.name().clone())
+        .collect()
 }
 
 fn only_added(
@@ -60,7 +66,9 @@ fn only_added(
             return false;
         };
         let inner = |schema: &Schema, ty: &FieldType| {
-            ty.item().embedded().and_then(|name| schema.class(name.as_str()).cloned())
+            ty.item()
+                .embedded()
+                .and_then(|name| schema.class(name.as_str()).cloned())
         };
         match (inner(old_schema, field.ty()), inner(new_schema, next.ty())) {
             (Some(old), Some(new)) => only_added(old_schema, &old, new_schema, &new, renames, seen),
@@ -87,7 +95,9 @@ pub(super) fn refit(
         let mut fitted = Map::with_capacity(class.fields().len());
         for field in class.fields() {
             let value = fields.get(field.name()).unwrap_or(&Value::Null);
-            let value = schema.check_field(class, field, field.name(), value).unwrap_or(Value::Null);
+            let value = schema
+                .check_field(class, field, field.name(), value)
+                .unwrap_or(Value::Null);
             fitted.insert(field.name().to_owned(), value);
         }
         let changed = fitted != before;
@@ -112,7 +122,14 @@ fn rename(schema: &Schema, class: &Class, renames: &Renames, fields: &mut Map<St
         }
     }
     for field in class.fields() {
-        let Some(inner) = field.ty().item().embedded().and_then(|name| schema.class(name.as_str())) else { continue };
+        let Some(inner) = field
+            .ty()
+            .item()
+            .embedded()
+            .and_then(|name| schema.class(name.as_str()))
+        else {
+            continue;
+        };
         let visit = |value: &mut Value| {
             if let Some(members) = value.as_object_mut() {
                 rename(schema, inner, renames, members, depth + 1);
@@ -120,7 +137,9 @@ fn rename(schema: &Schema, class: &Class, renames: &Renames, fields: &mut Map<St
         };
         match (field.ty(), fields.get_mut(field.name())) {
             (FieldType::One(_), Some(value)) => visit(value),
-            (FieldType::List(_) | FieldType::Set(_), Some(Value::Array(elements))) => elements.iter_mut().for_each(visit),
+            (FieldType::List(_) | FieldType::Set(_), Some(Value::Array(elements))) => {
+                elements.iter_mut().for_each(visit)
+            }
             (FieldType::Map(..), Some(Value::Object(entries))) => entries.values_mut().for_each(visit),
             _ => {}
         }

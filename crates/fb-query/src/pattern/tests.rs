@@ -164,3 +164,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ordinary_repetitions_are_not_too_large() {
+    for source in [
+        "^.{0,200}$",
+        r"^[^\s@]{1,64}@[^\s@]{1,200}$",
+        r"^\p{L}{1,20}$",
+        r"^\S+(?: \S+){0,20}$",
+    ] {
+        assert!(Pattern::parse(source, "", &Limits::default()).is_ok(), "{source}");
+    }
+}

@@ -32,17 +32,26 @@ pub(crate) async fn handle(state: &ServerState, mut request: Request, path: &str
             state.apps.delete(&AppId::new(name)?).await?;
             Ok(Reply::empty(204))
         }
-        (_, ["login" | "apps"] | ["apps", _]) => {
-            Err(ApiError::new(codes::METHOD_NOT_ALLOWED, format!("{path} does not know {}.", request.method)))
-        }
-        _ => Err(ApiError::new(codes::NO_ENDPOINT, format!("There is no endpoint {} /admin/v1{path}.", request.method))),
+        (_, ["login" | "apps"] | ["apps", _]) => Err(ApiError::new(
+            codes::METHOD_NOT_ALLOWED,
+            format!("{path} does not know {}.", request.method),
+        )),
+        _ => Err(ApiError::new(
+            codes::NO_ENDPOINT,
+            format!("There is no endpoint {} /admin/v1{path}.", request.method),
+        )),
     }
 }
 
 async fn authorize(state: &ServerState, request: &Request) -> Result<(), ApiError> {
-    let given = request.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    let given = request
+        .header(header::AUTHORIZATION)
+        .and_then(|value| value.strip_prefix("Bearer "));
     let token = given.ok_or_else(|| {
-        ApiError::new(codes::UNAUTHORIZED, "Send an operator's token as `Authorization: Bearer <token>`.")
+        ApiError::new(
+            codes::UNAUTHORIZED,
+            "Send an operator's token as `Authorization: Bearer <token>`.",
+        )
     })?;
     Ok(state.apps.operator_check(token.trim()).await?)
 }
@@ -57,7 +66,9 @@ async fn object(request: &mut Request) -> Result<Map<String, Value>, ApiError> {
 fn text(body: &Map<String, Value>, name: &str) -> Result<String, ApiError> {
     match body.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(ApiError::bad_request(format!("The body needs the member `{name}`, a string."))),
+        _ => Err(ApiError::bad_request(format!(
+            "The body needs the member `{name}`, a string."
+        ))),
     }
 }
 
@@ -88,8 +99,13 @@ async fn list(state: &ServerState) -> Result<Reply, ApiError> {
 
 async fn create(state: &ServerState, request: &mut Request) -> Result<Reply, ApiError> {
     let body = object(request).await?;
-    if let Some(unknown) = body.keys().find(|k| !matches!(k.as_str(), "name" | "compat" | "hosts" | "admin")) {
-        return Err(ApiError::bad_request(format!("`{unknown}` is unknown; use name, compat, hosts and admin.")));
+    if let Some(unknown) = body
+        .keys()
+        .find(|k| !matches!(k.as_str(), "name" | "compat" | "hosts" | "admin"))
+    {
+        return Err(ApiError::bad_request(format!(
+            "`{unknown}` is unknown; use name, compat, hosts and admin."
+        )));
     }
     let profile = match body.get("compat") {
         None | Some(Value::Null) => Profile::Secure,
@@ -103,13 +119,24 @@ async fn create(state: &ServerState, request: &mut Request) -> Result<Reply, Api
     };
     let admin = match body.get("admin") {
         None | Some(Value::Null) => None,
-        Some(Value::Object(admin)) => {
-            Some(FirstAdmin { username: text(admin, "username")?, password: Secret::new(text(admin, "password")?) })
+        Some(Value::Object(admin)) => Some(FirstAdmin {
+            username: text(admin, "username")?,
+            password: Secret::new(text(admin, "password")?),
+        }),
+        Some(_) => {
+            return Err(ApiError::bad_request(
+                "admin must be an object with username and password.",
+            ));
         }
-        Some(_) => return Err(ApiError::bad_request("admin must be an object with username and password.")),
     };
     let id = AppId::new(&text(&body, "name")?)?;
-    let new = NewApp { id: id.clone(), profile, hosts, is_default: false, admin };
+    let new = NewApp {
+        id: id.clone(),
+        profile,
+        hosts,
+        is_default: false,
+        admin,
+    };
     let link = state.apps.create(&new).await.map_err(|error| match error {
         AppError::Invalid(text) => ApiError::bad_request(text),
         error => error.into(),
@@ -126,10 +153,14 @@ fn host(value: &Value) -> Result<String, ApiError> {
     let ok = |name: &&str| {
         !name.is_empty()
             && name.len() <= 253
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
     };
     match value.as_str().filter(ok) {
         Some(name) => Ok(name.to_ascii_lowercase()),
-        None => Err(ApiError::bad_request("A host is a name like shop.example.org, without port.")),
+        None => Err(ApiError::bad_request(
+            "A host is a name like shop.example.org, without port.",
+        )),
     }
 }

@@ -32,22 +32,40 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 const BASIC_TYPES: [&str; 11] = [
-    "Boolean", "Date", "DateTime", "Double", "File", "GeoPoint", "Integer", "JsonArray", "JsonObject", "String", "Time",
+    "Boolean",
+    "Date",
+    "DateTime",
+    "Double",
+    "File",
+    "GeoPoint",
+    "Integer",
+    "JsonArray",
+    "JsonObject",
+    "String",
+    "Time",
 ];
 
 async fn get_bucket_names(ctx: Ctx) -> Result<Reply, ApiError> {
     ctx.caller()?;
     let schema = ctx.app.schema();
     let classes = schema.classes().map(|class| class.name().reference());
-    let names: Vec<String> = classes.chain(BASIC_TYPES.iter().map(|name| format!("/db/{name}"))).collect();
+    let names: Vec<String> = classes
+        .chain(BASIC_TYPES.iter().map(|name| format!("/db/{name}")))
+        .collect();
     Ok(Reply::json(200, &json!(names)))
 }
 
 async fn get_bucket_ids(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let start = ctx.request.number("start")?.unwrap_or(0);
-    let ids = ctx.app.list_ids(&caller, &ctx.bucket()?, start, ctx.request.number("count")?).await?;
-    Ok(Reply::json(200, &json!(ids.iter().map(ToString::to_string).collect::<Vec<_>>())))
+    let ids = ctx
+        .app
+        .list_ids(&caller, &ctx.bucket()?, start, ctx.request.number("count")?)
+        .await?;
+    Ok(Reply::json(
+        200,
+        &json!(ids.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    ))
 }
 
 /// Streams piece by piece, so that memory stays bounded. An error in the middle ends the connection: a cut-off array is
@@ -56,15 +74,30 @@ async fn export_bucket(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let bucket = ctx.bucket()?;
     let (first, next) = ctx.app.export_piece(&caller, &bucket, None).await?;
-    let start = Export::Piece { objects: first, next, is_first: true };
+    let start = Export::Piece {
+        objects: first,
+        next,
+        is_first: true,
+    };
     let stream = stream::unfold(start, move |state| {
         let (app, caller, bucket) = (ctx.app.clone(), caller.clone(), bucket.clone());
         async move {
-            let Export::Piece { objects, next, is_first } = state else { return None };
+            let Export::Piece {
+                objects,
+                next,
+                is_first,
+            } = state
+            else {
+                return None;
+            };
             let text = join(&objects, is_first);
             let following = match &next {
                 Some(after) => match app.export_piece(&caller, &bucket, Some(after)).await {
-                    Ok((objects, next)) => Export::Piece { objects, next, is_first: false },
+                    Ok((objects, next)) => Export::Piece {
+                        objects,
+                        next,
+                        is_first: false,
+                    },
                     Err(error) => {
                         tracing::error!(app = %app.id(), error = %error, "an export was cut off");
                         Export::End
@@ -81,7 +114,11 @@ async fn export_bucket(ctx: Ctx) -> Result<Reply, ApiError> {
 }
 
 enum Export {
-    Piece { objects: Vec<Bytes>, next: Option<ObjectKey>, is_first: bool },
+    Piece {
+        objects: Vec<Bytes>,
+        next: Option<ObjectKey>,
+        is_first: bool,
+    },
     End,
 }
 
@@ -120,7 +157,10 @@ async fn import_bucket(mut ctx: Ctx) -> Result<Reply, ApiError> {
             })
         })
         .collect();
-    Ok(Reply::json(200, &json!({ "count": imported.count, "failed": failures })))
+    Ok(Reply::json(
+        200,
+        &json!({ "count": imported.count, "failed": failures }),
+    ))
 }
 
 /// A JSON array, or objects line by line.
@@ -134,7 +174,9 @@ fn parse_import(body: &[u8]) -> Result<Vec<Value>, ApiError> {
     }
     let lines = body.split(|b| *b == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace));
-    filled.map(|(i, line)| parse_json(line, &format!("line {} of the body", i + 1))).collect()
+    filled
+        .map(|(i, line)| parse_json(line, &format!("line {} of the body", i + 1)))
+        .collect()
 }
 
 async fn truncate_bucket(ctx: Ctx) -> Result<Reply, ApiError> {

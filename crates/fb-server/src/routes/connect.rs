@@ -77,22 +77,39 @@ fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
         (Some(_), _) => page(&body, token.as_ref()),
         (None, _) => Reply::json(200, &body),
     };
-    Ok(reply.header(header::CACHE_CONTROL, if session.is_some() { "private, no-store" } else { "no-cache" }))
+    Ok(reply.header(
+        header::CACHE_CONTROL,
+        if session.is_some() {
+            "private, no-store"
+        } else {
+            "no-cache"
+        },
+    ))
 }
 
 /// The page that relays requests of the SDK's iframe connector. The answer to the first one, `/connect`, is part of it.
 fn page(connect: &Value, token: Option<&Secret>) -> Reply {
     // Inside a script element only `</` and `<!--` could end the text; JSON allows the escape for every `<`.
     let json = connect.to_string().replace('<', "\\u003c");
-    let mut html = String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Connect</title>\n");
-    let _ = write!(html, "<script id=\"/connect\" type=\"application/json\" data-cache-control=\"no-cache\"");
+    let mut html =
+        String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Connect</title>\n");
+    let _ = write!(
+        html,
+        "<script id=\"/connect\" type=\"application/json\" data-cache-control=\"no-cache\""
+    );
     if let Some(token) = token {
         let _ = write!(html, " data-token=\"{}\"", token.expose());
     }
-    let _ = write!(html, ">{json}</script>\n<script src=\"connect.js\"></script></head><body></body></html>\n");
+    let _ = write!(
+        html,
+        ">{json}</script>\n<script src=\"connect.js\"></script></head><body></body></html>\n"
+    );
     Reply::text(200, "text/html;charset=utf-8", html)
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; script-src 'self'; connect-src 'self'")
+        .header(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; connect-src 'self'",
+        )
 }
 
 async fn connect_script(_ctx: Ctx) -> Result<Reply, ApiError> {

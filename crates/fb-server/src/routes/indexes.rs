@@ -44,7 +44,11 @@ async fn drop_all_indexes(ctx: Ctx) -> Result<Reply, ApiError> {
 }
 
 fn to_json(index: &IndexDef) -> Value {
-    let keys: Vec<Value> = index.keys.iter().map(|key| json!({ key.path.as_str(): key.direction.as_str() })).collect();
+    let keys: Vec<Value> = index
+        .keys
+        .iter()
+        .map(|key| json!({ key.path.as_str(): key.direction.as_str() }))
+        .collect();
     json!({ "unique": index.unique, "keys": keys })
 }
 
@@ -62,7 +66,9 @@ fn from_json(body: &Map<String, Value>) -> Result<IndexDef, ApiError> {
     for element in list {
         let mut members = element.as_object().into_iter().flatten();
         let (Some((path, direction)), None) = (members.next(), members.next()) else {
-            return Err(bad("Each element of keys must be an object with one member, like {\"name\": \"asc\"}."));
+            return Err(bad(
+                "Each element of keys must be an object with one member, like {\"name\": \"asc\"}.",
+            ));
         };
         let direction = match direction.as_str() {
             Some("asc") => Direction::Asc,
@@ -70,7 +76,10 @@ fn from_json(body: &Map<String, Value>) -> Result<IndexDef, ApiError> {
             Some("geo") => Direction::Geo,
             _ => return Err(bad("The type of an index must be asc, desc or geo.")),
         };
-        keys.push(IndexKey { path: path.clone(), direction });
+        keys.push(IndexKey {
+            path: path.clone(),
+            direction,
+        });
     }
     Ok(IndexDef { unique, keys })
 }

@@ -34,19 +34,48 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
     let known = state.apps.directory().slots().count();
     let mut gauges = vec![
         ("freshbase_apps", "Apps on this node.", String::new(), known as f64),
-        ("freshbase_apps_awake", "Apps that are open.", String::new(), awake.len() as f64),
+        (
+            "freshbase_apps_awake",
+            "Apps that are open.",
+            String::new(),
+            awake.len() as f64,
+        ),
     ];
     for (labels, (store, _)) in &sizes {
-        gauges.push(("freshbase_disk_bytes", "Size of the app's store.", labels.clone(), store.disk_bytes as f64));
+        gauges.push((
+            "freshbase_disk_bytes",
+            "Size of the app's store.",
+            labels.clone(),
+            store.disk_bytes as f64,
+        ));
     }
     for (labels, (store, _)) in &sizes {
-        gauges.push(("freshbase_last_change", "Newest change record.", labels.clone(), store.last_seq.0 as f64));
+        gauges.push((
+            "freshbase_last_change",
+            "Newest change record.",
+            labels.clone(),
+            store.last_seq.0 as f64,
+        ));
     }
     for (labels, (store, _)) in &sizes {
-        gauges.push(("freshbase_queued_writes", "Writes that wait.", labels.clone(), store.queued_writes as f64));
+        gauges.push((
+            "freshbase_queued_writes",
+            "Writes that wait.",
+            labels.clone(),
+            store.queued_writes as f64,
+        ));
     }
     for (labels, (_, cache)) in &sizes {
-        gauges.push(("freshbase_cache_bytes", "Size of the object cache.", labels.clone(), *cache as f64));
+        gauges.push((
+            "freshbase_cache_bytes",
+            "Size of the object cache.",
+            labels.clone(),
+            *cache as f64,
+        ));
     }
-    Ok(Reply::text(200, "text/plain;version=0.0.4;charset=utf-8", state.metrics.render(&gauges)))
+    Ok(Reply::text(
+        200,
+        "text/plain;version=0.0.4;charset=utf-8",
+        state.metrics.render(&gauges),
+    ))
 }

@@ -45,7 +45,9 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
     let found = ctx.app.load(&caller, &bucket, &ctx.key()?).await?;
     if not_modified(&ctx.request, found.version) {
         let mut reply = Reply::empty(304).etag(found.version);
-        reply.headers_mut().insert(header::CACHE_CONTROL, cache_control(&ctx, &found));
+        reply
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, cache_control(&ctx, &found));
         return Ok(reply);
     }
     Ok(object(&ctx, 200, &found))
@@ -72,14 +74,19 @@ async fn update_partially(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let (bucket, key) = (ctx.bucket()?, ctx.key()?);
     let condition = condition(&ctx.request)?;
     let operations = ctx.json().await?;
-    let written = ctx.app.update_partially(&caller, &bucket, &key, condition, &operations).await?;
+    let written = ctx
+        .app
+        .update_partially(&caller, &bucket, &key, condition, &operations)
+        .await?;
     Ok(object(&ctx, 200, &written.object))
 }
 
 /// The stored JSON as it is, with its version as tag.
 fn object(ctx: &Ctx, status: u16, object: &Arc<Stored>) -> Reply {
     let mut reply = Reply::json_bytes(status, object.body.clone()).etag(object.version);
-    reply.headers_mut().insert(header::CACHE_CONTROL, cache_control(ctx, object));
+    reply
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, cache_control(ctx, object));
     reply
 }
 
@@ -120,7 +127,9 @@ fn version_of(tag: &str) -> Option<Version> {
 
 fn not_modified(request: &Request, version: Version) -> bool {
     match request.header(header::IF_NONE_MATCH) {
-        Some(tags) => tags.split(',').any(|tag| tag.trim() == "*" || version_of(tag.trim()) == Some(version)),
+        Some(tags) => tags
+            .split(',')
+            .any(|tag| tag.trim() == "*" || version_of(tag.trim()) == Some(version)),
         None => false,
     }
 }

@@ -4,11 +4,11 @@ use fb_app::QueryRequest;
 use http::header;
 use serde_json::{Value, json};
 
+use crate::codes;
 use crate::context::{Ctx, parse_json};
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::route::{Access, Route, route};
-use crate::codes;
 
 const Q: (&str, &str) = ("q", "Filter, JSON");
 const PART: [(&str, &str); 3] = [
@@ -75,8 +75,8 @@ async fn run(ctx: &Ctx, filter: Value) -> Result<Reply, ApiError> {
 
 /// The form of results that asks the client to load the objects one by one: `[{"/db/Todo/1": 3}, …]`.
 fn ids_and_versions(found: &[u8]) -> Result<bytes::Bytes, ApiError> {
-    let objects: Vec<Value> = serde_json::from_slice(found)
-        .map_err(|e| ApiError::from(fb_app::AppError::internal("reading results", e)))?;
+    let objects: Vec<Value> =
+        serde_json::from_slice(found).map_err(|e| ApiError::from(fb_app::AppError::internal("reading results", e)))?;
     let short: Vec<Value> = objects
         .into_iter()
         .filter_map(|object| {

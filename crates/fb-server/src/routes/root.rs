@@ -31,7 +31,10 @@ async fn list_all_resources(ctx: Ctx) -> Result<Reply, ApiError> {
 }
 
 async fn api_version(_ctx: Ctx) -> Result<Reply, ApiError> {
-    Ok(Reply::json(200, &json!({ "api": "v1", "server": "freshbase", "version": env!("CARGO_PKG_VERSION") })))
+    Ok(Reply::json(
+        200,
+        &json!({ "api": "v1", "server": "freshbase", "version": env!("CARGO_PKG_VERSION") }),
+    ))
 }
 
 async fn specification(ctx: Ctx) -> Result<Reply, ApiError> {
@@ -39,7 +42,10 @@ async fn specification(ctx: Ctx) -> Result<Reply, ApiError> {
 }
 
 async fn status(ctx: Ctx) -> Result<Reply, ApiError> {
-    Ok(Reply::json(200, &json!({ "status": "running", "app": ctx.app.id().as_str() })))
+    Ok(Reply::json(
+        200,
+        &json!({ "status": "running", "app": ctx.app.id().as_str() }),
+    ))
 }
 
 async fn ready(_ctx: Ctx) -> Result<Reply, ApiError> {

@@ -68,27 +68,37 @@ async fn get_schema(ctx: Ctx) -> Result<Reply, ApiError> {
 }
 
 fn one_class(schema: &Schema, bucket: &str) -> Result<Reply, ApiError> {
-    let class = schema.class(bucket).ok_or_else(|| AppError::NoClass(bucket.chars().take(80).collect()))?;
+    let class = schema
+        .class(bucket)
+        .ok_or_else(|| AppError::NoClass(bucket.chars().take(80).collect()))?;
     Ok(Reply::json(200, &json!(class.def())).header(header::CACHE_CONTROL, "no-cache"))
 }
 
 async fn update_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let bucket = ctx.bucket()?;
     let def = class_for(&bucket, ctx.json().await?)?;
-    let schema = ctx.app.edit_schema(&ctx.caller()?, vec![SchemaEdit::Merge(def)]).await?;
+    let schema = ctx
+        .app
+        .edit_schema(&ctx.caller()?, vec![SchemaEdit::Merge(def)])
+        .await?;
     one_class(&schema, &bucket)
 }
 
 async fn replace_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let bucket = ctx.bucket()?;
     let def = class_for(&bucket, ctx.json().await?)?;
-    let schema = ctx.app.edit_schema(&ctx.caller()?, vec![SchemaEdit::Replace(def)]).await?;
+    let schema = ctx
+        .app
+        .edit_schema(&ctx.caller()?, vec![SchemaEdit::Replace(def)])
+        .await?;
     one_class(&schema, &bucket)
 }
 
 async fn delete_schema(ctx: Ctx) -> Result<Reply, ApiError> {
     let class = ClassName::new(&ctx.bucket()?)?;
-    ctx.app.edit_schema(&ctx.caller()?, vec![SchemaEdit::Delete(class)]).await?;
+    ctx.app
+        .edit_schema(&ctx.caller()?, vec![SchemaEdit::Delete(class)])
+        .await?;
     Ok(Reply::empty(204))
 }
 
@@ -100,7 +110,10 @@ fn class_for(bucket: &str, mut body: Value) -> Result<ClassDef, ApiError> {
     }
     let def = ClassDef::from_json(&body)?;
     if def.class != reference {
-        return Err(ApiError::bad_request(format!("The body defines {}, not {reference}.", def.class)));
+        return Err(ApiError::bad_request(format!(
+            "The body defines {}, not {reference}.",
+            def.class
+        )));
     }
     Ok(def)
 }
@@ -111,12 +124,18 @@ fn edit(value: &Value) -> Result<SchemaEdit, ApiError> {
         return Ok(SchemaEdit::Merge(ClassDef::from_json(value)?));
     };
     let class = || {
-        let reference = value.get("bucket").or_else(|| value.get("class")).and_then(Value::as_str).unwrap_or_default();
+        let reference = value
+            .get("bucket")
+            .or_else(|| value.get("class"))
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         Ok::<_, ApiError>(ClassName::from_reference(reference)?)
     };
     let text = |name: &str| match value.get(name).and_then(Value::as_str) {
         Some(text) => Ok(text.to_owned()),
-        None => Err(ApiError::bad_request(format!("The operation needs the member `{name}`, a string."))),
+        None => Err(ApiError::bad_request(format!(
+            "The operation needs the member `{name}`, a string."
+        ))),
     };
     match operation.as_str() {
         Some("addField") => {
@@ -125,8 +144,15 @@ fn edit(value: &Value) -> Result<SchemaEdit, ApiError> {
             let field = FieldDef::from_json(field, None, usize::MAX >> 1, class.as_str()).map_err(ApiError::from)?;
             Ok(SchemaEdit::AddField { class, field })
         }
-        Some("renameField") => Ok(SchemaEdit::RenameField { class: class()?, from: text("from")?, to: text("to")? }),
-        Some("removeField") => Ok(SchemaEdit::RemoveField { class: class()?, field: text("field")? }),
+        Some("renameField") => Ok(SchemaEdit::RenameField {
+            class: class()?,
+            from: text("from")?,
+            to: text("to")?,
+        }),
+        Some("removeField") => Ok(SchemaEdit::RemoveField {
+            class: class()?,
+            field: text("field")?,
+        }),
         Some("updateClassAcl") => {
             let class = class()?;
             let acl = ClassAcl::from_json(value.get("acl").unwrap_or(&Value::Null), class.as_str())?;

@@ -25,9 +25,7 @@ pub(crate) async fn handle(state: &ServerState, mut request: Request, path: &str
             .header(header::CACHE_CONTROL, "no-cache"))
     };
     match (&request.method, path) {
-        (&Method::GET | &Method::HEAD, "") => {
-            asset("text/html;charset=utf-8", include_str!("../../assets/setup.html"))
-        }
+        (&Method::GET | &Method::HEAD, "") => asset("text/html;charset=utf-8", include_str!("../../assets/setup.html")),
         (&Method::GET | &Method::HEAD, "/setup.js") => {
             asset("text/javascript;charset=utf-8", include_str!("../../assets/setup.js"))
         }
@@ -35,7 +33,10 @@ pub(crate) async fn handle(state: &ServerState, mut request: Request, path: &str
             asset("text/css;charset=utf-8", include_str!("../../assets/setup.css"))
         }
         (&Method::POST, "") => claim(state, &mut request).await,
-        _ => Err(ApiError::new(codes::NO_ENDPOINT, format!("There is no page /setup{path}."))),
+        _ => Err(ApiError::new(
+            codes::NO_ENDPOINT,
+            format!("There is no page /setup{path}."),
+        )),
     }
 }
 
@@ -45,14 +46,21 @@ async fn claim(state: &ServerState, request: &mut Request) -> Result<Reply, ApiE
         Value::Object(body) => body,
         _ => return Err(ApiError::bad_request("The body must be a JSON object.")),
     };
-    let admin =
-        FirstAdmin { username: text(&body, "username")?, password: Secret::new(text(&body, "password")?) };
+    let admin = FirstAdmin {
+        username: text(&body, "username")?,
+        password: Secret::new(text(&body, "password")?),
+    };
     let directory = state.apps.directory();
     let name = match body.get("app") {
         Some(Value::String(name)) => Some(name.clone()),
         _ => directory.default_app().map(|slot| slot.id().to_string()),
     };
-    let no_link = || ApiError::new(codes::BAD_CREDENTIALS, "This setup link is not valid any more. Restart the server for a new one.");
+    let no_link = || {
+        ApiError::new(
+            codes::BAD_CREDENTIALS,
+            "This setup link is not valid any more. Restart the server for a new one.",
+        )
+    };
     let app = match &name {
         Some(name) => state.apps.by_name(name).await?.ok_or_else(no_link)?,
         None => return Err(no_link()),
@@ -64,7 +72,10 @@ async fn claim(state: &ServerState, request: &mut Request) -> Result<Reply, ApiE
     }
     let is_default = directory.default_app().is_some_and(|slot| slot.id() == app.id());
     let operator = is_default && state.apps.create_operator(&admin).await?;
-    Ok(Reply::json(200, &json!({ "app": app.id().as_str(), "operator": operator })))
+    Ok(Reply::json(
+        200,
+        &json!({ "app": app.id().as_str(), "operator": operator }),
+    ))
 }
 
 fn text(body: &Map<String, Value>, name: &str) -> Result<String, ApiError> {

@@ -5,11 +5,11 @@ use fb_auth::Secret;
 use http::header;
 use serde_json::{Map, Value};
 
+use crate::codes;
 use crate::context::Ctx;
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::route::{Access, Route, route};
-use crate::codes;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -32,7 +32,11 @@ async fn register(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let mut body = ctx.json_object().await?;
     let fields = match body.remove("user") {
         Some(Value::Object(fields)) => fields,
-        _ => return Err(ApiError::bad_request("The body needs the member `user`, an object with a username.")),
+        _ => {
+            return Err(ApiError::bad_request(
+                "The body needs the member `user`, an object with a username.",
+            ));
+        }
     };
     let login = match body.get("login") {
         Some(Value::Bool(login)) => *login,
@@ -40,14 +44,26 @@ async fn register(mut ctx: Ctx) -> Result<Reply, ApiError> {
         Some(_) => return Err(ApiError::bad_request("login must be true or false.")),
     };
     let password = Secret::new(string(&body, "password").unwrap_or_default());
-    let account = ctx.app.register(&caller, &NewUser { fields, password, login }).await?;
+    let account = ctx
+        .app
+        .register(
+            &caller,
+            &NewUser {
+                fields,
+                password,
+                login,
+            },
+        )
+        .await?;
     Ok(user(&account))
 }
 
 async fn login(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let body = ctx.json_object().await?;
     let (Some(username), Some(password)) = (string(&body, "username"), string(&body, "password")) else {
-        return Err(ApiError::bad_request("The body needs the members `username` and `password`, both strings."));
+        return Err(ApiError::bad_request(
+            "The body needs the members `username` and `password`, both strings.",
+        ));
     };
     let account = ctx.app.login(&username, &Secret::new(password)).await?;
     Ok(user(&account))
@@ -63,7 +79,10 @@ async fn me(ctx: Ctx) -> Result<Reply, ApiError> {
 
 async fn validate(ctx: Ctx) -> Result<Reply, ApiError> {
     match &ctx.session {
-        Ok(Some(session)) => Ok(user(&Account { user: session.user.clone(), token: None })),
+        Ok(Some(session)) => Ok(user(&Account {
+            user: session.user.clone(),
+            token: None,
+        })),
         Ok(None) | Err(AppError::BadToken) => Err(ApiError::new(codes::NOT_FOUND, "Nobody is logged in.")),
         Err(_) => ctx.caller().map(|_| Reply::empty(404)),
     }

@@ -6,6 +6,6 @@ mod order;
 mod place;
 mod predicate;
 
-pub(crate) use order::{order};
+pub(crate) use order::order;
 pub(crate) use place::{Kind, Place, place_of_index};
 pub(crate) use predicate::predicate;

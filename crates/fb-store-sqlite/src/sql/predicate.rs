@@ -100,11 +100,13 @@ fn condition(table: &Table, filter: &Filter, depth: usize) -> Option<Condition> 
     match filter {
         Filter::And(parts) => all(table, parts, depth),
         Filter::Or(parts) => any(table, parts, depth),
-        Filter::Not(inner) => condition(table, inner, depth + 1).filter(|c| c.exact).map(|c| Condition {
-            sql: format!("({} IS NOT TRUE)", c.sql),
-            height: c.height + 2,
-            ..c
-        }),
+        Filter::Not(inner) => condition(table, inner, depth + 1)
+            .filter(|c| c.exact)
+            .map(|c| Condition {
+                sql: format!("({} IS NOT TRUE)", c.sql),
+                height: c.height + 2,
+                ..c
+            }),
         Filter::Field(path, test) => field(table, path, test),
     }
 }
@@ -124,7 +126,11 @@ fn all(table: &Table, parts: &[Filter], depth: usize) -> Option<Condition> {
             None => exact = false,
         }
     }
-    if conditions.is_empty() { None } else { join(conditions, " AND ", exact) }
+    if conditions.is_empty() {
+        None
+    } else {
+        join(conditions, " AND ", exact)
+    }
 }
 
 fn any(table: &Table, parts: &[Filter], depth: usize) -> Option<Condition> {
@@ -193,7 +199,9 @@ fn scalar(table: &Table, expr: &str, kind: Kind, test: &Test) -> Option<Conditio
         // On a single value this is equality with each of them.
         Test::ContainsAll(operands) => {
             let all: Vec<_> = operands.iter().take(MAX_BRANCHES).collect();
-            let each = all.iter().map(|o| scalar(table, expr, kind, &Test::Equal((*o).clone())));
+            let each = all
+                .iter()
+                .map(|o| scalar(table, expr, kind, &Test::Equal((*o).clone())));
             let conditions: Vec<_> = each.collect::<Option<_>>()?;
             if conditions.is_empty() {
                 return Some(Condition::never());
@@ -224,8 +232,16 @@ fn compare(table: &Table, expr: &str, kind: Kind, comparison: Comparison, operan
         // What null compares with is the evaluator's business.
         Bound::Null => None,
         Bound::Value(value) => Some(Condition::exact(format!("({expr} {operator} ?)"), vec![value])),
-        Bound::BelowAll => Some(if downwards { Condition::never() } else { Condition::always() }),
-        Bound::AboveAll => Some(if downwards { Condition::always() } else { Condition::never() }),
+        Bound::BelowAll => Some(if downwards {
+            Condition::never()
+        } else {
+            Condition::always()
+        }),
+        Bound::AboveAll => Some(if downwards {
+            Condition::always()
+        } else {
+            Condition::never()
+        }),
         Bound::Foreign => Some(Condition::never()),
     }
 }

@@ -65,7 +65,10 @@ impl Session {
         changes: &mut Vec<Committed>,
     ) -> Result<(), StoreError> {
         let sql = |e| store_error("committing", e);
-        self.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([])).map_err(sql)?;
+        self.conn
+            .prepare_cached("BEGIN IMMEDIATE")
+            .and_then(|mut s| s.execute([]))
+            .map_err(sql)?;
         let mut bytes = 0;
         for (batch, reply) in waiting.take(MAX_BATCHES) {
             replies.push(reply);
@@ -80,12 +83,19 @@ impl Session {
                 }
                 Err(Failure::Transaction(error)) => return Err(error),
             }
-            bytes += changes[n_changes..].iter().filter_map(|c| c.after.as_ref()).map(|s| s.body.len()).sum::<usize>();
+            bytes += changes[n_changes..]
+                .iter()
+                .filter_map(|c| c.after.as_ref())
+                .map(|s| s.body.len())
+                .sum::<usize>();
             if bytes > MAX_BYTES {
                 break;
             }
         }
-        self.conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([])).map_err(sql)?;
+        self.conn
+            .prepare_cached("COMMIT")
+            .and_then(|mut s| s.execute([]))
+            .map_err(sql)?;
         Ok(())
     }
 
@@ -111,14 +121,20 @@ impl Session {
         if batch.writes.len() == 1 {
             return self.apply_all(batch, changes);
         }
-        self.conn.prepare_cached("SAVEPOINT batch").and_then(|mut s| s.execute([])).map_err(lose)?;
+        self.conn
+            .prepare_cached("SAVEPOINT batch")
+            .and_then(|mut s| s.execute([]))
+            .map_err(lose)?;
         let result = self.apply_all(batch, changes);
         if let Err(Failure::Batch(_)) = &result {
             self.conn.execute_batch("ROLLBACK TO batch").map_err(lose)?;
             self.counters.clear();
         }
         if !matches!(result, Err(Failure::Transaction(_))) {
-            self.conn.prepare_cached("RELEASE batch").and_then(|mut s| s.execute([])).map_err(lose)?;
+            self.conn
+                .prepare_cached("RELEASE batch")
+                .and_then(|mut s| s.execute([]))
+                .map_err(lose)?;
         }
         result
     }
@@ -158,7 +174,10 @@ impl Session {
         let now = self.shared.clock.now();
         let decision = catch_unwind(AssertUnwindSafe(|| write.decide(before, now)));
         let Ok(decision) = decision else {
-            return Err(Failure::Batch(broken("deciding about a write", "the decision panicked")));
+            return Err(Failure::Batch(broken(
+                "deciding about a write",
+                "the decision panicked",
+            )));
         };
         let effect = decision.map_err(|refusal| refused(index, refusal))?;
         match (effect, found) {
@@ -168,7 +187,11 @@ impl Session {
                     let error = broken("deciding about a write", "the new object has another key");
                     return Err(Failure::Batch(error));
                 }
-                let kind = if found.is_some() { ChangeKind::Update } else { ChangeKind::Insert };
+                let kind = if found.is_some() {
+                    ChangeKind::Update
+                } else {
+                    ChangeKind::Insert
+                };
                 self.put(&table, found.map(|(rid, _)| rid), &stored)?;
                 let entry = Entry {
                     class,
@@ -210,19 +233,20 @@ impl Session {
         if rid.is_none() {
             self.note_key(&table.class, stored).map_err(lose)?;
         }
-        self.put_row(table, rid, stored).map_err(|error| match duplicate(table, &error) {
-            Some(error) => Failure::Batch(error),
-            None => lose(error),
-        })
+        self.put_row(table, rid, stored)
+            .map_err(|error| match duplicate(table, &error) {
+                Some(error) => Failure::Batch(error),
+                None => lose(error),
+            })
     }
 
     /// Writes a row and what hangs on it. Fails with a violated constraint before anything was changed.
     pub(crate) fn put_row(&mut self, table: &Table, rid: Option<i64>, stored: &Stored) -> rusqlite::Result<()> {
         let acl = match stored.acl.as_deref() {
             None => None,
-            Some(acl) => Some(
-                serde_json::to_string(acl).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?,
-            ),
+            Some(acl) => {
+                Some(serde_json::to_string(acl).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?)
+            }
         };
         let body = text(&stored.body)?;
         let version = stored.version.0.cast_signed();
@@ -315,7 +339,9 @@ pub(crate) fn duplicate(table: &Table, error: &rusqlite::Error) -> Option<StoreE
     }
     let message = message.as_deref().unwrap_or_default();
     let mut unique = table.structures.iter().filter(|(_, def, _)| def.unique);
-    let named = unique.clone().find(|(id, _, _)| message.contains(&format!("index 'x{id}'")));
+    let named = unique
+        .clone()
+        .find(|(id, _, _)| message.contains(&format!("index 'x{id}'")));
     let (_, def, _) = named.or_else(|| unique.next())?;
     Some(StoreError::Duplicate {
         class: table.class.to_string(),

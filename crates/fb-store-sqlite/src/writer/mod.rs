@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use crate::error::closed;
 use crate::store::Shared;
-use queue::{Queue, Taken};
 pub(crate) use commit::duplicate;
+use queue::{Queue, Taken};
 pub(crate) use session::Session;
 
 /// Where an answer goes.

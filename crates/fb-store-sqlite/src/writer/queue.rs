@@ -88,7 +88,11 @@ impl Queue {
                 return Taken::Idle;
             }
             state.is_thread_waiting = true;
-            state = self.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .arrived
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
             state.is_thread_waiting = false;
         }
         let jobs = std::mem::take(&mut state.jobs);

@@ -47,13 +47,12 @@ impl Session {
     }
 
     /// Runs `work` in a transaction of its own and answers. False if the session must not be used any more.
-    pub(crate) fn answer<T>(
-        &mut self,
-        reply: Reply<T>,
-        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
-    ) -> bool {
+    pub(crate) fn answer<T>(&mut self, reply: Reply<T>, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> bool {
         let result = work(self);
-        let doubtful = matches!(result, Err(StoreError::Unavailable { .. } | StoreError::Internal { .. }));
+        let doubtful = matches!(
+            result,
+            Err(StoreError::Unavailable { .. } | StoreError::Internal { .. })
+        );
         let sound = self.conn.is_autocommit() && !doubtful;
         // The caller may have gone away; nobody else needs the answer.
         let _ = reply.send(result);
@@ -91,11 +90,16 @@ impl Session {
         if let Some(table) = self.catalog.tables.get(class) {
             return Ok(Some(table.clone()));
         }
-        let is_entity = self.catalog.schema.class(class.as_str()).is_some_and(|c| !c.is_embedded());
+        let is_entity = self
+            .catalog
+            .schema
+            .class(class.as_str())
+            .is_some_and(|c| !c.is_embedded());
         if !is_entity {
             return Ok(None);
         }
-        self.conn.execute("INSERT INTO classes(name) VALUES(?1)", [class.as_str()])?;
+        self.conn
+            .execute("INSERT INTO classes(name) VALUES(?1)", [class.as_str()])?;
         let id = self.conn.last_insert_rowid();
         self.conn.execute_batch(&class_table(id))?;
         self.reload_and_reconcile().map_err(|e| match e {
@@ -117,7 +121,10 @@ impl Session {
             Ok((from, end))
         })?;
         self.shared.reserved.add(class, from, end);
-        self.shared.reserved.take(class).ok_or_else(|| broken(during, "the block is empty"))
+        self.shared
+            .reserved
+            .take(class)
+            .ok_or_else(|| broken(during, "the block is empty"))
     }
 
     /// The next key number of a class that is not reserved yet.

@@ -20,18 +20,27 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
 }
 
 fn name(matches: &ArgMatches) -> anyhow::Result<AppId> {
-    let name = matches.get_one::<String>("name").map(String::as_str).unwrap_or_default();
+    let name = matches
+        .get_one::<String>("name")
+        .map(String::as_str)
+        .unwrap_or_default();
     Ok(AppId::new(name)?)
 }
 
 fn create(matches: &ArgMatches) -> anyhow::Result<()> {
     let (config, _) = config::load(matches)?;
     let id = name(matches)?;
-    let admin = match (matches.get_one::<String>("admin-user"), matches.get_one::<String>("admin-password-file")) {
+    let admin = match (
+        matches.get_one::<String>("admin-user"),
+        matches.get_one::<String>("admin-password-file"),
+    ) {
         (Some(username), Some(path)) => {
             let password = std::fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
             let password = Secret::new(password.trim_end_matches(['\n', '\r']));
-            Some(FirstAdmin { username: username.clone(), password })
+            Some(FirstAdmin {
+                username: username.clone(),
+                password,
+            })
         }
         _ => None,
     };
@@ -40,15 +49,32 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
     } else {
         Profile::Secure
     };
-    let hosts = matches.get_many::<String>("host").into_iter().flatten().cloned().collect();
-    let new = NewApp { id: id.clone(), profile, hosts, is_default: false, admin };
+    let hosts = matches
+        .get_many::<String>("host")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let new = NewApp {
+        id: id.clone(),
+        profile,
+        hosts,
+        is_default: false,
+        admin,
+    };
     let link = runtime()?.block_on(async {
         let apps = attach(&config).await?;
         apps.create(&new).await.map_err(anyhow::Error::from)
     })?;
-    print(&format!("Created app {id}. Its API is at /apps/{id}/v1 of the server, and at /v1 of the host {id}.{}.", config.domain));
+    print(&format!(
+        "Created app {id}. Its API is at /apps/{id}/v1 of the server, and at /v1 of the host {id}.{}.",
+        config.domain
+    ));
     if let Some(link) = link {
-        print(&format!("Create its administrator at /setup?app={id}#{} (works once, for a day).", link.token.expose()));
+        print(&format!(
+            "Create its administrator at /setup?app={id}#{} (works once, for a day).",
+            link.token.expose()
+        ));
     }
     Ok(())
 }
@@ -61,7 +87,10 @@ fn list(matches: &ArgMatches) -> anyhow::Result<()> {
             let hosts: Vec<String> = app.hosts.iter().map(|h| format!("\"{h}\"")).collect();
             print(&format!(
                 "{{\"name\":\"{}\",\"default\":{},\"hosts\":[{}],\"createdAt\":\"{}\"}}",
-                app.id, app.is_default, hosts.join(","), app.created_at
+                app.id,
+                app.is_default,
+                hosts.join(","),
+                app.created_at
             ));
         }
         return Ok(());
@@ -69,7 +98,15 @@ fn list(matches: &ArgMatches) -> anyhow::Result<()> {
     print(&format!("{:<24} {:<8} {:<24} HOSTS", "NAME", "DEFAULT", "CREATED"));
     for app in &apps {
         let default = if app.is_default { "yes" } else { "" };
-        print(format!("{:<24} {default:<8} {:<24} {}", app.id.as_str(), app.created_at.to_string(), app.hosts.join(" ")).trim_end());
+        print(
+            format!(
+                "{:<24} {default:<8} {:<24} {}",
+                app.id.as_str(),
+                app.created_at.to_string(),
+                app.hosts.join(" ")
+            )
+            .trim_end(),
+        );
     }
     Ok(())
 }
@@ -78,7 +115,9 @@ fn delete(matches: &ArgMatches) -> anyhow::Result<()> {
     let (config, _) = config::load(matches)?;
     let id = name(matches)?;
     if !matches.get_flag("yes") {
-        anyhow::bail!("this deletes app {id} with all its data; add --yes if you mean it (freshbase backup {id} first?)");
+        anyhow::bail!(
+            "this deletes app {id} with all its data; add --yes if you mean it (freshbase backup {id} first?)"
+        );
     }
     runtime()?.block_on(async { attach(&config).await?.delete(&id).await.map_err(anyhow::Error::from) })?;
     print(&format!("Deleted app {id}."));

@@ -24,7 +24,10 @@ pub(super) fn back_up(matches: &ArgMatches) -> anyhow::Result<()> {
     };
     let bytes = runtime()?.block_on(async {
         let apps = attach(&config).await?;
-        apps.node().backup(&id, &to).await.with_context(|| format!("backing up {id}"))
+        apps.node()
+            .backup(&id, &to)
+            .await
+            .with_context(|| format!("backing up {id}"))
     })?;
     print(&format!("Backed up app {id} to {} ({bytes} bytes).", to.display()));
     Ok(())
@@ -34,16 +37,29 @@ pub(super) fn restore(matches: &ArgMatches) -> anyhow::Result<()> {
     let (config, _) = config::load(matches)?;
     let id = AppId::new(text(matches, "app"))?;
     let from = Path::new(text(matches, "file"));
-    let hosts = matches.get_many::<String>("host").into_iter().flatten().cloned().collect();
+    let hosts = matches
+        .get_many::<String>("host")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
     let is_default = matches.get_flag("default");
     // The profile of a restored app is the one in its backup.
-    let new = NewApp { id: id.clone(), profile: Profile::Secure, hosts, is_default, admin: None };
+    let new = NewApp {
+        id: id.clone(),
+        profile: Profile::Secure,
+        hosts,
+        is_default,
+        admin: None,
+    };
     runtime()?.block_on(async {
         let apps = attach(&config).await?;
         if is_default && apps.directory().default_app().is_some() {
             anyhow::bail!("there is a default app already; delete it first, or restore without --default");
         }
-        apps.restore(&new, from).await.with_context(|| format!("restoring {id} (an app of this name must not exist)"))
+        apps.restore(&new, from)
+            .await
+            .with_context(|| format!("restoring {id} (an app of this name must not exist)"))
     })?;
     print(&format!("Restored app {id} from {}.", from.display()));
     Ok(())

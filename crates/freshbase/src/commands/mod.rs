@@ -28,12 +28,19 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")
 }
 
 fn sqlite_options(config: &Config) -> SqliteOptions {
     SqliteOptions {
-        durability: if config.relaxed { Durability::Relaxed } else { Durability::Full },
+        durability: if config.relaxed {
+            Durability::Relaxed
+        } else {
+            Durability::Full
+        },
         ..SqliteOptions::default()
     }
 }

@@ -27,7 +27,9 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(&config.listen).await.with_context(|| format!("listening on {}", config.listen))?;
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .with_context(|| format!("listening on {}", config.listen))?;
     let address = listener.local_addr().context("finding out the address")?;
     let dir = &config.data_dir;
     let node = SqliteNode::open(dir, sqlite_options(&config))
@@ -41,9 +43,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     } else {
         format!("http://{address}")
     };
-    print(&format!("Freshbase {} is ready at {url} (API: {url}/v1, data: {})", env!("CARGO_PKG_VERSION"), dir.display()));
+    print(&format!(
+        "Freshbase {} is ready at {url} (API: {url}/v1, data: {})",
+        env!("CARGO_PKG_VERSION"),
+        dir.display()
+    ));
     if let Some(link) = link {
-        print(&format!("Create the administrator: {url}/setup#{} (works once, for a day)", link.token.expose()));
+        print(&format!(
+            "Create the administrator: {url}/setup#{} (works once, for a day)",
+            link.token.expose()
+        ));
     }
     tracing::info!(%address, data_dir = %dir.display(), "serving on {address}");
 
@@ -57,16 +66,32 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// Makes the default app at first start, and the operator. Gives a link if the app has no administrator.
 async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLink>> {
     let given = match (&config.admin_user, &config.admin_password) {
-        (Some(username), Some(password)) => Some(FirstAdmin { username: username.clone(), password: password.clone() }),
+        (Some(username), Some(password)) => Some(FirstAdmin {
+            username: username.clone(),
+            password: password.clone(),
+        }),
         _ => None,
     };
     if apps.directory().default_app().is_none() {
-        let profile = if config.baqend { Profile::Baqend } else { Profile::Secure };
+        let profile = if config.baqend {
+            Profile::Baqend
+        } else {
+            Profile::Secure
+        };
         // The profile's clients expect this administrator on a fresh server.
-        let by_profile = || FirstAdmin { username: "root".into(), password: Secret::new("root") };
+        let by_profile = || FirstAdmin {
+            username: "root".into(),
+            password: Secret::new("root"),
+        };
         let admin = given.clone().or_else(|| config.baqend.then(by_profile));
         let id = AppId::new(DEFAULT_APP)?;
-        let new = NewApp { id, profile, hosts: Vec::new(), is_default: true, admin };
+        let new = NewApp {
+            id,
+            profile,
+            hosts: Vec::new(),
+            is_default: true,
+            admin,
+        };
         apps.create(&new).await.context("making the default app")?;
         tracing::info!(app = DEFAULT_APP, ?profile, "made the default app");
     }

@@ -1,0 +1,3 @@
+//! Tests of the embedded store through its public interface.
+
+mod contract;

@@ -1,0 +1,87 @@
+//! The change feed and the observer.
+
+use fb_types::{ChangeKind, Seq, Timestamp, Version};
+use serde_json::json;
+
+use super::bench::Bench;
+
+/// Every write is one record, in order.
+pub async fn changes_are_in_order_without_gaps(bench: Bench) {
+    let stored = bench.insert("a", json!({ "rank": 1 })).await;
+    bench.commit(bench.updating("a", &json!({ "rank": 2 }))).await.unwrap();
+    bench.insert("b", json!({})).await;
+    bench.delete("a").await;
+    let changes = bench.changes().await;
+    let facts: Vec<_> = changes
+        .iter()
+        .map(|c| (c.seq.0, c.key.as_str(), c.version.0, c.kind))
+        .collect();
+    let (insert, update, delete) = (ChangeKind::Insert, ChangeKind::Update, ChangeKind::Delete);
+    assert_eq!(
+        facts,
+        [
+            (1, "a", 1, insert),
+            (2, "a", 2, update),
+            (3, "b", 1, insert),
+            (4, "a", 3, delete)
+        ]
+    );
+    assert_eq!(changes[0].body.as_ref(), Some(&stored.body));
+    assert_eq!(changes[3].body, None);
+    assert!(changes.iter().all(|c| c.class.as_str() == "Todo"));
+
+    let rest = bench.store().changes_after(Seq(1), 2).await.unwrap();
+    assert_eq!(rest, changes[1..3]);
+    assert!(bench.store().changes_after(Seq(4), 10).await.unwrap().is_empty());
+    assert_eq!(bench.store().stats().await.unwrap().last_seq, Seq(4));
+}
+
+/// Stamps order all writes of an app, whatever the clock does.
+pub async fn stamps_grow_although_the_clock_goes_back(mut bench: Bench) {
+    for (i, millis) in [2_000_000_000_000, 1_000, 2_000_000_000_000, 5].into_iter().enumerate() {
+        bench.clock.set(Timestamp::from_millis(millis));
+        bench.insert(&format!("k{i}"), json!({})).await;
+        bench.reopen().await;
+    }
+    let stamps: Vec<u64> = bench.changes().await.iter().map(|c| c.stamp).collect();
+    assert!(stamps.is_sorted_by(|a, b| a < b), "{stamps:?}");
+    assert_eq!(stamps[0] >> 16, 2_000_000_000_000);
+}
+
+/// The observer is told everything, in commit order, before the acknowledgement.
+pub async fn the_observer_sees_what_the_feed_says(bench: Bench) {
+    let bench = std::sync::Arc::new(bench);
+    let mut tasks = Vec::new();
+    for t in 0..4 {
+        let bench = bench.clone();
+        tasks.push(tokio::spawn(async move {
+            for i in 0..25 {
+                let key = format!("t{t}-{i}");
+                let stored = bench.insert(&key, json!({ "rank": i })).await;
+                let told = bench.log.commits();
+                let mine = told
+                    .iter()
+                    .find(|c| c.change.key == stored.key)
+                    .expect("told before the acknowledgement");
+                assert_eq!(mine.after.as_ref(), Some(&stored));
+            }
+            bench.delete(&format!("t{t}-0")).await;
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let told: Vec<_> = bench.log.commits().into_iter().map(|c| c.change).collect();
+    assert_eq!(told, bench.changes().await);
+    let deleted = bench.log.commits().into_iter().filter(|c| c.after.is_none()).count();
+    assert_eq!(deleted, 4);
+}
+
+/// A bug in an observer costs no write.
+pub async fn a_panicking_observer_does_no_harm(bench: Bench) {
+    bench.log.panic();
+    for key in ["a", "b"] {
+        assert_eq!(bench.insert(key, json!({})).await.version, Version(1));
+    }
+    assert_eq!(bench.changes().await.len(), 2);
+}
