@@ -308,13 +308,13 @@ mod tests {
     fn the_reference_page_is_fresh() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.md");
         #[expect(clippy::disallowed_methods, reason = "a switch for whoever regenerates the page")]
-        if std::env::var("FRESHBASE_REGENERATE").is_ok() {
+        if std::env::var("REGENERATE_DOCS").is_ok() {
             std::fs::write(path, reference()).unwrap();
         }
         let page = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             page == reference(),
-            "docs/config.md is stale: run FRESHBASE_REGENERATE=1 cargo test -p freshbase"
+            "docs/config.md is stale: run REGENERATE_DOCS=1 cargo test -p freshbase"
         );
     }
 }

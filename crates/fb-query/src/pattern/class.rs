@@ -9,6 +9,7 @@ const DIGIT: &str = "0-9";
 const WORD: &str = "0-9A-Za-z_";
 /// White space and line terminators of ECMAScript.
 const SPACE: &str = r"\x{9}-\x{d}\x{20}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}";
+
 impl Translator<'_> {
     /// `[…]`, behind the opening bracket.
     pub(super) fn class(&mut self) -> Result<Term, QueryError> {
