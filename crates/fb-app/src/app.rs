@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use fb_auth::{Grant, Hasher, TokenKey};
+use fb_auth::{Errand, Grant, Hasher, TokenKey, system};
 use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store};
 use fb_types::schema::ROLE;
 use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored};
@@ -150,42 +150,60 @@ impl App {
         Ok(class)
     }
 
-    /// One object in its current shape, from the cache or the store, as far as the grant reaches.
-    pub(crate) async fn fetch(&self, grant: &Grant, key: &ObjectKey) -> Result<Option<Arc<Stored>>, AppError> {
+    /// One object in the current shape of its class, from the cache or the store, as far as the grant reaches.
+    pub(crate) async fn fetch(
+        &self,
+        schema: &Schema,
+        class: &Class,
+        grant: &Grant,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<Stored>>, AppError> {
         let cache = &self.derived.cache;
         if let Some(object) = cache.get(grant.class(), key) {
             if !grant.scope().may_read(object.acl.as_deref()) {
                 return Ok(None);
             }
-            return self.in_shape(grant, object).map(Some);
+            return in_shape(schema, class, object).map(Some);
         }
         let ticket = cache.ticket(grant.class(), key);
         let Some(object) = self.store.load(grant, key).await? else {
             return Ok(None);
         };
-        let object = self.in_shape(grant, Arc::new(object))?;
+        let object = in_shape(schema, class, Arc::new(object))?;
         cache.offer(ticket, grant.class(), object.clone());
         Ok(Some(object))
     }
 
-    fn in_shape(&self, grant: &Grant, object: Arc<Stored>) -> Result<Arc<Stored>, AppError> {
+    /// One object of a predefined class, on an errand of the server.
+    pub(crate) async fn fetch_for(
+        &self,
+        errand: Errand,
+        bucket: &str,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<Stored>>, AppError> {
         let schema = self.schema();
-        let class = self.entity(&schema, grant.class().as_str())?;
-        if object.shape >= class.shape() {
-            return Ok(object);
-        }
-        let body = schema
-            .complete_body(class, &object.body)
-            .map_err(|e| AppError::internal("reading an object", e))?;
-        Ok(Arc::new(Stored {
-            shape: class.shape(),
-            body,
-            ..Stored::clone(&object)
-        }))
+        let class = self.entity(&schema, bucket)?;
+        self.fetch(&schema, class, &system(errand).grant(class.name()), key)
+            .await
     }
 
     /// The full id of an object of `class`.
     pub(crate) fn id_of(class: &Class, key: &ObjectKey) -> ObjectId {
         ObjectId::new(class.name().clone(), key.clone())
     }
+}
+
+/// The object with all fields its class has by now.
+fn in_shape(schema: &Schema, class: &Class, object: Arc<Stored>) -> Result<Arc<Stored>, AppError> {
+    if object.shape >= class.shape() {
+        return Ok(object);
+    }
+    let body = schema
+        .complete_body(class, &object.body)
+        .map_err(|e| AppError::internal("reading an object", e))?;
+    Ok(Arc::new(Stored {
+        shape: class.shape(),
+        body,
+        ..Stored::clone(&object)
+    }))
 }

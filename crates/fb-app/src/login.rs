@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use fb_auth::{Errand, Hasher, Secret, system};
-use fb_types::ObjectKey;
+use fb_auth::{Errand, Hasher, Secret};
 use fb_types::schema::USER;
+use fb_types::{ClassName, ObjectId, ObjectKey};
 use tokio::sync::Semaphore;
 
 use crate::users::{Account, PASSWORDS, USERNAMES};
@@ -27,11 +27,9 @@ impl App {
             return Err(AppError::BadCredentials);
         }
         let key = key.ok_or(AppError::BadCredentials)?;
-        let schema = self.schema();
-        let class = self.entity(&schema, USER)?;
-        let grant = system(Errand::ResolvePrincipal).grant(class.name());
-        let user = self.fetch(&grant, &key).await?.ok_or(AppError::BadCredentials)?;
-        let token = self.issue_token(&Self::id_of(class, &key));
+        let user = self.fetch_for(Errand::ResolvePrincipal, USER, &key).await?;
+        let user = user.ok_or(AppError::BadCredentials)?;
+        let token = self.issue_token(&ObjectId::new(ClassName::new(USER)?, key));
         Ok(Account {
             user,
             token: Some(token),

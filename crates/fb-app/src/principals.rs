@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use fb_auth::{Claims, Errand, Principal, Roles, TokenError, system};
 use fb_query::{Query, parse_filter};
 use fb_types::schema::{ROLE, USER};
-use fb_types::{ClassName, ObjectId, Stored};
+use fb_types::{ObjectId, Stored};
 use serde_json::json;
 
 use crate::{App, AppError};
@@ -89,12 +89,10 @@ impl App {
         .map_err(|error| match error {
             TokenError::Invalid | TokenError::Expired => AppError::BadToken,
         })?;
-        let admin = system(Errand::ResolvePrincipal);
-        let class = ClassName::new(USER)?;
         let user = self
-            .fetch(&admin.grant(&class), claims.user.key())
-            .await?
-            .ok_or(AppError::BadToken)?;
+            .fetch_for(Errand::ResolvePrincipal, USER, claims.user.key())
+            .await?;
+        let user = user.ok_or(AppError::BadToken)?;
         let principal = self.principal_of(&claims.user).await?;
         Ok(Session {
             principal,

@@ -136,8 +136,7 @@ impl App {
     /// True if the admin role has no member yet.
     pub async fn needs_admin(&self) -> Result<bool, AppError> {
         let role: ObjectId = ADMIN_ROLE.parse()?;
-        let grant = system(Errand::SetUpApp).grant(role.class());
-        let Some(object) = self.fetch(&grant, role.key()).await? else {
+        let Some(object) = self.fetch_for(Errand::SetUpApp, ROLE, role.key()).await? else {
             return Ok(true);
         };
         let role: serde_json::Value =

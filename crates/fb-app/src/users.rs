@@ -158,13 +158,8 @@ impl App {
 
     /// What goes when a user is deleted.
     pub(crate) async fn credentials_to_remove(&self, key: &ObjectKey) -> Result<Vec<RecordWrite>, AppError> {
-        let schema = self.schema();
-        let class = self.entity(&schema, USER)?;
         let mut records = vec![(PASSWORDS, key.as_str().to_owned())];
-        if let Some(user) = self
-            .fetch(&system(Errand::ResolvePrincipal).grant(class.name()), key)
-            .await?
-        {
+        if let Some(user) = self.fetch_for(Errand::ResolvePrincipal, USER, key).await? {
             let user: Value =
                 serde_json::from_slice(&user.body).map_err(|e| AppError::internal("reading a user", e))?;
             if let Some(name) = user["username"].as_str() {

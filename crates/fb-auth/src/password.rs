@@ -1,5 +1,7 @@
 //! Passwords: Argon2id hashes as PHC strings.
 
+use std::sync::OnceLock;
+
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -44,8 +46,9 @@ impl Default for HashCost {
 #[derive(Debug, Clone)]
 pub struct Hasher {
     argon2: Argon2<'static>,
-    /// What a login without an account is compared with, so that it takes as long as one with.
-    nobody: String,
+    /// What a login without an account is compared with, so that it takes as long as one with. Made by the first such
+    /// login: at start it would cost every server the time of a hash.
+    nobody: OnceLock<String>,
 }
 
 impl Hasher {
@@ -53,8 +56,10 @@ impl Hasher {
     pub fn new(cost: HashCost) -> Result<Self, PasswordError> {
         let params = Params::new(cost.memory_kib, cost.passes, 1, None).map_err(|_| PasswordError::Hash)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody = hash(&argon2, "nobody's password")?;
-        Ok(Self { argon2, nobody })
+        Ok(Self {
+            argon2,
+            nobody: OnceLock::new(),
+        })
     }
 
     /// The PHC string of a password under a random salt.
@@ -66,7 +71,8 @@ impl Hasher {
     /// True if `password` is the one that `stored` was made from. `None` takes as long and is false.
     pub fn verify(&self, password: &str, stored: Option<&str>) -> bool {
         let usable = check_password(password).is_ok();
-        let phc = stored.unwrap_or(&self.nobody);
+        let nobody = || hash(&self.argon2, "nobody's password").unwrap_or_default();
+        let phc = stored.unwrap_or_else(|| self.nobody.get_or_init(nobody));
         let Ok(parsed) = PasswordHash::new(phc) else {
             return false;
         };

@@ -108,8 +108,9 @@ mod tests {
     #[test]
     fn rule_maps_decide_as_documented() {
         use Rule::{Allow, Deny};
-        let cases: &[(&[(&str, Rule)], bool, bool, bool)] = &[
-            // rules, anonymous, user 7 in role 9, admin
+        /// Rules; whether anonymous callers, user 7 in role 9, and admins pass.
+        type Case<'a> = (&'a [(&'a str, Rule)], bool, bool, bool);
+        let cases: &[Case<'_>] = &[
             (&[], true, true, true),
             (&[("/db/User/7", Allow)], false, true, true),
             (&[("/db/User/8", Allow)], false, false, true),

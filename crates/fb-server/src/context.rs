@@ -1,5 +1,7 @@
 //! What a handler gets: the app, the caller, and the request.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use fb_app::{App, AppError, Session};
 use fb_auth::Principal;
 use fb_types::ObjectKey;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -34,12 +36,29 @@ pub(crate) struct Ctx {
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
-    /// The raw path as it was sent, with the API's base.
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
-    /// Path parameters in the order of the route's template, raw.
-    pub(crate) params: Vec<(&'static str, String)>,
+    /// As it was sent, with the API's base.
+    pub(crate) uri: Uri,
+    pub(crate) params: Params,
     pub(crate) body: Option<Incoming>,
+}
+
+/// Most parameters a route's path has.
+const MAX_PARAMS: usize = 2;
+
+/// Path parameters: their names, and where in the raw path their values are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Params([(&'static str, Range<usize>); MAX_PARAMS]);
+
+impl Params {
+    /// `values` are pieces of `path`, in the order of `names`.
+    pub(crate) fn new<'p>(path: &'p str, names: &[&'static str], values: impl Iterator<Item = &'p str>) -> Self {
+        let mut params = Self::default();
+        for ((slot, name), value) in params.0.iter_mut().zip(names).zip(values) {
+            let start = value.as_ptr() as usize - path.as_ptr() as usize;
+            *slot = (name, start..start + value.len());
+        }
+        params
+    }
 }
 
 impl Ctx {
@@ -60,7 +79,7 @@ impl Ctx {
     }
 
     /// The bucket of the path, decoded.
-    pub(crate) fn bucket(&self) -> Result<String, ApiError> {
+    pub(crate) fn bucket(&self) -> Result<Cow<'_, str>, ApiError> {
         self.request.param("bucket")
     }
 
@@ -91,25 +110,30 @@ impl Ctx {
 }
 
 impl Request {
+    /// The raw path as it was sent, with the API's base.
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path()
+    }
+
     pub(crate) fn raw_param(&self, name: &str) -> &str {
-        self.params
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map_or("", |(_, value)| value)
+        let found = self.params.0.iter().find(|(n, _)| *n == name);
+        found
+            .and_then(|(_, range)| self.path().get(range.clone()))
+            .unwrap_or("")
     }
 
     /// A path parameter, decoded.
-    pub(crate) fn param(&self, name: &str) -> Result<String, ApiError> {
+    pub(crate) fn param(&self, name: &str) -> Result<Cow<'_, str>, ApiError> {
         decode(self.raw_param(name), name)
     }
 
     /// A query parameter, decoded; the first one of this name.
     pub(crate) fn query(&self, name: &str) -> Result<Option<String>, ApiError> {
-        for pair in self.query.as_deref().unwrap_or("").split('&') {
+        for pair in self.uri.query().unwrap_or("").split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             if key == name {
                 // Forms and some clients spell blanks as plus signs; a plus itself always comes encoded.
-                return decode(&value.replace('+', " "), name).map(Some);
+                return decode(&value.replace('+', " "), name).map(|text| Some(text.into_owned()));
             }
         }
         Ok(None)
@@ -195,9 +219,8 @@ pub(crate) fn parse_json(text: &[u8], what: &str) -> Result<Value, ApiError> {
     })
 }
 
-fn decode(text: &str, name: &str) -> Result<String, ApiError> {
-    match percent_decode_str(text).decode_utf8() {
-        Ok(text) => Ok(text.into_owned()),
-        Err(_) => Err(ApiError::bad_request(format!("The parameter {name} is not UTF-8."))),
-    }
+fn decode<'t>(text: &'t str, name: &str) -> Result<Cow<'t, str>, ApiError> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| ApiError::bad_request(format!("The parameter {name} is not UTF-8.")))
 }

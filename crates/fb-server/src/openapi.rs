@@ -107,7 +107,8 @@ fn access(access: Access) -> String {
     }
 }
 
-fn path_parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
+/// Names of the parameters of a path template, in order.
+pub(crate) fn path_parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
     path.split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }

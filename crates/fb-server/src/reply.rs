@@ -76,7 +76,15 @@ impl Reply {
 
     /// The same with an object's version as its tag.
     pub(crate) fn etag(mut self, version: fb_types::Version) -> Self {
-        self.set_header(ETAG, &format!("\"{version}\""));
+        use std::io::Write;
+        // 20 digits and two quotes at most; formatting into a String would cost every read two allocations.
+        let mut tag = [0_u8; 22];
+        let mut rest = &mut tag[..];
+        let _ = write!(rest, "\"{version}\"");
+        let free = rest.len();
+        if let Ok(value) = HeaderValue::from_bytes(&tag[..22 - free]) {
+            self.0.headers_mut().insert(ETAG, value);
+        }
         self
     }
 

@@ -92,15 +92,18 @@ pub(crate) struct Router {
     pub(crate) routes: Vec<Route>,
 }
 
-/// Numbers of the routes of one path, by method.
-#[derive(Default, Clone)]
-struct Methods(Vec<(Method, usize)>);
+/// What one path has: the names of its parameters, and the numbers of its routes by method.
+struct Methods {
+    params: Vec<&'static str>,
+    routes: Vec<(Method, usize)>,
+}
 
 /// What a path and method lead to.
 pub(crate) enum Found<'r, 'p> {
     Route {
         number: usize,
         route: &'r Route,
+        names: &'r [&'static str],
         params: matchit::Params<'r, 'p>,
     },
     /// The path exists, the method does not; those that do.
@@ -112,9 +115,19 @@ impl Router {
     pub(crate) fn new(routes: Vec<Route>) -> Result<Self, matchit::InsertError> {
         let mut by_path: Vec<(&'static str, Methods)> = Vec::new();
         for (number, route) in routes.iter().enumerate() {
+            let entry = (route.method.clone(), number);
             match by_path.iter_mut().find(|(path, _)| *path == route.path) {
-                Some((_, methods)) => methods.0.push((route.method.clone(), number)),
-                None => by_path.push((route.path, Methods(vec![(route.method.clone(), number)]))),
+                Some((_, methods)) => methods.routes.push(entry),
+                None => {
+                    let params = crate::openapi::path_parameters(route.path).collect();
+                    by_path.push((
+                        route.path,
+                        Methods {
+                            params,
+                            routes: vec![entry],
+                        },
+                    ));
+                }
             }
         }
         let mut paths = matchit::Router::new();
@@ -130,14 +143,15 @@ impl Router {
             return Found::Nothing;
         };
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        match found.value.0.iter().find(|(m, _)| m == wanted) {
+        match found.value.routes.iter().find(|(m, _)| m == wanted) {
             Some((_, number)) => Found::Route {
                 number: *number,
                 route: &self.routes[*number],
+                names: &found.value.params,
                 params: found.params,
             },
             None => {
-                let methods: Vec<&str> = found.value.0.iter().map(|(m, _)| m.as_str()).collect();
+                let methods: Vec<&str> = found.value.routes.iter().map(|(m, _)| m.as_str()).collect();
                 Found::WrongMethod(methods.join(", "))
             }
         }

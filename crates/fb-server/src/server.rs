@@ -1,5 +1,6 @@
 //! The server: takes connections, finds the app and the route of each request, and answers.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::codes;
-use crate::context::{Ctx, Request};
+use crate::context::{Ctx, Params, Request};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
@@ -250,14 +251,17 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer
     let started = Instant::now();
     let request_number = state.request_ids.next();
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path().to_owned();
+    // Another reference to the same text: the request itself moves into the handler.
+    let uri = parts.uri.clone();
+    let path = uri.path();
     let host = host_of(&parts);
+    let cors_headers = parts.headers.get(header::ORIGIN).map(|_| parts.headers.clone());
+    let method = parts.method.clone();
     let request = Request {
         method: parts.method,
         headers: parts.headers,
-        path: path.clone(),
-        query: parts.uri.query().map(str::to_owned),
-        params: Vec::new(),
+        uri: parts.uri,
+        params: Params::default(),
         body: Some(body),
     };
     let mut seen = Seen {
@@ -265,10 +269,8 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer
         app: None,
         route: state.metrics.no_route(),
     };
-    let cors_headers = request.headers.get(header::ORIGIN).map(|_| request.headers.clone());
-    let target = Target::of(&path);
+    let target = Target::of(path);
     let is_app = matches!(target, Target::App { .. });
-    let method = request.method.clone();
     let handled = AssertUnwindSafe(dispatch(&state, request, target, host.as_deref(), &mut seen))
         .catch_unwind()
         .await;
@@ -276,7 +278,7 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => {
             let id = state.request_ids.text(request_number);
-            log_error(&error, &id, &seen, &method, &path);
+            log_error(&error, &id, &seen, &method, path);
             let mut reply = error.into_reply(&id);
             reply.set_header(header::HeaderName::from_static("x-request-id"), &id);
             reply
@@ -342,7 +344,8 @@ fn log_error(error: &ApiError, id: &str, seen: &Seen, method: &Method, path: &st
     debug_assert!(seen.request_number > 0);
 }
 
-fn host_of(parts: &http::request::Parts) -> Option<String> {
+/// The host name the request was sent to, in lower case, without port.
+fn host_of(parts: &http::request::Parts) -> Option<Cow<'static, str>> {
     let authority = match parts.uri.authority() {
         Some(authority) => Some(authority.as_str()),
         None => parts.headers.get(header::HOST).and_then(|v| v.to_str().ok()),
@@ -352,7 +355,12 @@ fn host_of(parts: &http::request::Parts) -> Option<String> {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => authority,
     };
-    Some(host.to_ascii_lowercase())
+    Some(match host {
+        // Health checks, proxies and benchmarks mostly come by address.
+        "localhost" => Cow::Borrowed("localhost"),
+        "127.0.0.1" => Cow::Borrowed("127.0.0.1"),
+        host => Cow::Owned(host.to_ascii_lowercase()),
+    })
 }
 
 async fn dispatch(
@@ -362,7 +370,7 @@ async fn dispatch(
     host: Option<&str>,
     seen: &mut Seen,
 ) -> Result<Reply, ApiError> {
-    let length = request.path.len() + request.query.as_ref().map_or(0, String::len);
+    let length = request.uri.path_and_query().map_or(0, |text| text.as_str().len());
     if length > state.limits.uri_bytes {
         let limit = state.limits.uri_bytes;
         let text = format!("The URL has {length} bytes, at most {limit} are allowed. Send long filters with POST.");
@@ -405,12 +413,14 @@ async fn app_request(
 ) -> Result<Reply, ApiError> {
     let method = request.method.clone();
     let (number, handler) = match state.router.find(&method, path) {
-        Found::Route { number, route, params } => {
-            // Parameter names live as long as the route's template.
-            request.params = params
-                .iter()
-                .map(|(name, value)| (static_name(route.path, name), value.to_owned()))
-                .collect();
+        Found::Route {
+            number,
+            route,
+            names,
+            params,
+        } => {
+            let whole = request.uri.path();
+            request.params = Params::new(whole, names, params.iter().map(|(_, value)| value));
             (number, route.handler)
         }
         Found::WrongMethod(methods) => {
@@ -455,12 +465,6 @@ async fn app_request(
 /// Age of a token at which writes renew it; the protocol's clients expect two seconds.
 const RENEW_AFTER_MS: i64 = 2000;
 
-/// The name of a parameter as it stands in the route's template.
-fn static_name(template: &'static str, name: &str) -> &'static str {
-    let mut parts = template.split(['{', '}']);
-    parts.find(|part| *part == name).unwrap_or("")
-}
-
 /// The caller: by the token in `Authorization`, or by a resource token in the URL of a read.
 async fn authenticate(app: &App, request: &Request) -> Result<Option<Session>, AppError> {
     if let Some(value) = request.headers.get(header::AUTHORIZATION) {
@@ -476,9 +480,9 @@ async fn authenticate(app: &App, request: &Request) -> Result<Option<Session>, A
         };
     }
     if request.method == Method::GET || request.method == Method::HEAD {
-        let query = request.query.as_deref().unwrap_or("");
+        let query = request.uri.query().unwrap_or("");
         if let Some(token) = query.split('&').find_map(|pair| pair.strip_prefix("BAT=")) {
-            return app.authenticate_resource(token, &request.path).await.map(Some);
+            return app.authenticate_resource(token, request.path()).await.map(Some);
         }
     }
     Ok(None)

@@ -26,7 +26,7 @@ fn object(store: &dyn Store, grant: &Grant, i: u64) -> ObjectWrite {
     let class = schema.class("Todo").unwrap();
     let fields = json!({
         "title": format!("object number {i} with a text of ordinary length"), "group": format!("g{}", i / 20),
-        "rank": (i * 7919) % 20, "score": i as f64 / 3.0, "done": i % 2 == 0, "tags": [format!("t{}", i % 500)],
+        "rank": (i * 7919) % 20, "score": i as f64 / 3.0, "done": i.is_multiple_of(2), "tags": [format!("t{}", i % 500)],
     });
     let now = SystemClock.now();
     let document = Document {

@@ -26,7 +26,7 @@ pub(crate) struct Entry<'a> {
 }
 
 /// Most records removed by one step of trimming.
-const TRIM_STEP: u64 = 1000;
+pub(crate) const TRIM_STEP: u64 = 1000;
 
 impl Position {
     /// The end of the feed as it is in the file.

@@ -66,7 +66,7 @@ fn from_where(table: &Table, scope: &Scope, filter: &Filter) -> Plan {
 /// The plan of a query.
 pub(crate) fn query_plan(table: &Table, scope: &Scope, query: &Query) -> Plan {
     let mut plan = from_where(table, scope, &query.filter);
-    let order = order(&query.order);
+    let order = order(&query.order, &query.filter);
     plan.sql.insert_str(0, "SELECT key, version, shape, body");
     plan.sql.push_str(&order.sql);
     plan.sql.push_str(" LIMIT ? OFFSET ?");

@@ -3,6 +3,7 @@
 //! A read first runs on the caller's thread, because most take microseconds. The few that do not are stopped after
 //! [`INLINE`] and run again on a thread for blocking work, with the configured limit.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,24 @@ use crate::options::SqliteOptions;
 const INLINE: Duration = Duration::from_micros(500);
 /// Instructions of the engine between two looks at the clock.
 const STEPS: i32 = 256;
+
+/// Shapes of slow queries that are remembered.
+const N_SHAPES: u64 = 128;
+
+/// What queries of the same text have in common. Two different ones may share a number; that costs time only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape(u64);
+
+impl Shape {
+    /// What is always quick.
+    pub(crate) const QUICK: Self = Self(u64::MAX);
+
+    pub(crate) fn of(sql: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        sql.hash(&mut hasher);
+        Self(hasher.finish().max(1))
+    }
+}
 
 /// Why a read failed.
 #[derive(Debug)]
@@ -79,6 +98,8 @@ pub(crate) struct Readers {
     generation: AtomicU64,
     /// Slow reads that run at once.
     slow: Semaphore,
+    /// Shapes that were too slow, each at the place of its number; 0 is none.
+    slow_shapes: [AtomicU64; N_SHAPES as usize],
     closing: Arc<AtomicBool>,
     returned: Notify,
 }
@@ -93,6 +114,7 @@ impl Readers {
     pub(crate) fn new(path: PathBuf, options: SqliteOptions, timeout: Duration) -> Self {
         Self {
             slow: Semaphore::new(options.readers.max(1)),
+            slow_shapes: [const { AtomicU64::new(0) }; N_SHAPES as usize],
             path,
             options,
             timeout,
@@ -103,24 +125,32 @@ impl Readers {
         }
     }
 
-    /// Runs `work` with a connection: here if it is quick, on a blocking thread if it is not or is known to be `slow`.
-    /// It may run twice. Dropping the future stops it.
-    pub(crate) async fn run<T, F>(self: &Arc<Self>, during: &'static str, slow: bool, work: F) -> Result<T, ReadError>
+    /// Runs `work` with a connection: here if it is quick, on a blocking thread if it is not, or was not the last time
+    /// that work of this shape was done. It may run twice. Dropping the future stops it.
+    pub(crate) async fn run<T, F>(self: &Arc<Self>, during: &'static str, shape: Shape, work: F) -> Result<T, ReadError>
     where
         T: Send + 'static,
         F: Fn(&Reader) -> rusqlite::Result<T> + Send + 'static,
     {
-        if !slow {
-            let inline = self.take(during).and_then(|reader| {
+        let slot = &self.slow_shapes[(shape.0 % N_SHAPES) as usize];
+        if slot.load(Ordering::Relaxed) != shape.0 {
+            let result = {
+                let reader = self.take(during).map_err(ReadError::Store)?;
                 reader.watch.arm(INLINE.min(self.timeout), None);
-                Ok(work(&reader))
-            });
-            match inline.map_err(ReadError::Store)? {
+                work(&reader)
+            };
+            match result {
                 Err(error) if is_interrupt(&error) && !self.is_closing() => {}
                 result => return result.map_err(|error| self.read_error(during, error)),
             }
+            slot.store(shape.0, Ordering::Relaxed);
         }
-        self.run_slowly(during, work).await
+        let started = Instant::now();
+        let result = self.run_slowly(during, work).await;
+        if started.elapsed() < INLINE {
+            slot.store(0, Ordering::Relaxed);
+        }
+        result
     }
 
     async fn run_slowly<T, F>(self: &Arc<Self>, during: &'static str, work: F) -> Result<T, ReadError>

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fb_store::{AppRecord, NodeError, StoreError};
+use fb_store::{AppRecord, NodeError};
 use fb_types::{AppId, Timestamp};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
@@ -131,7 +131,7 @@ impl Registry {
             if let Some(owner) = owner {
                 return Err(NodeError::HostTaken {
                     host: host.clone(),
-                    app: AppId::new(&owner).map_err(|e| StoreError::from(broken(DURING, e)))?,
+                    app: AppId::new(&owner).map_err(|e| broken(DURING, e))?,
                 });
             }
             tx.execute("INSERT INTO hosts(host, app) VALUES(?1, ?2)", [host, app.id.as_str()])

@@ -10,6 +10,9 @@ use crate::writer::Session;
 const MIN_CHANGES: u64 = 200;
 const PART: u64 = 5;
 
+/// Stands for statistics that are of no use.
+const OUTDATED: u64 = u64::MAX / 2;
+
 /// Rows when a table was last analysed, and changes since.
 #[derive(Debug, Default)]
 pub(crate) struct Statistics(HashMap<i64, Table>);
@@ -53,7 +56,12 @@ impl Statistics {
 
     /// Class table `id` is analysed next.
     pub(crate) fn outdate(&mut self, id: i64) {
-        self.0.entry(id).or_default().changes = u64::MAX / 2;
+        self.0.entry(id).or_default().changes = OUTDATED;
+    }
+
+    /// True if a new index waits for its statistics.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.0.values().any(|t| t.changes >= OUTDATED)
     }
 
     fn outdated(&self) -> Vec<i64> {

@@ -17,7 +17,7 @@ use crate::feed::{self, Position};
 use crate::keys::Reserved;
 use crate::options::SqliteOptions;
 use crate::read;
-use crate::reader::{ReadError, Reader, Readers};
+use crate::reader::{ReadError, Reader, Readers, Shape};
 use crate::writer::{Job, Writer};
 
 /// The objects, schema, indexes, records and change feed of one app, in one SQLite file.
@@ -76,7 +76,7 @@ impl SqliteStore {
         during: &'static str,
         class: &ClassName,
         none: impl Fn() -> T,
-        plan: impl Fn(&Arc<Table>) -> F,
+        plan: impl Fn(&Arc<Table>) -> (Shape, F),
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -91,7 +91,8 @@ impl SqliteStore {
                     Ok(none())
                 };
             };
-            match self.shared.readers.run(during, false, plan(table)).await {
+            let (shape, work) = plan(table);
+            match self.shared.readers.run(during, shape, work).await {
                 Ok(value) => return Ok(value),
                 Err(ReadError::Outdated(error)) => {
                     if Arc::ptr_eq(&catalog, &self.shared.catalog()) {
@@ -109,10 +110,14 @@ impl SqliteStore {
         T: Send + 'static,
         F: Fn(&Reader) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.shared.readers.run(during, false, work).await.map_err(|e| match e {
-            ReadError::Outdated(error) => store_error(during, error),
-            ReadError::Store(error) => error,
-        })
+        self.shared
+            .readers
+            .run(during, Shape::QUICK, work)
+            .await
+            .map_err(|e| match e {
+                ReadError::Outdated(error) => store_error(during, error),
+                ReadError::Store(error) => error,
+            })
     }
 
     /// What the engine does for a query, one line per step. For tests and diagnosis.
@@ -120,7 +125,7 @@ impl SqliteStore {
     pub async fn explain(&self, grant: &Grant, query: &Query) -> Result<Vec<String>, StoreError> {
         let plan = |table: &Arc<Table>| {
             let plan = read::query_plan(table, grant.scope(), query);
-            move |reader: &Reader| plan.explain(reader)
+            (Shape::of(&plan.sql), move |reader: &Reader| plan.explain(reader))
         };
         self.read("explaining a query", grant.class(), Vec::new, plan).await
     }
@@ -135,7 +140,9 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
                 let (table, key) = (table.clone(), key.clone());
-                move |reader: &Reader| read::load(&reader.conn, &table, &key)
+                (Shape::QUICK, move |reader: &Reader| {
+                    read::load(&reader.conn, &table, &key)
+                })
             };
             let found = self.read("loading an object", grant.class(), || None, plan).await?;
             let readable = |stored: &Stored| grant.scope().may_read(stored.acl.as_deref());
@@ -147,7 +154,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
                 let plan = read::query_plan(table, grant.scope(), query);
-                move |reader: &Reader| plan.rows(reader)
+                (Shape::of(&plan.sql), move |reader: &Reader| plan.rows(reader))
             };
             self.read("running a query", grant.class(), no_rows, plan).await
         })
@@ -157,7 +164,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
                 let plan = read::count_plan(table, grant.scope(), filter);
-                move |reader: &Reader| plan.count(reader)
+                (Shape::of(&plan.sql), move |reader: &Reader| plan.count(reader))
             };
             self.read("counting objects", grant.class(), || 0, plan).await
         })
@@ -172,7 +179,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
                 let plan = read::scan_plan(table, grant.scope(), after, limit);
-                move |reader: &Reader| plan.some_rows(reader)
+                (Shape::of(&plan.sql), move |reader: &Reader| plan.some_rows(reader))
             };
             self.read("scanning objects", grant.class(), no_rows, plan).await
         })
@@ -187,7 +194,7 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
                 let plan = read::keys_plan(table, grant.scope(), offset, limit);
-                move |reader: &Reader| plan.keys(reader)
+                (Shape::of(&plan.sql), move |reader: &Reader| plan.keys(reader))
             };
             self.read("listing keys", grant.class(), Vec::new, plan).await
         })

@@ -161,6 +161,21 @@ impl Client {
         })
     }
 
+    /// The head of a JSON request that leaves the connection open, up to the empty line.
+    pub fn head(&self, method: &str, path: &str, headers: &[(&str, &str)], body_bytes: usize) -> String {
+        let mut head = format!("{method} {}{path} HTTP/1.1\r\nhost: {}\r\n", self.base, self.address);
+        if let Some(token) = &self.token {
+            head += &format!("authorization: BAT {token}\r\n");
+        }
+        if body_bytes > 0 {
+            head += &format!("content-type: application/json\r\ncontent-length: {body_bytes}\r\n");
+        }
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head + "\r\n"
+    }
+
     /// Like [`Self::request`], but a connection that breaks gives `None`: for tests that kill the server.
     pub fn try_request(&self, method: &str, path: &str, body: &Value) -> Option<Response> {
         let body = body.to_string();
@@ -181,6 +196,70 @@ impl Client {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
         parse(&answer, false)
+    }
+}
+
+/// A connection that is kept open between requests.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// What has arrived behind the last answer.
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects; `None` if nobody listens.
+    pub fn open(address: &str) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Self {
+            stream,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Sends bytes as they are. False if the connection is broken.
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// The next answer, which needs a length; `None` if the connection ends before it is complete.
+    pub fn receive(&mut self) -> Option<Response> {
+        loop {
+            if let Some(end) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
+                let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length:"));
+                let length: usize = length.map_or(0, |l| l.trim().parse().unwrap_or(0));
+                if let Some(answer) = self.buffer.get(..end + 4 + length) {
+                    let answer = parse(answer, false);
+                    self.buffer.drain(..end + 4 + length);
+                    return answer;
+                }
+            }
+            let mut piece = [0; 4096];
+            match self.stream.read(&mut piece) {
+                Ok(n @ 1..) => self.buffer.extend_from_slice(&piece[..n]),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A JSON request as `client` would send it, and its answer; `None` if the connection breaks.
+    pub fn request(
+        &mut self,
+        client: &Client,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Option<Response> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head = client.head(method, path, headers, body.len());
+        if !self.send((head + &body).as_bytes()) {
+            return None;
+        }
+        self.receive()
     }
 }
 

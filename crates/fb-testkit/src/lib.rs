@@ -6,5 +6,5 @@
 mod client;
 mod process;
 
-pub use client::{Client, Response, encode, raw_request};
-pub use process::{Server, ServerBuilder, root};
+pub use client::{Client, Connection, Response, encode, raw_request};
+pub use process::{Server, ServerBuilder, root, wait_for};

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -111,7 +111,7 @@ impl ServerBuilder {
         let url = printed[start..].split_whitespace().next().expect("a URL").to_owned();
         let address = url.trim_start_matches("http://").to_owned();
         // Later lines (the setup link) are collected in the background.
-        let rest = collect(stdout.into_inner_reader());
+        let rest = collect(stdout);
         Server {
             child,
             url,
@@ -123,18 +123,6 @@ impl ServerBuilder {
             _temporary: temporary,
             is_stopped: false,
         }
-    }
-}
-
-trait IntoInnerReader {
-    type Reader: Read + Send + 'static;
-    fn into_inner_reader(self) -> Self::Reader;
-}
-
-impl<R: Read + Send + 'static> IntoInnerReader for BufReader<R> {
-    type Reader = BufReader<R>;
-    fn into_inner_reader(self) -> Self::Reader {
-        self
     }
 }
 
@@ -272,7 +260,7 @@ impl Drop for Server {
 }
 
 /// Asks until there is an answer; fails the test if there is none for very long.
-pub(crate) fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {

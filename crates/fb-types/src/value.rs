@@ -305,7 +305,9 @@ fn integer(value: &Value) -> Option<i64> {
 fn truncated(float: f64) -> Option<i64> {
     let whole = float.trunc();
     // 2^63 is exactly representable, i64::MAX is not.
-    (whole >= -9_223_372_036_854_775_808.0 && whole < 9_223_372_036_854_775_808.0).then_some(whole as i64)
+    (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0)
+        .contains(&whole)
+        .then_some(whole as i64)
 }
 
 /// A finite double from a number or from a number in a string. Small integers keep their spelling.

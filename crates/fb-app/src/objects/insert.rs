@@ -6,27 +6,17 @@ use fb_types::schema::server_assigns_ids;
 use fb_types::{Class, Document, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
-use super::{NewAcl, SCHEMA_RETRIES, Written, with_schema_retries};
+use super::{NewAcl, SCHEMA_RETRIES, Seen, with_schema_retries};
 use crate::{App, AppError};
 
 impl App {
     /// Inserts an object. Its id comes from `input`, or from the server where `input` has none or the class's ids are
     /// the server's business.
-    pub async fn insert(
-        &self,
-        caller: &Principal,
-        bucket: &str,
-        input: &Map<String, Value>,
-    ) -> Result<Written, AppError> {
+    pub async fn insert(&self, caller: &Principal, bucket: &str, input: &Map<String, Value>) -> Result<Seen, AppError> {
         with_schema_retries!(self.try_insert(caller, bucket, input))
     }
 
-    async fn try_insert(
-        &self,
-        caller: &Principal,
-        bucket: &str,
-        input: &Map<String, Value>,
-    ) -> Result<Written, AppError> {
+    async fn try_insert(&self, caller: &Principal, bucket: &str, input: &Map<String, Value>) -> Result<Seen, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Insert, class)?;
@@ -63,10 +53,7 @@ impl App {
         };
         let committed = self.commit_one(grant, key, schema.rev(), Box::new(decide)).await;
         match committed {
-            Ok(Outcome::Written(object)) => Ok(Written {
-                object: object.into(),
-                id,
-            }),
+            Ok(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),
             Ok(_) => Err(AppError::internal("inserting", "the store kept an insert")),
             Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
             Err(error) => Err(AppError::from_commit(error, &id.to_string())),

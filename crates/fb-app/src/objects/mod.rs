@@ -9,9 +9,9 @@ mod update;
 
 use std::sync::Arc;
 
-use fb_auth::Grant;
+use fb_auth::{Grant, Principal};
 use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal, StoreError};
-use fb_types::{Acl, Class, ObjectId, ObjectKey, Stored, Version};
+use fb_types::{Acl, Class, ObjectKey, Permission, Stored, Version};
 use serde_json::{Map, Value};
 
 use crate::{App, AppError};
@@ -40,13 +40,22 @@ impl Condition {
     }
 }
 
-/// An object as it is after a write.
+/// An object as it was loaded, or as it is after a write.
 #[derive(Debug, Clone)]
-pub struct Written {
+pub struct Seen {
     /// The object.
     pub object: Arc<Stored>,
-    /// Its full id.
-    pub id: ObjectId,
+    /// True if everybody may load it, so that shared caches may keep a copy.
+    pub is_public: bool,
+}
+
+impl Seen {
+    fn new(class: &Class, object: Arc<Stored>) -> Self {
+        let everybody = Principal::anonymous();
+        let is_public = everybody.passes(class.acl().rules(Permission::Load))
+            && everybody.passes(object.acl.as_ref().map(|acl| &acl.read));
+        Self { object, is_public }
+    }
 }
 
 /// How often a write is checked again because the schema changed under it.

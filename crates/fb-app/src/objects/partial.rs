@@ -6,7 +6,7 @@ use fb_store::{Effect, Moment, Outcome, Refusal, StoreError};
 use fb_types::{Document, ObjectKey, Stored};
 use serde_json::Value;
 
-use super::{Condition, SCHEMA_RETRIES, Written, with_schema_retries};
+use super::{Condition, SCHEMA_RETRIES, Seen, with_schema_retries};
 use crate::{App, AppError};
 
 impl App {
@@ -18,7 +18,7 @@ impl App {
         key: &ObjectKey,
         condition: Condition,
         operations: &Value,
-    ) -> Result<Written, AppError> {
+    ) -> Result<Seen, AppError> {
         with_schema_retries!(self.try_update_partially(caller, bucket, key, condition, operations))
     }
 
@@ -29,29 +29,29 @@ impl App {
         key: &ObjectKey,
         condition: Condition,
         operations: &Value,
-    ) -> Result<Written, AppError> {
+    ) -> Result<Seen, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Update, class)?;
         let update = Update::parse(operations, &schema, class, &self.limits().query)?;
         let id = Self::id_of(class, key);
 
-        let (context, class, new_id) = (schema.clone(), class.clone(), id.clone());
+        let (context, class_then, new_id) = (schema.clone(), class.clone(), id.clone());
         let object_bytes = self.limits().object_bytes;
         let decide = move |before: Option<&Stored>, moment: Moment| {
             condition.check(before)?;
             let stored = before.ok_or(Refusal::Missing)?;
             let mut document = Document::open(new_id.clone(), stored)
                 .map_err(|e| AppError::internal("reading an object", e).refuse())?;
-            if stored.shape < class.shape() {
-                context.complete(&class, &mut document.fields);
+            if stored.shape < class_then.shape() {
+                context.complete(&class_then, &mut document.fields);
             }
             update
-                .apply(&context, &class, &mut document.fields, moment.now)
+                .apply(&context, &class_then, &mut document.fields, moment.now)
                 .map_err(|e| AppError::from(e).refuse())?;
             document.version = stored.version.next();
             document.updated_at = moment.now;
-            let after = document.store(class.shape());
+            let after = document.store(class_then.shape());
             if after.body.len() > object_bytes {
                 let text = format!(
                     "the object would have {} bytes, at most {object_bytes} are allowed",
@@ -65,10 +65,7 @@ impl App {
             .commit_one(grant, key.clone(), schema.rev(), Box::new(decide))
             .await;
         match committed {
-            Ok(Outcome::Written(object)) => Ok(Written {
-                object: object.into(),
-                id,
-            }),
+            Ok(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),
             Ok(_) => Err(AppError::internal("updating", "the store kept an update")),
             Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
             // Here a missing object is simply not found, unless the caller made it a condition.

@@ -6,7 +6,7 @@ use fb_types::schema::server_assigns_ids;
 use fb_types::{Document, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
-use super::{Condition, NewAcl, SCHEMA_RETRIES, Written, read_only_fields, with_schema_retries};
+use super::{Condition, NewAcl, SCHEMA_RETRIES, Seen, read_only_fields, with_schema_retries};
 use crate::{App, AppError};
 
 impl App {
@@ -18,7 +18,7 @@ impl App {
         key: &ObjectKey,
         condition: Condition,
         input: &Map<String, Value>,
-    ) -> Result<Written, AppError> {
+    ) -> Result<Seen, AppError> {
         with_schema_retries!(self.try_update(caller, bucket, key, condition, input))
     }
 
@@ -29,7 +29,7 @@ impl App {
         key: &ObjectKey,
         condition: Condition,
         input: &Map<String, Value>,
-    ) -> Result<Written, AppError> {
+    ) -> Result<Seen, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let operation = if condition == Condition::None {
@@ -50,16 +50,18 @@ impl App {
         let fields = schema.check_fields(class, input, None)?;
         self.check_size(&serde_json::to_vec(&fields).unwrap_or_default())?;
 
-        let (class, shape, new_id) = (class.clone(), class.shape(), id.clone());
+        let (class_then, shape, new_id) = (class.clone(), class.shape(), id.clone());
         let may_insert = !server_assigns_ids(class.name()) && class.name().as_str() != "Device";
         let decide = move |before: Option<&Stored>, moment: Moment| {
             condition.check(before)?;
             if before.is_none() && !may_insert {
-                return Err(AppError::Invalid(format!("ids of {} are given by the server", class.name())).refuse());
+                return Err(
+                    AppError::Invalid(format!("ids of {} are given by the server", class_then.name())).refuse(),
+                );
             }
             let mut fields = fields.clone();
-            if let Some(kept) = read_only_fields(&class, before)? {
-                for field in class.fields().iter().filter(|f| f.is_read_only()) {
+            if let Some(kept) = read_only_fields(&class_then, before)? {
+                for field in class_then.fields().iter().filter(|f| f.is_read_only()) {
                     fields.insert(
                         field.name().to_owned(),
                         kept.get(field.name()).cloned().unwrap_or_default(),
@@ -80,10 +82,7 @@ impl App {
             .commit_one(grant, key.clone(), schema.rev(), Box::new(decide))
             .await;
         match committed {
-            Ok(Outcome::Written(object)) => Ok(Written {
-                object: object.into(),
-                id,
-            }),
+            Ok(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),
             Ok(_) => Err(AppError::internal("updating", "the store kept an update")),
             Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
             Err(error) => Err(AppError::from_commit(error, &id.to_string())),

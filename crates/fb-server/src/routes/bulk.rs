@@ -72,7 +72,7 @@ async fn get_bucket_ids(ctx: Ctx) -> Result<Reply, ApiError> {
 /// not valid JSON, so nobody takes it for the whole.
 async fn export_bucket(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let bucket = ctx.bucket()?;
+    let bucket = ctx.bucket()?.into_owned();
     let (first, next) = ctx.app.export_piece(&caller, &bucket, None).await?;
     let start = Export::Piece {
         objects: first,
@@ -138,11 +138,10 @@ fn join(objects: &[Bytes], is_first: bool) -> Bytes {
 
 async fn import_bucket(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let bucket = ctx.bucket()?;
     let limit = ctx.state.limits.import_bytes;
     let body = ctx.request.bytes(limit).await?;
     let objects = parse_import(&body)?;
-    let imported = ctx.app.import(&caller, &bucket, objects).await?;
+    let imported = ctx.app.import(&caller, &ctx.bucket()?, objects).await?;
     let failures: Vec<Value> = imported
         .failures
         .into_iter()

@@ -27,8 +27,8 @@ async fn list_indexes(ctx: Ctx) -> Result<Reply, ApiError> {
 
 async fn create_drop_index(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let bucket = ctx.bucket()?;
     let body = ctx.json_object().await?;
+    let bucket = ctx.bucket()?;
     let index = from_json(&body)?;
     match body.get("drop") {
         Some(Value::Bool(true)) => ctx.app.drop_index(&caller, &bucket, &index).await?,

@@ -1,9 +1,7 @@
 //! `/db/{bucket}` and `/db/{bucket}/{oid}`: single objects.
 
-use std::sync::Arc;
-
-use fb_app::objects::Condition;
-use fb_types::{Permission, Stored, Version};
+use fb_app::objects::{Condition, Seen};
+use fb_types::Version;
 use http::header;
 
 use crate::context::{Ctx, Request};
@@ -29,37 +27,32 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn create_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let bucket = ctx.bucket()?;
     let input = ctx.json_object().await?;
-    let written = ctx.app.insert(&caller, &bucket, &input).await?;
-    let base = ctx.request.path.split("/db/").next().unwrap_or_default();
-    let location = format!("{base}{}", written.id);
-    let mut reply = object(&ctx, 201, &written.object);
-    reply.set_header(header::LOCATION, &location);
+    let bucket = ctx.bucket()?;
+    let seen = ctx.app.insert(&caller, &bucket, &input).await?;
+    let mut reply = answer(201, &seen);
+    let collection = ctx.request.path().trim_end_matches('/');
+    reply.set_header(header::LOCATION, &format!("{collection}/{}", seen.object.key));
     Ok(reply)
 }
 
 async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let bucket = ctx.bucket()?;
-    let found = ctx.app.load(&caller, &bucket, &ctx.key()?).await?;
-    if not_modified(&ctx.request, found.version) {
-        let mut reply = Reply::empty(304).etag(found.version);
-        reply
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, cache_control(&ctx, &found));
-        return Ok(reply);
+    let seen = ctx.app.load(&caller, &ctx.bucket()?, &ctx.key()?).await?;
+    if not_modified(&ctx.request, seen.object.version) {
+        let reply = Reply::empty(304).etag(seen.object.version);
+        return Ok(reply.header(header::CACHE_CONTROL, cache_control(&seen)));
     }
-    Ok(object(&ctx, 200, &found))
+    Ok(answer(200, &seen))
 }
 
 async fn replace_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let (bucket, key) = (ctx.bucket()?, ctx.key()?);
     let condition = condition(&ctx.request)?;
     let input = ctx.json_object().await?;
+    let (bucket, key) = (ctx.bucket()?, ctx.key()?);
     let written = ctx.app.update(&caller, &bucket, &key, condition, &input).await?;
-    Ok(object(&ctx, 200, &written.object))
+    Ok(answer(200, &written))
 }
 
 async fn delete_object(ctx: Ctx) -> Result<Reply, ApiError> {
@@ -71,34 +64,31 @@ async fn delete_object(ctx: Ctx) -> Result<Reply, ApiError> {
 
 async fn update_partially(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let (bucket, key) = (ctx.bucket()?, ctx.key()?);
     let condition = condition(&ctx.request)?;
     let operations = ctx.json().await?;
+    let (bucket, key) = (ctx.bucket()?, ctx.key()?);
     let written = ctx
         .app
         .update_partially(&caller, &bucket, &key, condition, &operations)
         .await?;
-    Ok(object(&ctx, 200, &written.object))
+    Ok(answer(200, &written))
 }
 
 /// The stored JSON as it is, with its version as tag.
-fn object(ctx: &Ctx, status: u16, object: &Arc<Stored>) -> Reply {
-    let mut reply = Reply::json_bytes(status, object.body.clone()).etag(object.version);
+fn answer(status: u16, seen: &Seen) -> Reply {
+    let reply = Reply::json_bytes(status, seen.object.body.clone());
     reply
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, cache_control(ctx, object));
-    reply
+        .etag(seen.object.version)
+        .header(header::CACHE_CONTROL, cache_control(seen))
 }
 
 /// Copies may be kept, but have to be checked before each use; shared caches keep only what everybody may read.
-fn cache_control(ctx: &Ctx, object: &Stored) -> header::HeaderValue {
-    let class_is_public = || {
-        let schema = ctx.app.schema();
-        let class = schema.class(ctx.request.raw_param("bucket"));
-        class.is_some_and(|class| class.acl().is_public(Permission::Load))
-    };
-    let everybody = object.acl.as_ref().is_none_or(|acl| acl.read.is_empty()) && class_is_public();
-    header::HeaderValue::from_static(if everybody { "no-cache" } else { "private, no-cache" })
+fn cache_control(seen: &Seen) -> &'static str {
+    if seen.is_public {
+        "no-cache"
+    } else {
+        "private, no-cache"
+    }
 }
 
 /// The caller's condition on a write. Both `"3"` and `3` are versions; absent, empty and `""` are no condition.

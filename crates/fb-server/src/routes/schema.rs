@@ -75,8 +75,9 @@ fn one_class(schema: &Schema, bucket: &str) -> Result<Reply, ApiError> {
 }
 
 async fn update_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
+    let body = ctx.json().await?;
     let bucket = ctx.bucket()?;
-    let def = class_for(&bucket, ctx.json().await?)?;
+    let def = class_for(&bucket, body)?;
     let schema = ctx
         .app
         .edit_schema(&ctx.caller()?, vec![SchemaEdit::Merge(def)])
@@ -85,8 +86,9 @@ async fn update_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
 }
 
 async fn replace_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
+    let body = ctx.json().await?;
     let bucket = ctx.bucket()?;
-    let def = class_for(&bucket, ctx.json().await?)?;
+    let def = class_for(&bucket, body)?;
     let schema = ctx
         .app
         .edit_schema(&ctx.caller()?, vec![SchemaEdit::Replace(def)])

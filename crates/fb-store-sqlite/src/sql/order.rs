@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fb_query::{Leaf, Near, Order, Path, SortKey};
+use fb_query::{Filter, Leaf, Near, Order, Path, SortKey, Test};
 
 use super::place::{Kind, Place, place_of_path};
 
@@ -19,8 +19,17 @@ pub(crate) struct OrderPlan {
     pub(crate) whole: Option<Arc<Order>>,
 }
 
-/// Compiles `order`. Ties are broken by id, which is the key.
-pub(crate) fn order(order: &Order) -> OrderPlan {
+/// True if all objects that pass the filter have the same value at a direct path.
+fn is_fixed(filter: &Filter, path: &Path) -> bool {
+    match filter {
+        Filter::And(parts) => parts.iter().any(|part| is_fixed(part, path)),
+        Filter::Field(fixed, Test::Equal(_)) => fixed == path && path.is_direct(),
+        Filter::Field(..) | Filter::Or(_) | Filter::Not(_) => false,
+    }
+}
+
+/// Compiles the order of objects that pass `filter`. Ties are broken by id, which is the key.
+pub(crate) fn order(order: &Order, filter: &Filter) -> OrderPlan {
     let mut plan = OrderPlan::default();
     match order {
         Order::Natural => {}
@@ -38,6 +47,8 @@ pub(crate) fn order(order: &Order) -> OrderPlan {
             for key in sort_keys {
                 let mut is_key = false;
                 match place_of_path(&key.path) {
+                    // The engine does not see by itself that nothing is left to sort.
+                    Some(Place::Scalar { .. }) if is_fixed(filter, &key.path) => continue,
                     Some(Place::Scalar { expr, kind }) => {
                         is_key = kind == Kind::Key;
                         plan.sql.push_str(&expr);

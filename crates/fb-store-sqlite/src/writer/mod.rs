@@ -4,7 +4,8 @@ mod commit;
 mod queue;
 mod session;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fb_store::{Alteration, Batch, IndexDef, Outcome, StoreError};
@@ -34,12 +35,15 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The queue of an app and the thread that empties it. The thread starts with a write and ends when idle.
 pub(crate) struct Writer {
     queue: Arc<Queue>,
+    /// The latest thread. Locked to start one and to see it end.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
     pub(crate) fn new(max_waiting: usize) -> Self {
         Self {
             queue: Arc::new(Queue::new(max_waiting)),
+            thread: Mutex::default(),
         }
     }
 
@@ -71,19 +75,27 @@ impl Writer {
             run(&shared, &queue);
             guard.0 = None;
         });
-        if let Err(error) = started {
-            self.queue.abandon();
-            return Err(StoreError::Unavailable {
-                source: Box::new(error),
-            });
+        match started {
+            Ok(thread) => {
+                *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.queue.abandon();
+                Err(StoreError::Unavailable {
+                    source: Box::new(error),
+                })
+            }
         }
-        Ok(())
     }
 
     /// Finishes what waits and ends the thread. Later jobs are refused.
     pub(crate) async fn close(&self) {
         self.queue.close();
         self.queue.retired().await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It has said that it is about to end, so this takes microseconds. If it panicked, that was logged.
+        let _ = thread.map(JoinHandle::join);
     }
 }
 
@@ -112,8 +124,8 @@ fn run(shared: &Arc<Shared>, queue: &Queue) {
                 for group in jobs {
                     handle(shared, &mut session, group);
                 }
-                if let Some(session) = session.as_mut().filter(|_| queue.waiting() == 0) {
-                    session.tidy();
+                if let Some(session) = session.as_mut() {
+                    session.tidy(queue.waiting() == 0);
                 }
             }
             Taken::Idle | Taken::Closed => {

@@ -27,7 +27,13 @@ pub(crate) struct Session {
     /// The stored counters of keys, as far as they were looked at.
     pub(crate) counters: HashMap<ClassName, u64>,
     pub(crate) statistics: Statistics,
+    /// End of the feed when things were last tidied.
+    tidied_at: u64,
 }
+
+/// Changes after which it is time to tidy up.
+const TIDY_WHEN_QUIET: u64 = 100;
+const TIDY_WHEN_BUSY: u64 = 5_000;
 
 impl Session {
     pub(crate) fn open(shared: Arc<Shared>) -> Result<Self, StoreError> {
@@ -42,6 +48,7 @@ impl Session {
             position,
             counters: HashMap::new(),
             statistics,
+            tidied_at: position.seq,
             shared,
         })
     }
@@ -152,16 +159,27 @@ impl Session {
         Ok(())
     }
 
-    /// What is done when no writes wait.
-    pub(crate) fn tidy(&mut self) {
+    /// What is done now and then, preferably when no writes wait.
+    pub(crate) fn tidy(&mut self, is_quiet: bool) {
+        let n_changes = self.position.seq.saturating_sub(self.tidied_at);
+        if n_changes < if is_quiet { TIDY_WHEN_QUIET } else { TIDY_WHEN_BUSY } && !self.statistics.is_urgent() {
+            return;
+        }
+        self.tidied_at = self.position.seq;
         if let Err(error) = self.refresh_statistics() {
             tracing::warn!(%error, "statistics could not be refreshed");
         }
         let now = self.shared.clock.now();
-        if self.position.seq % 256 == 0
-            && let Err(error) = feed::trim(&self.conn, self.shared.options.retention, now)
-        {
-            tracing::warn!(%error, "the change feed could not be trimmed");
+        // A little more than what came in, so that a feed that is too long gets shorter.
+        for _ in 0..=n_changes / feed::TRIM_STEP + 1 {
+            match feed::trim(&self.conn, self.shared.options.retention, now) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the change feed could not be trimmed");
+                    break;
+                }
+            }
         }
     }
 

@@ -1,3 +1,12 @@
 //! Tests of the embedded store through its public interface.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+mod backup;
+mod conformance;
 mod contract;
+mod differential;
+mod fixture;
+mod limits;
+mod node;
+mod planner;

@@ -72,34 +72,8 @@ async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLin
         }),
         _ => None,
     };
-    if apps.directory().default_app().is_none() {
-        let profile = if config.baqend {
-            Profile::Baqend
-        } else {
-            Profile::Secure
-        };
-        // The profile's clients expect this administrator on a fresh server.
-        let by_profile = || FirstAdmin {
-            username: "root".into(),
-            password: Secret::new("root"),
-        };
-        let admin = given.clone().or_else(|| config.baqend.then(by_profile));
-        let id = AppId::new(DEFAULT_APP)?;
-        let new = NewApp {
-            id,
-            profile,
-            hosts: Vec::new(),
-            is_default: true,
-            admin,
-        };
-        apps.create(&new).await.context("making the default app")?;
-        tracing::info!(app = DEFAULT_APP, ?profile, "made the default app");
-    }
-    if let Some(admin) = &given
-        && !apps.has_operator().await?
-    {
-        apps.create_operator(admin).await.context("making the operator")?;
-    }
+    // Each hashes a password; together they take the time of one.
+    tokio::try_join!(make_default_app(apps, config, &given), make_operator(apps, &given))?;
     let default = apps.directory().default_app().map(|slot| slot.id().to_string());
     let Some(app) = (match default {
         Some(name) => apps.by_name(&name).await?,
@@ -108,6 +82,41 @@ async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLin
         return Ok(None);
     };
     Ok(app.setup_link().await?)
+}
+
+async fn make_default_app(apps: &Apps, config: &Config, given: &Option<FirstAdmin>) -> anyhow::Result<()> {
+    if apps.directory().default_app().is_some() {
+        return Ok(());
+    }
+    let profile = if config.baqend {
+        Profile::Baqend
+    } else {
+        Profile::Secure
+    };
+    // The profile's clients expect this administrator on a fresh server.
+    let by_profile = || FirstAdmin {
+        username: "root".into(),
+        password: Secret::new("root"),
+    };
+    let new = NewApp {
+        id: AppId::new(DEFAULT_APP)?,
+        profile,
+        hosts: Vec::new(),
+        is_default: true,
+        admin: given.clone().or_else(|| config.baqend.then(by_profile)),
+    };
+    apps.create(&new).await.context("making the default app")?;
+    tracing::info!(app = DEFAULT_APP, ?profile, "made the default app {DEFAULT_APP}");
+    Ok(())
+}
+
+async fn make_operator(apps: &Apps, given: &Option<FirstAdmin>) -> anyhow::Result<()> {
+    if let Some(admin) = given
+        && !apps.has_operator().await?
+    {
+        apps.create_operator(admin).await.context("making the operator")?;
+    }
+    Ok(())
 }
 
 /// Puts idle apps to sleep, and takes over what the command line did to the set of apps.
