@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use fb_auth::{Errand, Grant, Hasher, TokenKey, system};
-use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store};
+use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store, StoreError};
 use fb_types::schema::ROLE;
-use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored};
+use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Timestamp};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::cache::ObjectCache;
 use crate::principals::RoleCache;
-use crate::{AppError, AppLimits, Settings};
+use crate::{AppError, AppLimits, Profile, Settings, setup};
+
+/// How long the creation of an app may take. Until then others leave the app alone, afterwards it was cut off.
+const CREATION_SECONDS: i64 = 60;
 
 /// What all apps of a node share.
 #[derive(Clone)]
@@ -59,19 +62,41 @@ impl CommitObserver for Derived {
 }
 
 impl App {
-    /// Opens an app's store. An app whose creation was cut short is completed, with closed defaults.
-    pub(crate) async fn open(node: &dyn Node, id: AppId, shared: Shared) -> Result<Self, AppError> {
-        let derived = Arc::new(Derived {
-            cache: ObjectCache::new(shared.limits.cache_bytes),
-            roles: RoleCache::default(),
-        });
-        let options = OpenOptions {
-            observer: derived.clone(),
-            clock: shared.clock.clone(),
-            query_timeout: shared.limits.query_time,
+    /// Opens an app that was registered at `created_at`. If its creation is not finished it is not available yet; if
+    /// that was cut off long ago, it is completed with closed defaults.
+    pub(crate) async fn open(
+        node: &dyn Node,
+        id: AppId,
+        shared: Shared,
+        created_at: Timestamp,
+    ) -> Result<Self, AppError> {
+        let age = shared.clock.now().seconds() - created_at.seconds();
+        let (store, derived) = open_store(node, &id, &shared).await?;
+        let begun = load_or_complete(&*store, age).await;
+        Self::start(id, store, derived, shared, begun).await
+    }
+
+    /// Opens an app's store and fills it, up to the last step: [`Self::finish_setup`].
+    pub(crate) async fn make(node: &dyn Node, id: AppId, shared: Shared, profile: Profile) -> Result<Self, AppError> {
+        let (store, derived) = open_store(node, &id, &shared).await?;
+        let begun = setup::initialise(&*store, profile).await;
+        Self::start(id, store, derived, shared, begun).await
+    }
+
+    async fn start(
+        id: AppId,
+        store: Arc<dyn Store>,
+        derived: Arc<Derived>,
+        shared: Shared,
+        begun: Result<(Settings, [u8; 32]), AppError>,
+    ) -> Result<Self, AppError> {
+        let (settings, secret) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
         };
-        let store = node.open(&id, options).await?;
-        let (settings, secret) = crate::setup::load_or_initialise(&*store).await?;
         let tokens = TokenKey::new(id.clone(), secret);
         Ok(Self {
             id,
@@ -190,6 +215,38 @@ impl App {
     /// The full id of an object of `class`.
     pub(crate) fn id_of(class: &Class, key: &ObjectKey) -> ObjectId {
         ObjectId::new(class.name().clone(), key.clone())
+    }
+}
+
+async fn open_store(
+    node: &dyn Node,
+    id: &AppId,
+    shared: &Shared,
+) -> Result<(Arc<dyn Store>, Arc<Derived>), AppError> {
+    let derived = Arc::new(Derived {
+        cache: ObjectCache::new(shared.limits.cache_bytes),
+        roles: RoleCache::default(),
+    });
+    let options = OpenOptions {
+        observer: derived.clone(),
+        clock: shared.clock.clone(),
+        query_timeout: shared.limits.query_time,
+    };
+    Ok((node.open(id, options).await?, derived))
+}
+
+/// Settings and secret of an app that was registered `age` seconds ago.
+async fn load_or_complete(store: &dyn Store, age: i64) -> Result<(Settings, [u8; 32]), AppError> {
+    match setup::load(store).await? {
+        Some(found) => Ok(found),
+        None if (0..CREATION_SECONDS).contains(&age) => Err(AppError::Store(StoreError::Unavailable {
+            source: "the app is being created".into(),
+        })),
+        None => {
+            let made = setup::initialise(store, Profile::Secure).await?;
+            setup::finish(store, &made.0).await?;
+            Ok(made)
+        }
     }
 }
 

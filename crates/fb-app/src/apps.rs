@@ -41,6 +41,13 @@ pub struct NewApp {
     pub admin: Option<FirstAdmin>,
 }
 
+/// What a request says about its app.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    Host(&'a str),
+    Name(&'a str),
+}
+
 /// All apps of a node.
 pub struct Apps {
     node: Arc<dyn Node>,
@@ -81,26 +88,36 @@ impl Apps {
 
     /// The app for a host name, awake. `None` if it names an app that does not exist.
     pub async fn for_host(&self, host: &str) -> Result<Option<Arc<App>>, AppError> {
-        let slot = {
-            let directory = self.directory.load();
-            let Some(slot) = directory.by_host(host, &self.domain) else {
-                return Ok(None);
-            };
-            if let Some(app) = slot.awake() {
-                return Ok(Some(app));
-            }
-            slot.clone()
-        };
-        self.wake(&slot).await.map(Some)
+        self.find(Wanted::Host(host)).await
     }
 
     /// The app of this name, awake. `None` if there is none.
     pub async fn by_name(&self, name: &str) -> Result<Option<Arc<App>>, AppError> {
-        let slot = self.directory.load().by_name(name).cloned();
-        match slot {
-            Some(slot) => self.wake(&slot).await.map(Some),
+        self.find(Wanted::Name(name)).await
+    }
+
+    async fn find(&self, wanted: Wanted<'_>) -> Result<Option<Arc<App>>, AppError> {
+        let mut found = self.look_up(wanted);
+        if found.is_none() {
+            // The command line may have created it a moment ago.
+            self.refresh().await?;
+            found = self.look_up(wanted);
+        }
+        match found {
+            Some(Ok(app)) => Ok(Some(app)),
+            Some(Err(asleep)) => self.wake(&asleep).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The app if it is awake, its slot if it is not. Takes no lock.
+    fn look_up(&self, wanted: Wanted<'_>) -> Option<Result<Arc<App>, Arc<Slot>>> {
+        let directory = self.directory.load();
+        let slot = match wanted {
+            Wanted::Host(host) => directory.by_host(host, &self.domain),
+            Wanted::Name(name) => directory.by_name(name),
+        }?;
+        Some(slot.awake().ok_or_else(|| slot.clone()))
     }
 
     /// All apps as they are registered.
@@ -123,23 +140,41 @@ impl Apps {
         Ok(link)
     }
 
-    async fn fill(&self, new: &NewApp) -> Result<Option<SetupLink>, AppError> {
+    /// Completes an app whose creation an earlier process did not finish. Returns false if there is nothing to complete.
+    /// Only for a process that has the node for itself: another one may be at work on the app.
+    pub async fn resume(&self, new: &NewApp) -> Result<bool, AppError> {
+        let _one_at_a_time = self.edits.lock().await;
         let options = fb_store::OpenOptions {
             observer: Arc::new(fb_store::NoObserver),
             clock: self.shared.clock.clone(),
             query_timeout: self.shared.limits.query_time,
         };
         let store = self.node.open(&new.id, options).await?;
-        let initialised = crate::setup::initialise(&*store, new.profile).await;
+        let found = crate::setup::load(&*store).await;
         store.close().await;
-        initialised?;
-        let app = App::open(&*self.node, new.id.clone(), self.shared.clone()).await?;
-        let link = match &new.admin {
-            Some(admin) => app.create_admin(admin, Vec::new()).await.map(|_| None),
-            None => app.setup_link().await,
+        if found?.is_some() {
+            return Ok(false);
+        }
+        self.fill(new).await.map(|_| true)
+    }
+
+    async fn fill(&self, new: &NewApp) -> Result<Option<SetupLink>, AppError> {
+        let app = App::make(&*self.node, new.id.clone(), self.shared.clone(), new.profile).await?;
+        let filled = async {
+            let link = match &new.admin {
+                Some(admin) => match app.create_admin(admin, Vec::new()).await {
+                    // A creation that is resumed had come as far as this.
+                    Ok(_) | Err(AppError::NameTaken) => None,
+                    Err(error) => return Err(error),
+                },
+                None => app.setup_link().await?,
+            };
+            app.finish_setup().await?;
+            Ok(link)
         };
+        let filled = filled.await;
         app.close().await;
-        link
+        filled
     }
 
     fn record_of(&self, new: &NewApp) -> AppRecord {
@@ -158,11 +193,13 @@ impl Apps {
         let Some(slot) = slot else {
             return Err(NodeError::Missing(id.clone()).into());
         };
-        let _asleep = slot.transition.lock().await;
-        if let Some(app) = slot.app.swap(None) {
-            app.close().await;
+        {
+            let _in_transition = slot.transition.lock().await;
+            if let Some(app) = slot.app.swap(None) {
+                app.close().await;
+            }
+            self.node.delete(id).await?;
         }
-        self.node.delete(id).await?;
         self.reload().await
     }
 
@@ -189,8 +226,10 @@ impl Apps {
         let new = Arc::new(Directory::new(&records, &old));
         self.directory.store(new.clone());
         self.generation.store(generation, Ordering::Release);
-        for slot in old.slots().filter(|slot| new.by_name(slot.id().as_str()).is_none()) {
-            // Deleted by another process: what is still running of it has lost its files.
+        for slot in old.slots().filter(|slot| !new.has(slot)) {
+            // Deleted by another process: what is still running of it has lost its files. Whoever is about to wake it
+            // up finishes that first.
+            let _in_transition = slot.transition.lock().await;
             if let Some(app) = slot.app.swap(None) {
                 app.close().await;
             }
@@ -206,10 +245,10 @@ impl Apps {
         if let Some(app) = slot.awake() {
             return Ok(app);
         }
-        if self.directory.load().by_name(slot.id().as_str()).is_none() {
+        if !self.directory.load().has(slot) {
             return Err(NodeError::Missing(slot.id().clone()).into());
         }
-        let app = Arc::new(App::open(&*self.node, slot.id().clone(), self.shared.clone()).await?);
+        let app = Arc::new(App::open(&*self.node, slot.id().clone(), self.shared.clone(), slot.created_at()).await?);
         slot.app.store(Some(app.clone()));
         tracing::debug!(app = %slot.id(), "app {} is awake", slot.id());
         Ok(app)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use fb_store::AppRecord;
-use fb_types::AppId;
+use fb_types::{AppId, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::App;
@@ -14,6 +14,8 @@ use crate::App;
 /// An app, awake or asleep.
 pub struct Slot {
     id: AppId,
+    /// When the app was registered; tells it from an earlier one of the same name.
+    created_at: Timestamp,
     pub(crate) app: ArcSwapOption<App>,
     /// Held while the app wakes up or goes to sleep, across both: an app's files are never open twice.
     pub(crate) transition: Mutex<()>,
@@ -22,9 +24,10 @@ pub struct Slot {
 }
 
 impl Slot {
-    fn new(id: AppId) -> Self {
+    fn new(record: &AppRecord) -> Self {
         Self {
-            id,
+            id: record.id.clone(),
+            created_at: record.created_at,
             app: ArcSwapOption::empty(),
             transition: Mutex::new(()),
             touched: AtomicBool::new(false),
@@ -34,6 +37,11 @@ impl Slot {
     /// The app's name.
     pub fn id(&self) -> &AppId {
         &self.id
+    }
+
+    /// When the app was registered.
+    pub(crate) fn created_at(&self) -> Timestamp {
+        self.created_at
     }
 
     /// The app, if it is awake.
@@ -62,8 +70,9 @@ impl Directory {
             let slot = old
                 .by_id
                 .get(name)
+                .filter(|slot| slot.created_at == record.created_at)
                 .cloned()
-                .unwrap_or_else(|| Arc::new(Slot::new(record.id.clone())));
+                .unwrap_or_else(|| Arc::new(Slot::new(record)));
             for host in &record.hosts {
                 new.by_host.insert(host.clone(), slot.clone());
             }
@@ -73,6 +82,11 @@ impl Directory {
             new.by_id.insert(name.to_owned(), slot);
         }
         new
+    }
+
+    /// True if this is the slot of an app that exists.
+    pub(crate) fn has(&self, slot: &Arc<Slot>) -> bool {
+        self.by_name(slot.id().as_str()).is_some_and(|s| Arc::ptr_eq(s, slot))
     }
 
     /// The app of this name.

@@ -36,7 +36,7 @@ impl App {
         })
     }
 
-    pub(crate) async fn hash(&self, password: &Secret) -> Result<String, AppError> {
+    pub(crate) async fn hash(&self, password: &Secret) -> Result<Secret, AppError> {
         hash(&self.shared().hasher, &self.shared().hashing, password).await
     }
 }
@@ -46,10 +46,10 @@ pub(crate) async fn hash(
     hasher: &Arc<Hasher>,
     hashing: &Arc<Semaphore>,
     password: &Secret,
-) -> Result<String, AppError> {
+) -> Result<Secret, AppError> {
     let (hasher, password) = (hasher.clone(), password.clone());
     let hash = off_thread(hashing, move || hasher.hash(password.expose())).await?;
-    hash.map_err(|e| AppError::Invalid(e.to_string()))
+    hash.map(Secret::new).map_err(|e| AppError::Invalid(e.to_string()))
 }
 
 /// Verifies a password on a blocking thread, a bounded number at once.

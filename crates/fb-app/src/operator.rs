@@ -40,11 +40,9 @@ impl Apps {
 
     /// Makes this person the operator, if there is none yet. Returns false if there is one.
     pub async fn create_operator(&self, admin: &FirstAdmin) -> Result<bool, AppError> {
-        let shared = self.shared();
-        let hash = crate::login::hash(&shared.hasher, &shared.hashing, &admin.password).await?;
         let credentials = Credentials {
             username: admin.username.clone(),
-            hash,
+            hash: admin.hash.expose().to_owned(),
         };
         let value = serde_json::to_vec(&credentials).map_err(|e| AppError::internal("writing a record", e))?;
         Ok(self.node().swap_record(OPERATOR, None, Some(&value)).await?)

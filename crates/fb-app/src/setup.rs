@@ -12,7 +12,8 @@ use fb_types::{Acl, Document, ObjectId, RuleMap, Schema, Stored, Timestamp, Vers
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Account, App, AppError, Profile, Settings};
+use crate::users::check_username;
+use crate::{Account, App, AppError, Apps, Profile, Settings};
 
 /// How long a setup link is good for.
 const SETUP_SECONDS: i64 = 24 * 3600;
@@ -20,13 +21,24 @@ const SETTINGS: &str = "settings";
 const SECRET: &str = "secret";
 const SETUP: &str = "setup";
 
-/// Name and password of an app's first administrator.
+/// Name and hashed password of an app's first administrator, or of the operator. Hashed once for both.
 #[derive(Debug, Clone)]
 pub struct FirstAdmin {
-    /// User name.
-    pub username: String,
-    /// Password.
-    pub password: Secret,
+    pub(crate) username: String,
+    pub(crate) hash: Secret,
+}
+
+impl Apps {
+    /// Checks and hashes what an administrator is created from.
+    pub async fn first_admin(&self, username: &str, password: &Secret) -> Result<FirstAdmin, AppError> {
+        check_username(username)?;
+        let shared = self.shared();
+        let hash = crate::login::hash(&shared.hasher, &shared.hashing, password).await?;
+        Ok(FirstAdmin {
+            username: username.to_owned(),
+            hash,
+        })
+    }
 }
 
 /// The single-use secret with which the first administrator is created.
@@ -42,28 +54,24 @@ struct PendingSetup {
     expires_at: i64,
 }
 
-/// Reads the settings and the token secret; an app whose creation was cut short gets closed ones.
-pub(crate) async fn load_or_initialise(store: &dyn Store) -> Result<(Settings, [u8; 32]), AppError> {
-    if store.record(SETTINGS, "app").await?.is_none() {
-        initialise(store, Profile::Secure).await?;
-    }
+/// Reads the settings and the token secret. `None` if the app's creation is not finished, or was cut off.
+pub(crate) async fn load(store: &dyn Store) -> Result<Option<(Settings, [u8; 32])>, AppError> {
     let missing = |what| AppError::internal("opening an app", format!("its {what} is missing"));
-    let settings = store
-        .record(SETTINGS, "app")
-        .await?
-        .ok_or_else(|| missing("settings record"))?;
+    let Some(settings) = store.record(SETTINGS, "app").await? else {
+        return Ok(None);
+    };
     let settings = serde_json::from_slice(&settings).map_err(|e| AppError::internal("reading settings", e))?;
     let secret = store
         .record(SECRET, "tokens")
         .await?
         .ok_or_else(|| missing("token secret"))?;
     let secret = secret.try_into().map_err(|_| missing("token secret, at 32 bytes,"))?;
-    Ok((settings, secret))
+    Ok(Some((settings, secret)))
 }
 
-/// Fills an empty store. The settings are written last, in the same commit as secret and roles: with them the app is
-/// complete.
-pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<(), AppError> {
+/// Fills an empty store, or one where this was cut off. Everything is in but the settings: [`finish`] writes them when
+/// the app has its administrator as well, and only with them it is complete.
+pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<(Settings, [u8; 32]), AppError> {
     let admin = system(Errand::SetUpApp);
     if profile == Profile::Secure {
         let schema = store.schema();
@@ -117,19 +125,35 @@ pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<()
         }));
     }
     let secret = TokenKey::random_secret().map_err(|e| AppError::internal("making a secret", e))?;
-    let settings =
-        serde_json::to_vec(&Settings::new(profile)).map_err(|e| AppError::internal("writing settings", e))?;
-    for (space, key, value) in [(SECRET, "tokens", secret.to_vec()), (SETTINGS, "app", settings)] {
-        let record = RecordWrite {
-            space,
-            key: key.into(),
-            expect: Expect::Absent,
-            value: Some(value),
-        };
-        batch.writes.push(Write::Record(record));
-    }
+    batch.writes.push(Write::Record(RecordWrite {
+        space: SECRET,
+        key: "tokens".into(),
+        // No token can have been issued before the settings are there.
+        expect: Expect::Anything,
+        value: Some(secret.to_vec()),
+    }));
     store.commit(batch).await?;
+    Ok((Settings::new(profile), secret))
+}
+
+/// Writes the settings, the last step of an app's creation. Fails if somebody else has finished it.
+pub(crate) async fn finish(store: &dyn Store, settings: &Settings) -> Result<(), AppError> {
+    let record = RecordWrite {
+        space: SETTINGS,
+        key: "app".into(),
+        expect: Expect::Absent,
+        value: Some(encode(settings)?),
+    };
+    store
+        .commit(Batch {
+            writes: vec![Write::Record(record)],
+        })
+        .await?;
     Ok(())
+}
+
+fn encode(settings: &Settings) -> Result<Vec<u8>, AppError> {
+    serde_json::to_vec(settings).map_err(|e| AppError::internal("writing settings", e))
 }
 
 impl App {
@@ -171,7 +195,7 @@ impl App {
     }
 
     /// Creates the first administrator with the secret of a setup link. The link is consumed in the same commit.
-    pub async fn claim_setup(&self, token: &str, admin: &FirstAdmin) -> Result<Account, AppError> {
+    pub async fn claim_setup(&self, token: &str, username: &str, password: &Secret) -> Result<FirstAdmin, AppError> {
         let stored = self.store().record(SETUP, "token").await?.ok_or(AppError::BadToken)?;
         let pending: PendingSetup =
             serde_json::from_slice(&stored).map_err(|e| AppError::internal("reading a record", e))?;
@@ -185,14 +209,20 @@ impl App {
             expect: Expect::Value(stored),
             value: None,
         };
-        self.create_admin(admin, vec![Write::Record(consume)]).await
+        check_username(username)?;
+        let admin = FirstAdmin {
+            username: username.to_owned(),
+            hash: self.hash(password).await?,
+        };
+        self.create_admin(&admin, vec![Write::Record(consume)]).await?;
+        Ok(admin)
     }
 
     /// Creates a user in the admin role, together with `more` writes.
     pub(crate) async fn create_admin(&self, admin: &FirstAdmin, more: Vec<Write>) -> Result<Account, AppError> {
         let schema = self.schema();
         let (id, mut batch) = self
-            .new_user(&schema, &admin.username, &admin.password, &serde_json::Map::new())
+            .new_user(&schema, &admin.username, &admin.hash, &serde_json::Map::new())
             .await?;
         let role: ObjectId = ADMIN_ROLE.parse()?;
         let class = self.entity(&schema, ROLE)?.clone();
@@ -220,6 +250,11 @@ impl App {
         self.finish_user(&id, self.store().commit(batch).await, true).await
     }
 
+    /// Takes the last step of the app's creation.
+    pub(crate) async fn finish_setup(&self) -> Result<(), AppError> {
+        finish(self.store(), &self.settings()).await
+    }
+
     /// Replaces the settings.
     pub async fn update_settings(
         &self,
@@ -229,7 +264,6 @@ impl App {
         fb_auth::authorize_admin(caller, "change the app's configuration")?;
         let old = self.settings();
         let new = old.merged(changes)?;
-        let encode = |s: &Settings| serde_json::to_vec(s).map_err(|e| AppError::internal("writing settings", e));
         let record = RecordWrite {
             space: SETTINGS,
             key: "app".into(),

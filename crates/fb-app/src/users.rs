@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use fb_auth::{Errand, Principal, Secret, check_password, system};
+use fb_auth::{Errand, Principal, Secret, system};
 use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, RecordWrite, Refusal, StoreError, Write};
 use fb_types::schema::USER;
 use fb_types::{Acl, Document, ObjectId, ObjectKey, Rule, Schema, Stored, Version};
@@ -49,7 +49,9 @@ impl App {
             _ => return Err(AppError::Invalid("a user name is required".into())),
         };
         let schema = self.schema();
-        let (id, batch) = self.new_user(&schema, username, &new.password, &new.fields).await?;
+        check_username(username)?;
+        let hash = self.hash(&new.password).await?;
+        let (id, batch) = self.new_user(&schema, username, &hash, &new.fields).await?;
         self.finish_user(&id, self.store().commit(batch).await, new.login).await
     }
 
@@ -74,19 +76,13 @@ impl App {
         &self,
         schema: &Schema,
         username: &str,
-        password: &Secret,
+        hash: &Secret,
         input: &Map<String, Value>,
     ) -> Result<(ObjectId, Batch), AppError> {
-        if username.is_empty() || username.len() > MAX_USERNAME || username.chars().any(char::is_control) {
-            let text = format!("a user name has 1 to {MAX_USERNAME} bytes and no control characters");
-            return Err(AppError::Invalid(text));
-        }
-        check_password(password.expose()).map_err(|e| AppError::Invalid(e.to_string()))?;
         let class = self.entity(schema, USER)?;
         let mut fields = schema.check_fields(class, input, None)?;
         fields.insert("username".to_owned(), Value::String(username.to_owned()));
         let given = Acl::from_json(input.get("acl").unwrap_or(&Value::Null))?;
-        let hash = self.hash(password).await?;
         let id = Self::id_of(class, &self.store().allocate_key(class.name()).await?);
         let acl = Arc::new(with_self(given, &id));
 
@@ -124,7 +120,7 @@ impl App {
         let writes = vec![
             Write::Object(object),
             record(USERNAMES, username, key),
-            record(PASSWORDS, key, &hash),
+            record(PASSWORDS, key, hash.expose()),
         ];
         Ok((id, Batch { writes }))
     }
@@ -174,6 +170,15 @@ impl App {
         };
         Ok(records.into_iter().map(remove).collect())
     }
+}
+
+/// Refuses user names that are empty, overlong or unprintable.
+pub(crate) fn check_username(username: &str) -> Result<(), AppError> {
+    if username.is_empty() || username.len() > MAX_USERNAME || username.chars().any(char::is_control) {
+        let text = format!("a user name has 1 to {MAX_USERNAME} bytes and no control characters");
+        return Err(AppError::Invalid(text));
+    }
+    Ok(())
 }
 
 /// The client's rules, plus read and write for the user itself.

@@ -10,7 +10,10 @@ fn check(path: &str, expected: &str) {
         std::fs::write(&path, expected).unwrap();
     }
     let page = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(page == expected, "{path} is stale: run REGENERATE_DOCS=1 cargo test -p fb-server and look at the difference");
+    assert!(
+        page == expected,
+        "{path} is stale: run REGENERATE_DOCS=1 cargo test -p fb-server and look at the difference"
+    );
 }
 
 #[test]

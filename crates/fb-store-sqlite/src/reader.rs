@@ -31,13 +31,17 @@ const N_SHAPES: u64 = 128;
 pub(crate) struct Shape(u64);
 
 impl Shape {
-    /// What is always quick.
+    /// What is quick by itself, and tried so every time.
     pub(crate) const QUICK: Self = Self(u64::MAX);
 
     pub(crate) fn of(sql: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         sql.hash(&mut hasher);
-        Self(hasher.finish().max(1))
+        Self(hasher.finish().clamp(1, u64::MAX - 1))
+    }
+
+    fn is_quick(self) -> bool {
+        self.0 == Self::QUICK.0
     }
 }
 
@@ -133,7 +137,7 @@ impl Readers {
         F: Fn(&Reader) -> rusqlite::Result<T> + Send + 'static,
     {
         let slot = &self.slow_shapes[(shape.0 % N_SHAPES) as usize];
-        if slot.load(Ordering::Relaxed) != shape.0 {
+        if shape.is_quick() || slot.load(Ordering::Relaxed) != shape.0 {
             let result = {
                 let reader = self.take(during).map_err(ReadError::Store)?;
                 reader.watch.arm(INLINE.min(self.timeout), None);
@@ -143,11 +147,13 @@ impl Readers {
                 Err(error) if is_interrupt(&error) && !self.is_closing() => {}
                 result => return result.map_err(|error| self.read_error(during, error)),
             }
-            slot.store(shape.0, Ordering::Relaxed);
+            if !shape.is_quick() {
+                slot.store(shape.0, Ordering::Relaxed);
+            }
         }
         let started = Instant::now();
         let result = self.run_slowly(during, work).await;
-        if started.elapsed() < INLINE {
+        if !shape.is_quick() && started.elapsed() < INLINE {
             slot.store(0, Ordering::Relaxed);
         }
         result

@@ -254,7 +254,11 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> Option<Response> {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let head = client.head(method, path, headers, body.len());
         if !self.send((head + &body).as_bytes()) {
             return None;

@@ -18,6 +18,7 @@ pub struct ServerBuilder {
     args: Vec<String>,
     env: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
+    wrapper: Vec<String>,
 }
 
 impl ServerBuilder {
@@ -28,6 +29,7 @@ impl ServerBuilder {
             args: Vec::new(),
             env: Vec::new(),
             data_dir: None,
+            wrapper: Vec::new(),
         }
     }
 
@@ -65,6 +67,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Starts it through another program, which gets the server's command line behind these arguments and becomes the
+    /// server in the end (`exec`).
+    pub fn through(mut self, program: &[&str]) -> Self {
+        self.wrapper = program.iter().map(|&part| part.to_owned()).collect();
+        self
+    }
+
     /// Starts it and waits until it says that it is ready.
     pub fn start(&self) -> Server {
         let (data_dir, temporary) = match &self.data_dir {
@@ -74,7 +83,14 @@ impl ServerBuilder {
                 (dir.path().to_owned(), Some(dir))
             }
         };
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.wrapper.split_first() {
+            Some((program, args)) => {
+                let mut command = Command::new(program);
+                command.args(args).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(&data_dir)

@@ -1,6 +1,6 @@
 //! `/admin/v1/…`: the operator's API. It belongs to no app; app tokens mean nothing here.
 
-use fb_app::{AppError, FirstAdmin, NewApp, Profile};
+use fb_app::{AppError, NewApp, Profile};
 use fb_auth::Secret;
 use fb_types::AppId;
 use http::{Method, header};
@@ -119,10 +119,10 @@ async fn create(state: &ServerState, request: &mut Request) -> Result<Reply, Api
     };
     let admin = match body.get("admin") {
         None | Some(Value::Null) => None,
-        Some(Value::Object(admin)) => Some(FirstAdmin {
-            username: text(admin, "username")?,
-            password: Secret::new(text(admin, "password")?),
-        }),
+        Some(Value::Object(admin)) => {
+            let password = Secret::new(text(admin, "password")?);
+            Some(state.apps.first_admin(&text(admin, "username")?, &password).await?)
+        }
         Some(_) => {
             return Err(ApiError::bad_request(
                 "admin must be an object with username and password.",

@@ -29,7 +29,10 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
     let awake = state.apps.awake();
     let mut sizes = Vec::with_capacity(awake.len());
     for app in &awake {
-        sizes.push((format!("{{app=\"{}\"}}", app.id()), app.stats().await?));
+        // An app that is being closed must not keep the others from being measured.
+        if let Ok(stats) = app.stats().await {
+            sizes.push((format!("{{app=\"{}\"}}", app.id()), stats));
+        }
     }
     let known = state.apps.directory().slots().count();
     let mut gauges = vec![

@@ -1,6 +1,6 @@
 //! `/setup`: the page behind a setup link, on which the first administrator is created.
 
-use fb_app::{AppError, FirstAdmin};
+use fb_app::AppError;
 use fb_auth::Secret;
 use http::{Method, header};
 use serde_json::{Map, Value, json};
@@ -46,10 +46,7 @@ async fn claim(state: &ServerState, request: &mut Request) -> Result<Reply, ApiE
         Value::Object(body) => body,
         _ => return Err(ApiError::bad_request("The body must be a JSON object.")),
     };
-    let admin = FirstAdmin {
-        username: text(&body, "username")?,
-        password: Secret::new(text(&body, "password")?),
-    };
+    let (username, password) = (text(&body, "username")?, Secret::new(text(&body, "password")?));
     let directory = state.apps.directory();
     let name = match body.get("app") {
         Some(Value::String(name)) => Some(name.clone()),
@@ -65,11 +62,11 @@ async fn claim(state: &ServerState, request: &mut Request) -> Result<Reply, ApiE
         Some(name) => state.apps.by_name(name).await?.ok_or_else(no_link)?,
         None => return Err(no_link()),
     };
-    match app.claim_setup(&text(&body, "token")?, &admin).await {
-        Ok(_) => {}
+    let admin = match app.claim_setup(&text(&body, "token")?, &username, &password).await {
+        Ok(admin) => admin,
         Err(AppError::BadToken) => return Err(no_link()),
         Err(error) => return Err(error.into()),
-    }
+    };
     let is_default = directory.default_app().is_some_and(|slot| slot.id() == app.id());
     let operator = is_default && state.apps.create_operator(&admin).await?;
     Ok(Reply::json(

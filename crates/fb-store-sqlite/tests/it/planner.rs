@@ -16,7 +16,7 @@ fn objects(n: usize) -> Vec<Value> {
             "id": format!("/db/Todo/k{i:06}"), "version": 1 + i % 3, "acl": null,
             "createdAt": at(i * 1000), "updatedAt": at(i * 1000),
             "title": format!("title {i}"), "group": format!("g{}", i / 10), "rank": (i * 7919) % 1000,
-            "score": i as f64 / 7.0, "done": i % 2 == 0, "due": at((i * 31) % n * 500),
+            "score": i as f64 / 7.0, "done": i.is_multiple_of(2), "due": at((i * 31) % n * 500),
             "tags": [format!("t{}", i % 50), "all"], "data": null, "alarms": null,
             "place": { "latitude": (i % 180) as f64 - 89.5, "longitude": (i % 359) as f64 - 179.5 },
         })

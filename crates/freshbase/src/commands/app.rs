@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::ArgMatches;
-use fb_app::{FirstAdmin, NewApp, Profile};
+use fb_app::{NewApp, Profile};
 use fb_auth::Secret;
 use fb_types::AppId;
 
@@ -36,11 +36,7 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
     ) {
         (Some(username), Some(path)) => {
             let password = std::fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
-            let password = Secret::new(password.trim_end_matches(['\n', '\r']));
-            Some(FirstAdmin {
-                username: username.clone(),
-                password,
-            })
+            Some((username.clone(), Secret::new(password.trim_end_matches(['\n', '\r']))))
         }
         _ => None,
     };
@@ -55,15 +51,19 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
         .flatten()
         .cloned()
         .collect();
-    let new = NewApp {
-        id: id.clone(),
-        profile,
-        hosts,
-        is_default: false,
-        admin,
-    };
     let link = runtime()?.block_on(async {
         let apps = attach(&config).await?;
+        let admin = match &admin {
+            Some((username, password)) => Some(apps.first_admin(username, password).await?),
+            None => None,
+        };
+        let new = NewApp {
+            id: id.clone(),
+            profile,
+            hosts,
+            is_default: false,
+            admin,
+        };
         apps.create(&new).await.map_err(anyhow::Error::from)
     })?;
     print(&format!(

@@ -65,57 +65,52 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 /// Makes the default app at first start, and the operator. Gives a link if the app has no administrator.
 async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLink>> {
+    let is_first = apps.directory().default_app().is_none();
     let given = match (&config.admin_user, &config.admin_password) {
-        (Some(username), Some(password)) => Some(FirstAdmin {
-            username: username.clone(),
-            password: password.clone(),
-        }),
+        (Some(username), Some(password)) if is_first || !apps.has_operator().await? => {
+            Some(apps.first_admin(username, password).await?)
+        }
         _ => None,
     };
-    // Each hashes a password; together they take the time of one.
-    tokio::try_join!(make_default_app(apps, config, &given), make_operator(apps, &given))?;
+    if let Some(operator) = &given {
+        apps.create_operator(operator).await.context("making the operator")?;
+    }
+    if is_first {
+        make_default_app(apps, config, given)
+            .await
+            .context("making the default app")?;
+    }
     let default = apps.directory().default_app().map(|slot| slot.id().to_string());
-    let Some(app) = (match default {
+    let app = match default {
         Some(name) => apps.by_name(&name).await?,
         None => None,
-    }) else {
-        return Ok(None);
     };
-    Ok(app.setup_link().await?)
+    match app {
+        Some(app) => Ok(app.setup_link().await?),
+        None => Ok(None),
+    }
 }
 
-async fn make_default_app(apps: &Apps, config: &Config, given: &Option<FirstAdmin>) -> anyhow::Result<()> {
-    if apps.directory().default_app().is_some() {
-        return Ok(());
-    }
+async fn make_default_app(apps: &Apps, config: &Config, given: Option<FirstAdmin>) -> anyhow::Result<()> {
     let profile = if config.baqend {
         Profile::Baqend
     } else {
         Profile::Secure
     };
-    // The profile's clients expect this administrator on a fresh server.
-    let by_profile = || FirstAdmin {
-        username: "root".into(),
-        password: Secret::new("root"),
+    let admin = match given {
+        // The profile's clients expect this administrator on a fresh server.
+        None if config.baqend => Some(apps.first_admin("root", &Secret::new("root")).await?),
+        given => given,
     };
     let new = NewApp {
         id: AppId::new(DEFAULT_APP)?,
         profile,
         hosts: Vec::new(),
         is_default: true,
-        admin: given.clone().or_else(|| config.baqend.then(by_profile)),
+        admin,
     };
-    apps.create(&new).await.context("making the default app")?;
+    apps.create(&new).await?;
     tracing::info!(app = DEFAULT_APP, ?profile, "made the default app {DEFAULT_APP}");
-    Ok(())
-}
-
-async fn make_operator(apps: &Apps, given: &Option<FirstAdmin>) -> anyhow::Result<()> {
-    if let Some(admin) = given
-        && !apps.has_operator().await?
-    {
-        apps.create_operator(admin).await.context("making the operator")?;
-    }
     Ok(())
 }
 

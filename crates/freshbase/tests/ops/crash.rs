@@ -67,7 +67,11 @@ const FIELDS: [&str; 2] = ["left", "right"];
 
 fn rounds(seed: u64) {
     let dir = tempfile::tempdir().unwrap();
-    let builder = server().baqend().arg("--max-results").arg("100000").data_dir(dir.path());
+    let builder = server()
+        .baqend()
+        .arg("--max-results")
+        .arg("100000")
+        .data_dir(dir.path());
     let mut random = Random(seed);
     let mut world = World {
         objects: vec![BTreeMap::new(); WRITERS as usize],
@@ -85,7 +89,11 @@ fn rounds(seed: u64) {
     assert!(world.counter.0 > 0 && !world.users.is_empty());
     // A copy is only restored if the engine finds every page and index of it in order.
     let copy = dir.path().join("copy.fbdb");
-    freshbase(dir.path(), &["backup", "main", "-o", text(&copy), "--data-dir", text(dir.path())]).ok();
+    freshbase(
+        dir.path(),
+        &["backup", "main", "-o", text(&copy), "--data-dir", text(dir.path())],
+    )
+    .ok();
     let other = text(dir.path()).to_owned() + "/other";
     freshbase(dir.path(), &["restore", "main", text(&copy), "--data-dir", &other]).ok();
 }
@@ -203,7 +211,10 @@ fn write_objects(
                 entry.unanswered = Some(None);
                 let condition = format!("\"{version}\"");
                 let headers = [("if-match", condition.as_str())];
-                (None, connection.request(client, "DELETE", &path, &headers, &Value::Null))
+                (
+                    None,
+                    connection.request(client, "DELETE", &path, &headers, &Value::Null),
+                )
             }
             (Some((version, name, n)), 1) => {
                 let next = Some((version + 1, name.clone(), n + 1));
@@ -271,7 +282,8 @@ fn rename(client: &Client, field: &mut (usize, Option<usize>), acknowledge: &Sen
     loop {
         let (from, to) = (field.0, 1 - field.0);
         field.1 = Some(to);
-        let body = json!([{ "operation": "renameField", "bucket": "/db/Wide", "from": FIELDS[from], "to": FIELDS[to] }]);
+        let body =
+            json!([{ "operation": "renameField", "bucket": "/db/Wide", "from": FIELDS[from], "to": FIELDS[to] }]);
         let Some(answer) = client.try_request("POST", "/schema", &body) else {
             return;
         };
@@ -288,7 +300,10 @@ fn check(server: &Server, client: &Client, world: &mut World) {
     let counter = client.get("/db/Counter/all").expect(200).json();
     let n = counter["n"].as_u64().unwrap();
     let (certain, possible) = world.counter;
-    assert!((certain..=certain + possible).contains(&n), "{n}: {certain} + {possible}");
+    assert!(
+        (certain..=certain + possible).contains(&n),
+        "{n}: {certain} + {possible}"
+    );
     assert_eq!(counter["version"], n + 1, "each increment is a version");
     world.counter = (n, 0);
     check_users(client, world);
@@ -315,7 +330,10 @@ fn check_objects(client: &Client, writers: &mut [BTreeMap<String, Known>]) {
             unanswered: None,
         };
     }
-    let known = writers.iter().flatten().filter(|(_, known)| known.acknowledged.is_some());
+    let known = writers
+        .iter()
+        .flatten()
+        .filter(|(_, known)| known.acknowledged.is_some());
     assert_eq!(known.count(), there.len(), "nothing is there that nobody wrote");
 
     // All ways to look at the class agree.
@@ -323,7 +341,14 @@ fn check_objects(client: &Client, writers: &mut [BTreeMap<String, Known>]) {
     let sorted = |answer: Response| {
         let list = answer.expect(200).json();
         let ids = list.as_array().unwrap().iter();
-        let ids = ids.map(|o| o["id"].as_str().or(o.as_str()).unwrap().trim_start_matches("/db/Item/").to_owned());
+        let ids = ids.map(|o| {
+            o["id"]
+                .as_str()
+                .or(o.as_str())
+                .unwrap()
+                .trim_start_matches("/db/Item/")
+                .to_owned()
+        });
         let mut ids: Vec<String> = ids.collect();
         ids.sort();
         ids
@@ -383,12 +408,21 @@ fn check_rename(client: &Client, field: &mut (usize, Option<usize>)) {
     let rows = client.query("Wide", &json!({}));
     assert_eq!(rows.len(), ROWS);
     for row in &rows {
-        let key: usize = row["id"].as_str().unwrap().trim_start_matches("/db/Wide/").parse().unwrap();
+        let key: usize = row["id"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("/db/Wide/")
+            .parse()
+            .unwrap();
         assert_eq!(row[name], key, "{row}");
         assert!(row.get(FIELDS[1 - current]).is_none(), "{row}");
     }
     for key in [0, ROWS / 2, ROWS - 1] {
-        assert_eq!(client.query("Wide", &json!({ name: key })).len(), 1, "the index follows");
+        assert_eq!(
+            client.query("Wide", &json!({ name: key })).len(),
+            1,
+            "the index follows"
+        );
     }
 }
 
@@ -405,7 +439,14 @@ fn a_kill_during_the_first_start_leaves_no_half_made_app() {
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        let signs = ["node.db", "node.db-wal", "trash", "apps/main", "apps/main/app.db", "apps/main/app.db-wal"];
+        let signs = [
+            "node.db",
+            "node.db-wal",
+            "trash",
+            "apps/main",
+            "apps/main/app.db",
+            "apps/main/app.db-wal",
+        ];
         let sign = dir.path().join(signs[delay]);
         fb_testkit::wait_for("a sign of life", || sign.try_exists().unwrap().then_some(()));
         child.kill().unwrap();
