@@ -40,8 +40,8 @@ Result
 A server given with --url needs an empty database, compatibility mode and the user root with password root.
 
 Exit code: 0 when everything in the expected lists passes, 1 for a regression or a crashed or hanging mocha or server,
-2 when nothing could be run. The last line is "N passed, N failed, N skipped"; failures that are no regression count
-as failed there and leave the exit code at 0.
+2 when nothing could be run. The last line is "N passed, N failed, N skipped". Failures that are no regression leave the
+exit code at 0; they count as failed with --file and --all, and as skipped in a run of the expected lists.
 `;
 
 const MAX_ERRORS_PER_FILE = 20;
@@ -210,15 +210,23 @@ function updateExpected(suites) {
   }
 }
 
-function sumTotals(suites) {
+/**
+ * Sums over all files. In a run of the expected lists, failures in a partly expected file that are no regression belong
+ * to what the server does not offer yet: they count as skipped, and `notYet` says how many they are.
+ */
+function sumTotals(suites, wholeFiles) {
   const sum = { passed: 0, failed: 0, skipped: 0 };
+  let notYet = 0;
   for (const { results, complaint } of suites) {
     if (complaint) sum.failed += 1;
     for (const result of Object.values(results)) {
       for (const key of Object.keys(sum)) sum[key] += result.totals[key];
+      if (!wholeFiles) notYet += Math.max(0, result.totals.failed - result.regressions.length);
     }
   }
-  return sum;
+  sum.failed -= notYet;
+  sum.skipped += notYet;
+  return { sum, notYet };
 }
 
 async function list(suites, context) {
@@ -251,7 +259,7 @@ async function run(suites, options, context) {
   printNewPasses(done, options.update);
   if (options.update && !context.abort.aborted) updateExpected(done);
 
-  const sum = sumTotals(done);
+  const { sum, notYet } = sumTotals(done, options.all || options.file.length > 0);
   if (options.report) {
     const generations = Object.fromEntries(done.map(({ generation, url, results, complaint }) => [
       generation.name, { sdk: generation.label, url, serverProblem: complaint, files: results },
@@ -261,6 +269,7 @@ async function run(suites, options, context) {
 
   const regressed = done.some(({ results, complaint }) => complaint
     || Object.values(results).some(({ regressions }) => regressions.length > 0));
+  if (notYet > 0) console.log(`\n${notYet} tests of partly expected files are not expected to pass yet`);
   console.log(`\n${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
   return regressed || context.abort.aborted ? 1 : 0;
 }

@@ -218,11 +218,7 @@ impl App {
     }
 }
 
-async fn open_store(
-    node: &dyn Node,
-    id: &AppId,
-    shared: &Shared,
-) -> Result<(Arc<dyn Store>, Arc<Derived>), AppError> {
+async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc<dyn Store>, Arc<Derived>), AppError> {
     let derived = Arc::new(Derived {
         cache: ObjectCache::new(shared.limits.cache_bytes),
         roles: RoleCache::default(),

@@ -128,7 +128,7 @@ impl Apps {
     /// Creates an app, and its administrator or the link to make one.
     pub async fn create(&self, new: &NewApp) -> Result<Option<SetupLink>, AppError> {
         let _one_at_a_time = self.edits.lock().await;
-        let record = self.record_of(new);
+        let record = self.record_of(new)?;
         self.node.create(&record).await?;
         let created = self.fill(new).await;
         if created.is_err() {
@@ -140,22 +140,23 @@ impl Apps {
         Ok(link)
     }
 
-    /// Completes an app whose creation an earlier process did not finish. Returns false if there is nothing to complete.
-    /// Only for a process that has the node for itself: another one may be at work on the app.
-    pub async fn resume(&self, new: &NewApp) -> Result<bool, AppError> {
-        let _one_at_a_time = self.edits.lock().await;
+    /// False if the creation of an app is under way, or was cut off.
+    pub async fn is_finished(&self, id: &AppId) -> Result<bool, AppError> {
         let options = fb_store::OpenOptions {
             observer: Arc::new(fb_store::NoObserver),
             clock: self.shared.clock.clone(),
             query_timeout: self.shared.limits.query_time,
         };
-        let store = self.node.open(&new.id, options).await?;
+        let store = self.node.open(id, options).await?;
         let found = crate::setup::load(&*store).await;
         store.close().await;
-        if found?.is_some() {
-            return Ok(false);
-        }
-        self.fill(new).await.map(|_| true)
+        Ok(found?.is_some())
+    }
+
+    /// Completes an app whose creation was cut off. The caller knows that no other process is at work on it.
+    pub async fn resume(&self, new: &NewApp) -> Result<Option<SetupLink>, AppError> {
+        let _one_at_a_time = self.edits.lock().await;
+        self.fill(new).await
     }
 
     async fn fill(&self, new: &NewApp) -> Result<Option<SetupLink>, AppError> {
@@ -177,13 +178,17 @@ impl Apps {
         filled
     }
 
-    fn record_of(&self, new: &NewApp) -> AppRecord {
-        AppRecord {
+    fn record_of(&self, new: &NewApp) -> Result<AppRecord, AppError> {
+        Ok(AppRecord {
             id: new.id.clone(),
-            hosts: new.hosts.iter().map(|h| h.to_ascii_lowercase()).collect(),
+            hosts: new
+                .hosts
+                .iter()
+                .map(|host| normal_host(host))
+                .collect::<Result<_, _>>()?,
             is_default: new.is_default,
             created_at: self.shared.clock.now(),
-        }
+        })
     }
 
     /// Deletes an app and everything it has.
@@ -206,7 +211,7 @@ impl Apps {
     /// Creates an app from a backup.
     pub async fn restore(&self, new: &NewApp, from: &std::path::Path) -> Result<(), AppError> {
         let _one_at_a_time = self.edits.lock().await;
-        self.node.restore(&self.record_of(new), from).await?;
+        self.node.restore(&self.record_of(new)?, from).await?;
         self.reload().await
     }
 
@@ -303,4 +308,15 @@ impl Apps {
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
+}
+
+/// Host names are compared in lower case and without port.
+fn normal_host(name: &str) -> Result<String, AppError> {
+    let is_known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    if name.is_empty() || name.len() > 253 || !name.bytes().all(is_known) {
+        return Err(AppError::Invalid(
+            "a host is a name like shop.example.org, without port".into(),
+        ));
+    }
+    Ok(name.to_ascii_lowercase())
 }

@@ -13,6 +13,8 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// Page cache per connection in KiB. Default 1,024.
     pub cache_kib: u32,
+    /// Most page cache of the connection that writes, per app that is awake, in KiB. Default 8,192.
+    pub writer_cache_kib: u32,
     /// Part of each file that readers map into memory, in MiB. Default 256: a point read takes 4 instead of 6 µs. An
     /// unreadable disk sector ends the process then, where with 0 it fails the one query.
     pub mmap_mib: u32,
@@ -31,6 +33,7 @@ impl Default for SqliteOptions {
             max_waiting_writes: 10_000,
             readers: 4,
             cache_kib: 1024,
+            writer_cache_kib: 8 * 1024,
             mmap_mib: 256,
             retention: Retention::default(),
             origin: 0,

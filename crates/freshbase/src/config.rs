@@ -100,7 +100,9 @@ fn load_from(
     let mut config = Config::default();
     let mut settings = Vec::new();
     for key in KEYS {
-        let (value, source) = if let Some(value) = flag(key.name) {
+        // Secrets have no flags, but commands may have arguments of the same name.
+        let given = if key.is_secret { None } else { flag(key.name) };
+        let (value, source) = if let Some(value) = given {
             (value, format!("--{}", key.name))
         } else if let Some((value, source)) = from_env.remove(key.name) {
             (value, source)

@@ -59,10 +59,7 @@ pub(crate) const KEYS: &[Key] = &[
         "HOST:PORT",
         "127.0.0.1:8080",
         "Address to listen on. Port 0 takes any free one; the ready line says which.",
-        |c, v| {
-            v.clone_into(&mut c.listen);
-            Ok(())
-        }
+        |c, v| address(v).map(|()| v.clone_into(&mut c.listen))
     ),
     key!(
         "data-dir",
@@ -184,10 +181,7 @@ pub(crate) const KEYS: &[Key] = &[
         "FILTER",
         "info",
         "What is logged: error, warn, info, debug or trace, also by module: info,freshbase::access=debug logs every request.",
-        |c, v| {
-            v.clone_into(&mut c.log_level);
-            Ok(())
-        }
+        |c, v| filter(v).map(|()| v.clone_into(&mut c.log_level))
     ),
     key!(
         "log-format",
@@ -204,6 +198,21 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
 ];
+
+/// The host may be a name, which is only known to exist when the server starts.
+fn address(text: &str) -> Result<(), String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(()),
+        _ => Err("a host and a port, such as 127.0.0.1:8080 or [::]:80".into()),
+    }
+}
+
+fn filter(text: &str) -> Result<(), String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("a filter such as info or info,freshbase::access=debug".into()),
+    }
+}
 
 fn number(text: &str) -> Result<u64, String> {
     text.parse()

@@ -327,24 +327,26 @@ fn elements(table: &Table, json: &str, kind: Kind, test: &Test) -> Option<Condit
         Bound::Value(value) => Some(value),
         Bound::Null | Bound::BelowAll | Bound::AboveAll | Bound::Foreign => None,
     };
-    let (sql, params) = match test {
-        Test::Equal(operand) => (
-            format!("(rid IN (SELECT rid FROM m{index} WHERE v = ?))"),
-            vec![bound(operand)?],
-        ),
+    // Operands are single values of the elements' type here, so that no array as a whole can equal one.
+    let (sql, params, exact) = match test {
+        Test::Equal(operand) => {
+            let sql = format!("(rid IN (SELECT rid FROM m{index} WHERE v = ?))");
+            (sql, vec![bound(operand)?], true)
+        }
         Test::In(operands) if !operands.is_empty() => {
             let values: Vec<Sql> = operands.iter().map(bound).collect::<Option<_>>()?;
             let listed = listed("v", values);
-            (
-                format!("(rid IN (SELECT rid FROM m{index} WHERE {}))", listed.sql),
-                listed.params,
-            )
+            let sql = format!("(rid IN (SELECT rid FROM m{index} WHERE {}))", listed.sql);
+            (sql, listed.params, true)
         }
-        // The first few narrow it down enough; the evaluator checks all.
         Test::ContainsAll(operands) if !operands.is_empty() => {
-            let values: Vec<Sql> = operands.iter().take(4).map(bound).collect::<Option<_>>()?;
+            // The first few narrow it down enough.
+            let few = operands.iter().take(4);
+            let values: Vec<Sql> = few.map(bound).collect::<Option<_>>()?;
             let one = format!("rid IN (SELECT rid FROM m{index} WHERE v = ?)");
-            (format!("({})", vec![one; values.len()].join(" AND ")), values)
+            let sql = format!("({})", vec![one; values.len()].join(" AND "));
+            let exact = values.len() == operands.len();
+            (sql, values, exact)
         }
         Test::In(_)
         | Test::ContainsAll(_)
@@ -361,7 +363,7 @@ fn elements(table: &Table, json: &str, kind: Kind, test: &Test) -> Option<Condit
     Some(Condition {
         sql,
         params,
-        exact: false,
+        exact,
         height: LEAF_HEIGHT,
     })
 }

@@ -107,11 +107,9 @@ async fn writes_beyond_the_queue_are_refused() {
         waiting.push(commit);
     }
     assert_eq!(world.store.stats().await.unwrap().queued_writes, 10);
-    let error = world
-        .store
-        .commit(Batch::object(world.write(&object("late", "x"))))
-        .await
-        .unwrap_err();
+    let late = Batch::object(world.write(&object("late", "x")));
+    let refused = futures_poll(&mut world.store.commit(late)).expect("it is refused at once");
+    let error = refused.unwrap_err();
     assert!(
         matches!(error, StoreError::Overloaded { retry_after } if !retry_after.is_zero()),
         "{error:?}"

@@ -38,9 +38,12 @@ async fn todo(dir: &DataDir, n: usize) -> World {
             index(&["tags"]),
             index(&["@place"]),
             index(&["done"]),
+            index(&["version"]),
         ])
         .await;
     world.put(&objects(n)).await.unwrap();
+    // The writer refreshes statistics before it turns to the next commit.
+    world.delete("nothing").await;
     world
 }
 
@@ -86,6 +89,20 @@ const PLANS: &[(&str, &str, &str, bool)] = &[
     ("{}", r#"{"rank":1}"#, "x5", false),
     // The engine does not weigh the limit against sorting; an index on both fields serves such queries.
     (r#"{"done":true}"#, r#"{"rank":1}"#, "x8", true),
+    // Of several indexes, the one that leaves fewest objects.
+    (r#"{"version":1,"title":"title 9"}"#, "{}", "x2", false),
+    (
+        r#"{"version":1,"done":true,"group":"g3"}"#,
+        r#"{"rank":1}"#,
+        "x1",
+        false,
+    ),
+    (
+        r#"{"done":true,"due":{"$date":"2023-11-14T22:13:20Z"}}"#,
+        "{}",
+        "x3",
+        false,
+    ),
     (r#"{"tags":"t7"}"#, "{}", "m6", false),
     (r#"{"tags":{"$all":["t7","all"]}}"#, "{}", "m6", false),
     (

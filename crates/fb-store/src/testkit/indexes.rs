@@ -126,6 +126,7 @@ pub async fn element_and_geo_indexes_change_no_result(bench: Bench) {
         json!({ "tags": "red" }),
         json!({ "tags": { "$in": ["red", "blue"] } }),
         json!({ "tags": { "$all": ["red", "blue"] } }),
+        json!({ "tags": { "$all": ["red", "blue", "green", "red", "x", "y"] } }),
         json!({ "tags": ["red"] }),
         json!({ "tags": null }),
         json!({ "tags": { "$ne": "red" } }),
@@ -165,7 +166,10 @@ pub async fn element_and_geo_indexes_change_no_result(bench: Bench) {
         }
         rounds.push(results);
     }
-    assert_eq!(rounds[0], ["ac", "acd", "c", "a", "ef", "bdef", "b", "ac", "ef", "ab"]);
+    assert_eq!(
+        rounds[0],
+        ["ac", "acd", "c", "", "a", "ef", "bdef", "b", "ac", "ef", "ab"]
+    );
     assert_eq!(rounds[1], rounds[0]);
     assert_eq!(rounds[2], rounds[0]);
 }

@@ -174,6 +174,16 @@ pub async fn filters_and_orders_work(bench: Bench) {
             "dc",
         ),
         (json!({ "id": { "$gt": "/db/Todo/b" } }), json!({ "id": 1 }), "cd"),
+        // Ids of other classes are less or greater than all of these.
+        (json!({ "id": { "$gt": "/db/Ant/x" } }), json!({ "id": 1 }), "abcd"),
+        (json!({ "id": { "$lte": "/db/Ant/x" } }), json!({}), ""),
+        (json!({ "id": { "$lt": "/db/Zoo/x" } }), json!({ "id": 1 }), "abcd"),
+        (json!({ "id": { "$gte": "/db/Zoo/x" } }), json!({}), ""),
+        (json!({ "id": { "$in": ["/db/Zoo/a", "/db/Todo/b"] } }), json!({}), "b"),
+        (json!({ "id": { "$ne": "/db/Zoo/a" } }), json!({ "id": -1 }), "dcba"),
+        // A prefix that an object has is not all that a pattern says.
+        (json!({ "title": { "$regex": "^app.*x" } }), json!({}), ""),
+        (json!({ "title": { "$regex": "^app.*e$" } }), json!({}), "a"),
         (
             json!({ "version": 1, "createdAt": { "$lte": { "$date": "2030-01-01" } } }),
             json!({ "id": 1 }),

@@ -6,7 +6,7 @@ use fb_app::{NewApp, Profile};
 use fb_auth::Secret;
 use fb_types::AppId;
 
-use super::{attach, runtime};
+use super::{attach, attach_existing, runtime};
 use crate::cli::print;
 use crate::config;
 
@@ -81,7 +81,13 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
 
 fn list(matches: &ArgMatches) -> anyhow::Result<()> {
     let (config, _) = config::load(matches)?;
-    let apps = runtime()?.block_on(async { attach(&config).await?.list().await.map_err(anyhow::Error::from) })?;
+    let apps = runtime()?.block_on(async {
+        attach_existing(&config)
+            .await?
+            .list()
+            .await
+            .map_err(anyhow::Error::from)
+    })?;
     if matches.get_flag("json") {
         for app in &apps {
             let hosts: Vec<String> = app.hosts.iter().map(|h| format!("\"{h}\"")).collect();
@@ -119,7 +125,13 @@ fn delete(matches: &ArgMatches) -> anyhow::Result<()> {
             "this deletes app {id} with all its data; add --yes if you mean it (freshbase backup {id} first?)"
         );
     }
-    runtime()?.block_on(async { attach(&config).await?.delete(&id).await.map_err(anyhow::Error::from) })?;
+    runtime()?.block_on(async {
+        attach_existing(&config)
+            .await?
+            .delete(&id)
+            .await
+            .map_err(anyhow::Error::from)
+    })?;
     print(&format!("Deleted app {id}."));
     Ok(())
 }

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use fb_app::{NewApp, Profile};
 use fb_types::{AppId, Clock, SystemClock};
 
-use super::{attach, runtime};
+use super::{attach, attach_existing, runtime};
 use crate::cli::print;
 use crate::config;
 
@@ -23,7 +23,7 @@ pub(super) fn back_up(matches: &ArgMatches) -> anyhow::Result<()> {
         path => PathBuf::from(path),
     };
     let bytes = runtime()?.block_on(async {
-        let apps = attach(&config).await?;
+        let apps = attach_existing(&config).await?;
         apps.node()
             .backup(&id, &to)
             .await

@@ -60,10 +60,20 @@ fn apps_options(config: &Config) -> AppsOptions {
     }
 }
 
-/// The apps of a data directory that a server may be using at the same time.
+/// The apps of a data directory that a server may be using at the same time. Makes the directory if there is none.
 async fn attach(config: &Config) -> anyhow::Result<Arc<Apps>> {
     let dir = &config.data_dir;
     let node = SqliteNode::attach(dir, sqlite_options(config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
     Ok(Apps::open(Arc::new(node), apps_options(config)).await?)
+}
+
+/// Like [`attach`], for commands that make no sense on a new data directory: a slip in its path should not make one.
+async fn attach_existing(config: &Config) -> anyhow::Result<Arc<Apps>> {
+    let dir = &config.data_dir;
+    match dir.try_exists() {
+        Ok(true) => attach(config).await,
+        Ok(false) => anyhow::bail!("there is no data directory {}", dir.display()),
+        Err(error) => Err(error).with_context(|| format!("opening the data directory {}", dir.display())),
+    }
 }

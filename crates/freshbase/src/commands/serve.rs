@@ -65,9 +65,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 /// Makes the default app at first start, and the operator. Gives a link if the app has no administrator.
 async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLink>> {
-    let is_first = apps.directory().default_app().is_none();
+    let existing = apps.directory().default_app().map(|slot| slot.id().clone());
+    let is_made = match &existing {
+        Some(id) => apps.is_finished(id).await?,
+        None => false,
+    };
     let given = match (&config.admin_user, &config.admin_password) {
-        (Some(username), Some(password)) if is_first || !apps.has_operator().await? => {
+        (Some(username), Some(password)) if !is_made || !apps.has_operator().await? => {
             Some(apps.first_admin(username, password).await?)
         }
         _ => None,
@@ -75,8 +79,8 @@ async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLin
     if let Some(operator) = &given {
         apps.create_operator(operator).await.context("making the operator")?;
     }
-    if is_first {
-        make_default_app(apps, config, given)
+    if !is_made {
+        make_default_app(apps, config, given, existing)
             .await
             .context("making the default app")?;
     }
@@ -91,7 +95,13 @@ async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLin
     }
 }
 
-async fn make_default_app(apps: &Apps, config: &Config, given: Option<FirstAdmin>) -> anyhow::Result<()> {
+/// Makes the default app; `existing` is one whose making an earlier start did not finish.
+async fn make_default_app(
+    apps: &Apps,
+    config: &Config,
+    given: Option<FirstAdmin>,
+    existing: Option<AppId>,
+) -> anyhow::Result<()> {
     let profile = if config.baqend {
         Profile::Baqend
     } else {
@@ -102,15 +112,23 @@ async fn make_default_app(apps: &Apps, config: &Config, given: Option<FirstAdmin
         None if config.baqend => Some(apps.first_admin("root", &Secret::new("root")).await?),
         given => given,
     };
+    let resume = existing.is_some();
     let new = NewApp {
-        id: AppId::new(DEFAULT_APP)?,
+        id: match existing {
+            Some(id) => id,
+            None => AppId::new(DEFAULT_APP)?,
+        },
         profile,
         hosts: Vec::new(),
         is_default: true,
         admin,
     };
-    apps.create(&new).await?;
-    tracing::info!(app = DEFAULT_APP, ?profile, "made the default app {DEFAULT_APP}");
+    if resume {
+        apps.resume(&new).await?;
+    } else {
+        apps.create(&new).await?;
+    }
+    tracing::info!(app = %new.id, ?profile, "made the default app {}", new.id);
     Ok(())
 }
 
