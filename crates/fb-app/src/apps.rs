@@ -193,6 +193,7 @@ impl Apps {
 
     /// Deletes an app and everything it has.
     pub async fn delete(&self, id: &AppId) -> Result<(), AppError> {
+        self.refresh().await?;
         let _one_at_a_time = self.edits.lock().await;
         let slot = self.directory.load().by_name(id.as_str()).cloned();
         let Some(slot) = slot else {

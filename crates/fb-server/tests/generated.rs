@@ -7,7 +7,7 @@ fn check(path: &str, expected: &str) {
     let path = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
     #[expect(clippy::disallowed_methods, reason = "a switch for whoever regenerates the pages")]
     if std::env::var("REGENERATE_DOCS").is_ok() {
-        std::fs::write(&path, expected).unwrap();
+        std::fs::write(&path, expected).expect("the page can be written");
     }
     let page = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(

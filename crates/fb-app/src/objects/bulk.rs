@@ -3,6 +3,8 @@
 use fb_auth::{Admin, Principal, authorize_admin};
 use fb_store::{Batch, Effect, ObjectWrite, Refusal, Write};
 use fb_types::{ObjectId, ObjectKey, Stored};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use serde_json::Value;
 
 use super::Condition;
@@ -10,6 +12,9 @@ use crate::{App, AppError};
 
 /// Objects per transaction when a class is emptied.
 const TRUNCATE_CHUNK: u64 = 500;
+
+/// Objects of an import that are written at the same time.
+const IMPORT_AT_ONCE: usize = 64;
 
 /// What became of an import.
 #[derive(Debug, Default)]
@@ -77,13 +82,21 @@ impl App {
         let schema = self.schema();
         self.entity(&schema, bucket)?;
         let mut imported = Imported::default();
-        for (index, object) in objects.iter().enumerate() {
-            match self.import_one(caller, bucket, object).await {
-                Ok(()) => imported.count += 1,
-                Err(error) => {
-                    let id = object.get("id").and_then(Value::as_str).map(str::to_owned);
+        // Many at once share disk flushes; they are queued in their order.
+        let mut running = FuturesOrdered::new();
+        let mut waiting = objects.iter();
+        for (index, written) in objects.iter().enumerate() {
+            while running.len() < IMPORT_AT_ONCE {
+                let Some(object) = waiting.next() else { break };
+                running.push_back(self.import_one(caller, bucket, object));
+            }
+            match running.next().await {
+                Some(Err(error)) => {
+                    let id = written.get("id").and_then(Value::as_str).map(str::to_owned);
                     imported.failures.push(ImportFailure { index, id, error });
                 }
+                Some(Ok(())) => imported.count += 1,
+                None => break,
             }
         }
         Ok(imported)

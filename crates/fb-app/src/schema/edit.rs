@@ -1,7 +1,7 @@
 //! Edits of class definitions, each authorized where it is applied. Nothing here touches the store.
 
 use fb_auth::Principal;
-use fb_types::schema::predefined;
+use fb_types::schema::{FieldDef, predefined};
 use fb_types::{ClassDef, ClassName, Permission, Schema, SchemaError};
 
 use super::refit::Renames;
@@ -38,7 +38,11 @@ impl<'a> Draft<'a> {
                 if let Some(existing) = def.fields.get(&field.name) {
                     return same_type(&def.class, existing, field);
                 }
-                def.fields.insert(field.name.clone(), field.clone());
+                let mut field = field.clone();
+                if field.order == FieldDef::LAST {
+                    field.order = def.fields.values().map(|f| f.order + 1).max().unwrap_or(0);
+                }
+                def.fields.insert(field.name.clone(), field);
                 Ok(())
             }
             SchemaEdit::RenameField { class, from, to } => self.rename(class, from, to),
@@ -252,7 +256,7 @@ fn keep_built_in(known: &ClassDef, new: &ClassDef) -> ClassDef {
     def
 }
 
-fn indexmap_of(def: &ClassDef) -> indexmap::IndexMap<String, fb_types::schema::FieldDef> {
+fn indexmap_of(def: &ClassDef) -> indexmap::IndexMap<String, FieldDef> {
     def.fields.clone()
 }
 
@@ -261,11 +265,7 @@ fn mentions(type_text: &str, reference: &str) -> bool {
     type_text.split(['[', ']', ',']).any(|part| part.trim() == reference)
 }
 
-fn same_type(
-    class: &str,
-    existing: &fb_types::schema::FieldDef,
-    new: &fb_types::schema::FieldDef,
-) -> Result<(), AppError> {
+fn same_type(class: &str, existing: &FieldDef, new: &FieldDef) -> Result<(), AppError> {
     let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
     if squeezed(&existing.type_text) == squeezed(&new.type_text) {
         return Ok(());

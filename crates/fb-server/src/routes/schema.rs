@@ -143,7 +143,7 @@ fn edit(value: &Value) -> Result<SchemaEdit, ApiError> {
         Some("addField") => {
             let class = class()?;
             let field = value.get("field").unwrap_or(&Value::Null);
-            let field = FieldDef::from_json(field, None, usize::MAX >> 1, class.as_str()).map_err(ApiError::from)?;
+            let field = FieldDef::from_json(field, None, usize::MAX, class.as_str()).map_err(ApiError::from)?;
             Ok(SchemaEdit::AddField { class, field })
         }
         Some("renameField") => Ok(SchemaEdit::RenameField {

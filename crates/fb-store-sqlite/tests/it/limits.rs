@@ -1,13 +1,13 @@
 //! Time limits, full queues and full disks.
 
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use fb_store::testkit::{schema_with, todo_class};
-use fb_store::{Batch, Node, Refusal, Store, StoreError};
+use fb_store::{Batch, Node, OpenOptions, Refusal, Store, StoreError};
 use fb_store_sqlite::{Retention, SqliteOptions};
-use fb_types::{Schema, Seq};
+use fb_types::{Clock, Schema, Seq, Timestamp};
 use serde_json::{Value, json};
 
 use crate::fixture::{DataDir, World, app, open_options};
@@ -210,4 +210,43 @@ async fn the_change_feed_is_trimmed() {
     assert_eq!(changes.last().unwrap().seq, Seq(1024));
     assert!(changes.windows(2).all(|pair| pair[0].seq.0 + 1 == pair[1].seq.0));
     store.close().await;
+}
+
+/// A clock that goes on by a millisecond with every look.
+struct Stepping(AtomicI64);
+
+impl Clock for Stepping {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_change_is_kept_however_old() {
+    let dir = DataDir::with(SqliteOptions {
+        retention: Retention {
+            age: Duration::ZERO,
+            ..Retention::default()
+        },
+        ..SqliteOptions::default()
+    });
+    let node = dir.node();
+    let mut world = World::new(&node, "app", schema(), "Todo").await;
+    world.store.close().await;
+    let options = || OpenOptions {
+        clock: Arc::new(Stepping(AtomicI64::new(1_000_000))),
+        ..open_options(Duration::from_secs(5))
+    };
+    world.store = node.open_store(&app("app").id, options()).unwrap();
+    let objects: Vec<Value> = (0..300).map(|i| object(&format!("k{i}"), "x")).collect();
+    world.put(&objects).await.unwrap();
+    // The writer tidies up before it turns to the next commit.
+    world.delete("nothing").await;
+    let changes = world.store.changes_after(Seq(0), 10_000).await.unwrap();
+    assert_eq!(changes.iter().map(|c| c.seq).collect::<Vec<_>>(), [Seq(300)]);
+    world.store.close().await;
+    world.store = node.open_store(&app("app").id, options()).unwrap();
+    world.put(&[object("next", "x")]).await.unwrap();
+    assert_eq!(world.store.stats().await.unwrap().last_seq, Seq(301));
+    world.store.close().await;
 }

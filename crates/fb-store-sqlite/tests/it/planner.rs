@@ -195,3 +195,26 @@ async fn readers_that_are_open_learn_of_new_indexes() {
     world.set_indexes(Vec::new()).await;
     assert_eq!(world.find(&query).await, ["k000009"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_are_open_learn_of_new_statistics() {
+    let dir = DataDir::fast();
+    let node = dir.node();
+    let schema = Arc::new(schema_with(&Schema::initial().unwrap(), &todo_class(), &[]));
+    // Without statistics both indexes look alike, and their order decides.
+    for (name, good, paths) in [("one", "x1", ["title", "version"]), ("two", "x2", ["version", "title"])] {
+        let world = World::new(&node, name, schema.clone(), "Todo").await;
+        world
+            .set_indexes(paths.iter().map(|path| index(&[path])).collect())
+            .await;
+        world.put(&objects(1)).await.unwrap();
+        let query = world.query(&json!({ "version": 1, "title": "title 9" }), &json!({}), 0, 20);
+        // From here on there is an open connection.
+        assert!(world.find(&query).await.is_empty());
+        world.put(&objects(2000)).await.unwrap();
+        world.delete("nothing").await;
+        let plan = world.store.explain(&world.grant(), &query).await.unwrap();
+        assert!(plan[0].contains(good), "{name}: {plan:?}");
+        world.store.close().await;
+    }
+}

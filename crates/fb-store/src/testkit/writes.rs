@@ -320,7 +320,7 @@ pub async fn concurrent_increments_are_all_counted(bench: Bench) {
 pub async fn keys_are_never_repeated(mut bench: Bench) {
     let mut seen = HashSet::new();
     for round in 0..4 {
-        for _ in 0..20 {
+        for _ in 0..40 {
             let key = bench.store().allocate_key(&class()).await.unwrap();
             assert!(key.as_str().parse::<u64>().is_ok(), "{key} is no number");
             assert!(seen.insert(key.clone()), "{key} came twice");
@@ -331,7 +331,7 @@ pub async fn keys_are_never_repeated(mut bench: Bench) {
             .max()
             .unwrap();
         // Chosen by a client, and deleted again.
-        let chosen = (highest + if round < 2 { 3 } else { 60 }).to_string();
+        let chosen = (highest + if round < 2 { 3 } else { 33 }).to_string();
         bench.insert(&chosen, json!({})).await;
         bench.delete(&chosen).await;
         seen.insert(ObjectKey::from_raw(&chosen).unwrap());

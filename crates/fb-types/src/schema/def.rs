@@ -208,6 +208,9 @@ impl ClassDef {
 }
 
 impl FieldDef {
+    /// The order of a field that goes behind all others.
+    pub const LAST: i64 = i64::MAX;
+
     /// Reads a field definition of `class`. `name` is the key it stands under, if any; `position` is its order if it
     /// has none.
     pub fn from_json(value: &Value, name: Option<&str>, position: usize, class: &str) -> Result<Self, SchemaError> {
@@ -237,7 +240,11 @@ impl FieldDef {
         };
         let order = match members.get("order") {
             None | Some(Value::Null) => i64::try_from(position).unwrap_or(i64::MAX),
-            Some(order) => order.as_i64().ok_or_else(|| wrong(&at("order"), "an integer", order))?,
+            // The bound keeps sums of orders from overflowing.
+            Some(order) => order
+                .as_i64()
+                .filter(|order| order.abs() <= i64::from(i32::MAX))
+                .ok_or_else(|| wrong(&at("order"), "an integer of at most 31 bits", order))?,
         };
         let flags = match members.get("flags") {
             None | Some(Value::Null) => Vec::new(),

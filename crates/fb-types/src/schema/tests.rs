@@ -123,3 +123,88 @@ fn equal_orders_are_told_apart() {
         .collect();
     assert_eq!(orders, [("z".to_owned(), 1), ("x".to_owned(), 3), ("y".to_owned(), 4)]);
 }
+
+mod fuzz {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::super::{ClassDef, Schema, predefined};
+
+    /// JSON whose names and texts are those a class definition may have, in wrong places as well.
+    fn class_like() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![
+            "[a-zA-Z_.$/\\[\\], ]{0,12}",
+            Just("/db/A".to_owned()),
+            Just("/db/B".to_owned()),
+            Just("/db/Object".to_owned()),
+            Just("/db/collection.Map[/db/String,/db/A]".to_owned()),
+            Just("/db/collection.List[/db/collection.List[/db/A]]".to_owned()),
+            Just("__proto__".to_owned()),
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            text.clone().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 40, 6, move |inner| {
+            let name = prop_oneof![
+                Just("class".to_owned()),
+                Just("superClass".to_owned()),
+                Just("embedded".to_owned()),
+                Just("acl".to_owned()),
+                Just("metadata".to_owned()),
+                Just("fields".to_owned()),
+                Just("type".to_owned()),
+                Just("order".to_owned()),
+                Just("flags".to_owned()),
+                Just("load".to_owned()),
+                text.clone(),
+            ];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+                prop::collection::vec((name, inner), 0..6)
+                    .prop_map(|m| Value::Object(m.into_iter().collect::<Map<_, _>>())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_definition_panics(first in class_like(), second in class_like(), fields in class_like()) {
+            let mut defs = predefined();
+            let whole = json!({ "class": "/db/A", "superClass": second, "fields": fields });
+            defs.extend([first, second, whole].iter().filter_map(|json| ClassDef::from_json(json).ok()));
+            if let Ok(schema) = Schema::build(defs, 2, None, &[]) {
+                // What is accepted is also kept and read back.
+                let back = Schema::from_json(&schema.to_json()).unwrap();
+                prop_assert_eq!(back.to_json(), schema.to_json());
+            }
+        }
+
+        #[test]
+        fn no_value_panics(value in class_like()) {
+            let fields: Map<String, Value> = super::super::types::BASIC
+                .iter()
+                .flat_map(|(name, _)| [
+                    (format!("one{name}"), json!({ "type": format!("/db/{name}") })),
+                    (format!("set{name}"), json!({ "type": format!("/db/collection.Set[/db/{name}]") })),
+                ])
+                .collect();
+            let class = json!({ "class": "/db/A", "fields": fields });
+            let mut defs = predefined();
+            defs.push(ClassDef::from_json(&class).unwrap());
+            let schema = Schema::build(defs, 1, None, &[]).unwrap();
+            let class = schema.class("A").unwrap();
+            for field in class.fields() {
+                // A normal form is its own normal form.
+                if let Ok(normal) = schema.check_field(class, field, field.name(), &value) {
+                    prop_assert_eq!(schema.check_field(class, field, field.name(), &normal).unwrap(), normal);
+                }
+            }
+        }
+    }
+}

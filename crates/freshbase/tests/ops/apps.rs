@@ -96,6 +96,13 @@ fn the_command_line_creates_lists_and_deletes_beside_a_running_server() {
         json!(json)
     );
 
+    // What the command line made the admin API can delete at once.
+    cli(&["app", "create", "brief"]).ok();
+    Operator::root(&running)
+        .call("DELETE", "/apps/brief", &Value::Null)
+        .expect(204);
+    assert!(!app_dir(&running, "brief").exists());
+
     let error = cli(&["app", "delete", "shop"]).failed();
     assert!(error.contains("--yes"), "{error}");
     ann.get("/db/Item/1").expect(200);

@@ -86,9 +86,9 @@ fn what_a_stopping_server_did_it_has_answered() {
         std::thread::scope(|scope| {
             let writers: Vec<_> = (0..12)
                 .map(|_| {
-                    let (answered, client, address) = (answered.clone(), &client, running.address().to_owned());
+                    let (answered, client) = (answered.clone(), &client);
+                    let mut connection = Connection::open(running.address()).expect("the server is ready");
                     scope.spawn(move || {
-                        let mut connection = Connection::open(&address).expect("the server is ready");
                         let mut n = 0;
                         while let Some(answer) = connection.request(client, "POST", "/db/Item", &[], &json!({})) {
                             answer.expect(201);
