@@ -9,4 +9,5 @@ mod differential;
 mod fixture;
 mod limits;
 mod node;
+mod numbers;
 mod planner;
