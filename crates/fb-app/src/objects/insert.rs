@@ -1,12 +1,12 @@
 //! Insert one object.
 
 use fb_auth::{Operation, Principal, authorize};
-use fb_store::{Effect, Moment, Outcome, Refusal, StoreError};
+use fb_store::{Effect, Moment, Refusal};
 use fb_types::schema::server_assigns_ids;
 use fb_types::{Class, Document, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
-use super::{NewAcl, SCHEMA_RETRIES, Seen, with_schema_retries};
+use super::{NewAcl, Seen, with_schema_retries};
 use crate::{App, AppError};
 
 impl App {
@@ -51,13 +51,7 @@ impl App {
                 Ok(Effect::Put(stamped.store(shape)))
             }
         };
-        let committed = self.commit_one(grant, key, schema.rev(), Box::new(decide)).await;
-        match committed {
-            Ok(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),
-            Ok(_) => Err(AppError::internal("inserting", "the store kept an insert")),
-            Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
-            Err(error) => Err(AppError::from_commit(error, &id.to_string())),
-        }
+        self.commit_one(class, grant, key, schema.rev(), Box::new(decide)).await
     }
 
     async fn key_for_insert(&self, class: &Class, input: &Map<String, Value>) -> Result<ObjectKey, AppError> {

@@ -10,7 +10,7 @@ mod update;
 use std::sync::Arc;
 
 use fb_auth::{Grant, Principal};
-use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal, StoreError};
+use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal};
 use fb_types::{Acl, Class, ObjectKey, Permission, Stored, Version};
 use serde_json::{Map, Value};
 
@@ -62,22 +62,28 @@ impl Seen {
 const SCHEMA_RETRIES: usize = 5;
 
 impl App {
-    /// Commits one write of one object.
+    /// Commits one write of one object that is there afterwards.
     async fn commit_one(
         &self,
+        class: &Class,
         grant: Grant,
         key: ObjectKey,
         checked_under: u32,
         decide: Decide,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<Seen, AppError> {
+        let id = Self::id_of(class, &key);
         let write = ObjectWrite {
             grant,
             key,
             checked_under,
             decide,
         };
-        let outcomes = self.store().commit(Batch::object(write)).await?;
-        Ok(outcomes.into_iter().next().unwrap_or(Outcome::Kept))
+        let committed = self.store().commit(Batch::object(write)).await;
+        let outcomes = committed.map_err(|error| AppError::from_commit(error, &id.to_string()))?;
+        match outcomes.into_iter().next() {
+            Some(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),
+            _ => Err(AppError::internal("writing an object", "the store kept the write")),
+        }
     }
 
     fn check_size(&self, body: &[u8]) -> Result<(), AppError> {
@@ -131,8 +137,11 @@ impl NewAcl {
 macro_rules! with_schema_retries {
     ($attempt:expr) => {{
         let mut result = $attempt.await;
-        for _ in 0..SCHEMA_RETRIES {
-            if !matches!(result, Err(AppError::Store(StoreError::SchemaChanged))) {
+        for _ in 0..$crate::objects::SCHEMA_RETRIES {
+            if !matches!(
+                result,
+                Err($crate::AppError::Store(::fb_store::StoreError::SchemaChanged))
+            ) {
                 break;
             }
             result = $attempt.await;

@@ -2,11 +2,11 @@
 
 use fb_auth::{Operation, Principal, authorize};
 use fb_query::Update;
-use fb_store::{Effect, Moment, Outcome, Refusal, StoreError};
+use fb_store::{Effect, Moment, Refusal};
 use fb_types::{Document, ObjectKey, Stored};
 use serde_json::Value;
 
-use super::{Condition, SCHEMA_RETRIES, Seen, with_schema_retries};
+use super::{Condition, Seen, with_schema_retries};
 use crate::{App, AppError};
 
 impl App {
@@ -61,19 +61,11 @@ impl App {
             }
             Ok(Effect::Put(after))
         };
-        let committed = self
-            .commit_one(grant, key.clone(), schema.rev(), Box::new(decide))
-            .await;
-        match committed {
-            Ok(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),
-            Ok(_) => Err(AppError::internal("updating", "the store kept an update")),
-            Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
+        let written = self.commit_one(class, grant, key.clone(), schema.rev(), Box::new(decide));
+        match written.await {
             // Here a missing object is simply not found, unless the caller made it a condition.
-            Err(StoreError::Refused {
-                refusal: Refusal::Missing,
-                ..
-            }) if condition == Condition::None => Err(AppError::NoObject(id.to_string())),
-            Err(error) => Err(AppError::from_commit(error, &id.to_string())),
+            Err(AppError::OutOfDate { id, found: None }) if condition == Condition::None => Err(AppError::NoObject(id)),
+            written => written,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Replace one object, or insert it.
 
 use fb_auth::{Operation, Principal, authorize};
-use fb_store::{Effect, Moment, Outcome, StoreError};
+use fb_store::{Effect, Moment};
 use fb_types::schema::server_assigns_ids;
 use fb_types::{Document, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
-use super::{Condition, NewAcl, SCHEMA_RETRIES, Seen, read_only_fields, with_schema_retries};
+use super::{Condition, NewAcl, Seen, read_only_fields, with_schema_retries};
 use crate::{App, AppError};
 
 impl App {
@@ -78,14 +78,7 @@ impl App {
             };
             Ok(Effect::Put(new.store(shape)))
         };
-        let committed = self
-            .commit_one(grant, key.clone(), schema.rev(), Box::new(decide))
-            .await;
-        match committed {
-            Ok(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),
-            Ok(_) => Err(AppError::internal("updating", "the store kept an update")),
-            Err(StoreError::SchemaChanged) => Err(AppError::Store(StoreError::SchemaChanged)),
-            Err(error) => Err(AppError::from_commit(error, &id.to_string())),
-        }
+        self.commit_one(class, grant, key.clone(), schema.rev(), Box::new(decide))
+            .await
     }
 }
