@@ -59,6 +59,15 @@ impl Statistics {
         self.0.entry(id).or_default().changes = OUTDATED;
     }
 
+    /// Tables without statistics are analysed next: they are new, or the process ended before it came to that.
+    pub(crate) fn outdate_missing(&mut self, tables: impl Iterator<Item = i64>) {
+        for id in tables {
+            if !self.0.contains_key(&id) {
+                self.outdate(id);
+            }
+        }
+    }
+
     /// True if a new index waits for its statistics.
     pub(crate) fn is_urgent(&self) -> bool {
         self.0.values().any(|t| t.changes >= OUTDATED)

@@ -41,7 +41,8 @@ impl Session {
         let conn = open_writer(&shared.path, &shared.options).map_err(sql)?;
         let position = Position::load(&conn).map_err(sql)?;
         let catalog = Arc::new(Catalog::load(&conn)?);
-        let statistics = Statistics::load(&conn).map_err(sql)?;
+        let mut statistics = Statistics::load(&conn).map_err(sql)?;
+        statistics.outdate_missing(catalog.tables.values().map(|table| table.id));
         Ok(Self {
             conn,
             catalog,

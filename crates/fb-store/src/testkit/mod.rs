@@ -45,7 +45,7 @@ pub fn run<P: Place>(place: P, test: impl FnOnce(Bench) -> BoxFuture<'static, ()
     });
 }
 
-/// Writes the tests of the suite, one for each of its functions. The argument makes an empty [`Place`](testkit::Place).
+/// Writes the tests of the suite, one for each of its functions. The argument makes an empty [`testkit::Place`](crate::testkit::Place).
 #[macro_export]
 macro_rules! contract_tests {
     ($place:expr) => {
