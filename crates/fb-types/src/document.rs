@@ -64,56 +64,90 @@ impl Document {
         })
     }
 
-    /// The object's JSON text. Cost: linear in its size.
-    pub fn body(&self) -> Bytes {
-        write_body(
-            &self.id,
-            self.version,
-            self.acl.as_deref(),
-            self.created_at,
-            self.updated_at,
-            &self.fields,
-        )
-    }
-
-    /// The stored form.
+    /// The stored form. Cost: linear in the object's size.
     pub fn store(&self, shape: u32) -> Stored {
-        Stored {
-            key: self.id.key().clone(),
+        let header = Header {
+            id: &self.id,
             version: self.version,
-            shape,
             created_at: self.created_at,
             updated_at: self.updated_at,
             acl: self.acl.clone(),
-            body: self.body(),
-        }
+        };
+        header.store(shape, &FieldsText::new(&self.fields))
     }
 }
 
-/// Writes an object's JSON text: metadata first, then `fields` in their order.
-pub fn write_body(
-    id: &ObjectId,
-    version: Version,
-    acl: Option<&Acl>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    fields: &Map<String, Value>,
-) -> Bytes {
-    use std::io::Write;
-    let mut out = Vec::with_capacity(256);
-    // Writing to a Vec cannot fail, and neither can serialising maps with text keys. Ids, versions and timestamps
-    // are plain ASCII without quotes or backslashes.
-    let _ = write!(out, "{{\"id\":\"{id}\",\"version\":{version},\"acl\":");
-    let _ = serde_json::to_writer(&mut out, &acl);
-    let _ = write!(out, ",\"createdAt\":\"{created_at}\",\"updatedAt\":\"{updated_at}\"");
-    for (name, value) in fields {
-        out.push(b',');
-        let _ = serde_json::to_writer(&mut out, name);
-        out.push(b':');
-        let _ = serde_json::to_writer(&mut out, value);
+/// The user fields of an object as they stand in its JSON text. Written before a commit, so that the writer, for which
+/// all others wait, only copies them.
+#[derive(Debug, Clone)]
+pub struct FieldsText(Vec<u8>);
+
+impl FieldsText {
+    /// Writes fields in their order. Cost: linear in their size.
+    pub fn new(fields: &Map<String, Value>) -> Self {
+        let mut text = Vec::with_capacity(256);
+        for (name, value) in fields {
+            text.push(b',');
+            // Writing to a Vec cannot fail, and neither can serialising maps with text keys.
+            let _ = serde_json::to_writer(&mut text, name);
+            text.push(b':');
+            let _ = serde_json::to_writer(&mut text, value);
+        }
+        Self(text)
     }
-    out.push(b'}');
-    Bytes::from(out)
+
+    /// Bytes of an object with these fields, metadata with an ACL of average size included.
+    pub fn object_bytes(&self) -> usize {
+        self.0.len() + METADATA_BYTES
+    }
+}
+
+/// About what the metadata of an object takes in its JSON text.
+const METADATA_BYTES: usize = 200;
+
+/// Everything of a stored object but its user fields.
+#[derive(Debug, Clone)]
+pub struct Header<'a> {
+    /// Full id.
+    pub id: &'a ObjectId,
+    /// Number of writes so far.
+    pub version: Version,
+    /// When the object was inserted.
+    pub created_at: Timestamp,
+    /// When the object was last written.
+    pub updated_at: Timestamp,
+    /// Object-level rules; `None` is public.
+    pub acl: Option<Arc<Acl>>,
+}
+
+impl Header<'_> {
+    /// The stored form: metadata first, then the fields.
+    pub fn store(self, shape: u32, fields: &FieldsText) -> Stored {
+        use std::io::Write;
+        let Self {
+            id,
+            version,
+            created_at,
+            updated_at,
+            acl,
+        } = self;
+        let mut body = Vec::with_capacity(fields.object_bytes());
+        // Ids, versions and timestamps are plain ASCII without quotes or backslashes.
+        let _ = write!(body, "{{\"id\":\"{id}\",\"version\":{version},\"acl\":");
+        let _ = serde_json::to_writer(&mut body, &acl);
+        let _ = write!(body, ",\"createdAt\":\"{created_at}\",\"updatedAt\":\"{updated_at}\"");
+        body.extend_from_slice(&fields.0);
+        body.push(b'}');
+        Stored {
+            key: id.key().clone(),
+            version,
+            shape,
+            created_at,
+            updated_at,
+            acl,
+            body: Bytes::from(body),
+        }
+    }
 }
 
 impl Schema {

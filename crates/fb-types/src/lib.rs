@@ -20,7 +20,7 @@ mod value;
 
 pub use acl::{Acl, AclError, Rule, RuleMap};
 pub use change::{Change, ChangeKind, Seq};
-pub use document::{Document, Stored, write_body};
+pub use document::{Document, FieldsText, Header, Stored};
 pub use ids::{AppId, ClassName, IdError, ObjectId, ObjectKey, PRINCIPAL_EVERYBODY, Version, encode_component};
 pub use schema::{Class, ClassAcl, ClassDef, Field, FieldType, ItemType, Permission, Schema, SchemaError};
 pub use time::{Clock, SystemClock, TimeError, Timestamp, date_normal_form, time_normal_form};

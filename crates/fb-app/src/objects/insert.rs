@@ -3,7 +3,7 @@
 use fb_auth::{Operation, Principal, authorize};
 use fb_store::{Effect, Moment, Refusal};
 use fb_types::schema::server_assigns_ids;
-use fb_types::{Class, Document, ObjectId, ObjectKey, Stored, Version};
+use fb_types::{Class, FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
 use super::{NewAcl, Seen, with_schema_retries};
@@ -31,24 +31,19 @@ impl App {
         let id = Self::id_of(class, &key);
 
         let shape = class.shape();
-        let new = Document {
-            id: id.clone(),
-            version: Version::FIRST,
-            created_at: self.clock().now(),
-            updated_at: self.clock().now(),
-            acl,
-            fields,
-        };
-        self.check_size(&new.body())?;
+        let fields = FieldsText::new(&fields);
+        self.check_size(fields.object_bytes())?;
         let decide = move |before: Option<&Stored>, moment: Moment| match before {
             Some(_) => Err(Refusal::Exists),
             None => {
-                let stamped = Document {
+                let header = Header {
+                    id: &id,
+                    version: Version::FIRST,
                     created_at: moment.now,
                     updated_at: moment.now,
-                    ..new.clone()
+                    acl: acl.clone(),
                 };
-                Ok(Effect::Put(stamped.store(shape)))
+                Ok(Effect::Put(header.store(shape, &fields)))
             }
         };
         self.commit_one(class, grant, key, schema.rev(), Box::new(decide)).await

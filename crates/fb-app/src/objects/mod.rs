@@ -86,15 +86,13 @@ impl App {
         }
     }
 
-    fn check_size(&self, body: &[u8]) -> Result<(), AppError> {
+    fn check_size(&self, bytes: usize) -> Result<(), AppError> {
         let limit = self.limits().object_bytes;
-        if body.len() <= limit {
+        if bytes <= limit {
             return Ok(());
         }
-        Err(AppError::TooLarge(format!(
-            "the object has {} bytes, at most {limit} are allowed",
-            body.len()
-        )))
+        let text = format!("the object has about {bytes} bytes, at most {limit} are allowed");
+        Err(AppError::TooLarge(text))
     }
 }
 

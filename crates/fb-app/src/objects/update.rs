@@ -3,7 +3,7 @@
 use fb_auth::{Operation, Principal, authorize};
 use fb_store::{Effect, Moment};
 use fb_types::schema::server_assigns_ids;
-use fb_types::{Document, ObjectId, ObjectKey, Stored, Version};
+use fb_types::{FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
 use super::{Condition, NewAcl, Seen, read_only_fields, with_schema_retries};
@@ -48,7 +48,8 @@ impl App {
         }
         let acl = NewAcl::from_json(input)?;
         let fields = schema.check_fields(class, input, None)?;
-        self.check_size(&serde_json::to_vec(&fields).unwrap_or_default())?;
+        let text = FieldsText::new(&fields);
+        self.check_size(text.object_bytes())?;
 
         let (class_then, shape, new_id) = (class.clone(), class.shape(), id.clone());
         let may_insert = !server_assigns_ids(class.name()) && class.name().as_str() != "Device";
@@ -59,24 +60,22 @@ impl App {
                     AppError::Invalid(format!("ids of {} are given by the server", class_then.name())).refuse(),
                 );
             }
-            let mut fields = fields.clone();
-            if let Some(kept) = read_only_fields(&class_then, before)? {
-                for field in class_then.fields().iter().filter(|f| f.is_read_only()) {
-                    fields.insert(
-                        field.name().to_owned(),
-                        kept.get(field.name()).cloned().unwrap_or_default(),
-                    );
-                }
-            }
-            let new = Document {
-                id: new_id.clone(),
+            let header = Header {
+                id: &new_id,
                 version: before.map_or(Version::FIRST, |stored| stored.version.next()),
                 created_at: before.map_or(moment.now, |stored| stored.created_at),
                 updated_at: moment.now,
                 acl: acl.over(before),
-                fields,
             };
-            Ok(Effect::Put(new.store(shape)))
+            let Some(kept) = read_only_fields(&class_then, before)? else {
+                return Ok(Effect::Put(header.store(shape, &text)));
+            };
+            let mut fields = fields.clone();
+            for field in class_then.fields().iter().filter(|f| f.is_read_only()) {
+                let value = kept.get(field.name()).cloned().unwrap_or_default();
+                fields.insert(field.name().to_owned(), value);
+            }
+            Ok(Effect::Put(header.store(shape, &FieldsText::new(&fields))))
         };
         self.commit_one(class, grant, key.clone(), schema.rev(), Box::new(decide))
             .await
