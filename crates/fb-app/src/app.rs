@@ -71,9 +71,23 @@ impl App {
         created_at: Timestamp,
     ) -> Result<Self, AppError> {
         let age = shared.clock.now().seconds() - created_at.seconds();
+        // A store that was opened during the creation knows half of the schema: look first, then open it for good.
+        if (0..CREATION_SECONDS).contains(&age) && !Self::is_finished(node, &id, &shared).await? {
+            return Err(AppError::Store(StoreError::Unavailable {
+                source: "the app is being created".into(),
+            }));
+        }
         let (store, derived) = open_store(node, &id, &shared).await?;
-        let begun = load_or_complete(&*store, age).await;
+        let begun = load_or_complete(&*store).await;
         Self::start(id, store, derived, shared, begun).await
+    }
+
+    /// False if the creation of an app is under way, or was cut off.
+    pub(crate) async fn is_finished(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<bool, AppError> {
+        let (store, _) = open_store(node, id, shared).await?;
+        let found = setup::load(&*store).await;
+        store.close().await;
+        Ok(found?.is_some())
     }
 
     /// Opens an app's store and fills it, up to the last step: [`Self::finish_setup`].
@@ -231,19 +245,14 @@ async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc
     Ok((node.open(id, options).await?, derived))
 }
 
-/// Settings and secret of an app that was registered `age` seconds ago.
-async fn load_or_complete(store: &dyn Store, age: i64) -> Result<(Settings, [u8; 32]), AppError> {
-    match setup::load(store).await? {
-        Some(found) => Ok(found),
-        None if (0..CREATION_SECONDS).contains(&age) => Err(AppError::Store(StoreError::Unavailable {
-            source: "the app is being created".into(),
-        })),
-        None => {
-            let made = setup::initialise(store, Profile::Secure).await?;
-            setup::finish(store, &made.0).await?;
-            Ok(made)
-        }
+/// Settings and secret of an app. One whose creation was cut off gets closed settings.
+async fn load_or_complete(store: &dyn Store) -> Result<(Settings, [u8; 32]), AppError> {
+    if let Some(found) = setup::load(store).await? {
+        return Ok(found);
     }
+    let made = setup::initialise(store, Profile::Secure).await?;
+    setup::finish(store, &made.0).await?;
+    Ok(made)
 }
 
 /// The object with all fields its class has by now.

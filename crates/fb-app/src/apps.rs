@@ -41,6 +41,9 @@ pub struct NewApp {
     pub admin: Option<FirstAdmin>,
 }
 
+/// The node's record of how far a running server has followed the changes of the set of apps.
+const FOLLOWED: &str = "followed";
+
 /// What a request says about its app.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
@@ -142,15 +145,7 @@ impl Apps {
 
     /// False if the creation of an app is under way, or was cut off.
     pub async fn is_finished(&self, id: &AppId) -> Result<bool, AppError> {
-        let options = fb_store::OpenOptions {
-            observer: Arc::new(fb_store::NoObserver),
-            clock: self.shared.clock.clone(),
-            query_timeout: self.shared.limits.query_time,
-        };
-        let store = self.node.open(id, options).await?;
-        let found = crate::setup::load(&*store).await;
-        store.close().await;
-        Ok(found?.is_some())
+        App::is_finished(&*self.node, id, &self.shared).await
     }
 
     /// Completes an app whose creation was cut off. The caller knows that no other process is at work on it.
@@ -231,7 +226,6 @@ impl Apps {
         let old = self.directory.load_full();
         let new = Arc::new(Directory::new(&records, &old));
         self.directory.store(new.clone());
-        self.generation.store(generation, Ordering::Release);
         for slot in old.slots().filter(|slot| !new.has(slot)) {
             // Deleted by another process: what is still running of it has lost its files. Whoever is about to wake it
             // up finishes that first.
@@ -240,7 +234,40 @@ impl Apps {
                 app.close().await;
             }
         }
+        // Last: whoever reads it may rely on what was deleted being closed.
+        self.generation.store(generation, Ordering::Release);
         Ok(())
+    }
+
+    /// Says in the node's records that a server is at work, and which changes of the set of apps it has taken over.
+    pub async fn announce(&self) -> Result<(), AppError> {
+        let value = self.generation.load(Ordering::Acquire).to_be_bytes();
+        self.set_followed(Some(&value)).await
+    }
+
+    /// Takes the announcement back, when the server stops.
+    pub async fn withdraw(&self) -> Result<(), AppError> {
+        self.set_followed(None).await
+    }
+
+    async fn set_followed(&self, value: Option<&[u8]>) -> Result<(), AppError> {
+        let old = self.node.record(FOLLOWED).await?;
+        if old.as_deref() != value {
+            // Only the one server of the node writes this record.
+            self.node.swap_record(FOLLOWED, old.as_deref(), value).await?;
+        }
+        Ok(())
+    }
+
+    /// True if a server has announced itself, but has not taken over all changes of the set of apps. A server that
+    /// crashed looks like one that is slow.
+    pub async fn is_awaited(&self) -> Result<bool, AppError> {
+        let followed = self.node.record(FOLLOWED).await?;
+        let followed = followed.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        Ok(match followed {
+            Some(followed) => followed < self.node.generation().await?,
+            None => false,
+        })
     }
 
     async fn wake(&self, slot: &Arc<Slot>) -> Result<Arc<App>, AppError> {

@@ -1,7 +1,7 @@
 //! Errors on their way out: the only mapping from what went wrong to a status and a body.
 
 use fb_app::{AppError, OperatorError};
-use fb_query::QueryError;
+use fb_query::{QueryError, UpdateError};
 use fb_store::{NodeError, StoreError};
 use fb_types::SchemaError;
 use serde_json::json;
@@ -72,7 +72,7 @@ impl From<AppError> for ApiError {
             AppError::TooLarge(_) => codes::TOO_LARGE,
             AppError::Value(_) => codes::BAD_VALUE,
             AppError::Query(query) => query_code(query),
-            AppError::Update(_) => codes::BAD_UPDATE,
+            AppError::Update(update) => update_code(update),
             AppError::Schema(schema) => schema_code(schema),
             AppError::Store(_) => {
                 return match error {
@@ -99,6 +99,15 @@ fn query_code(error: &QueryError) -> Code {
         QueryError::UnknownField { .. } => codes::UNKNOWN_FIELD,
         QueryError::WrongOperand { .. } => codes::BAD_REQUEST,
         QueryError::TooComplex(_) => codes::QUERY_TOO_COMPLEX,
+    }
+}
+
+fn update_code(error: &UpdateError) -> Code {
+    match error {
+        UpdateError::Value(_) => codes::BAD_VALUE,
+        UpdateError::UnknownField { .. } => codes::UNKNOWN_FIELD,
+        UpdateError::TooComplex(_) => codes::QUERY_TOO_COMPLEX,
+        _ => codes::BAD_UPDATE,
     }
 }
 

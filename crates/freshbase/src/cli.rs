@@ -138,6 +138,12 @@ pub(crate) fn print(text: &str) {
     println!("{text}");
 }
 
+/// Prints what somebody should know although the command succeeded.
+#[expect(clippy::print_stderr, reason = "standard output is for what a command produces")]
+pub(crate) fn print_note(text: &str) {
+    eprintln!("note: {text}");
+}
+
 /// Prints an error with its causes.
 #[expect(clippy::print_stderr, reason = "errors of commands go to standard error")]
 pub(crate) fn print_error(error: &anyhow::Error) {

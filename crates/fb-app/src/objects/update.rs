@@ -39,12 +39,15 @@ impl App {
         };
         let grant = authorize(caller, operation, class)?;
         let id = Self::id_of(class, key);
-        if let Some(Value::String(text)) = input.get("id")
-            && text.parse::<ObjectId>()? != id
-        {
-            return Err(AppError::Invalid(format!(
-                "the body's id {text} is not the one it was sent to, {id}"
-            )));
+        match input.get("id") {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) if text.parse::<ObjectId>()? == id => {}
+            Some(other) => {
+                let found: String = other.to_string().chars().take(80).collect();
+                return Err(AppError::Invalid(format!(
+                    "the body's id {found} is not the one it was sent to, {id}"
+                )));
+            }
         }
         let acl = NewAcl::from_json(input)?;
         let fields = schema.check_fields(class, input, None)?;

@@ -57,9 +57,10 @@ impl<'a> Draft<'a> {
             }
             SchemaEdit::UpdateAcl { class, acl } => {
                 self.check(Permission::SchemaReplace, class)?;
-                let profile = self.profile;
+                let (caller, profile) = (self.caller, self.profile);
                 let def = self.def(class)?;
                 def.acl = acl.clone();
+                guard_schema(def, caller, profile);
                 if profile == Profile::Secure {
                     close(def);
                 }
@@ -131,9 +132,7 @@ impl<'a> Draft<'a> {
             error => Err(error),
         })?;
         let mut def = new.clone();
-        if self.caller.is_admin() {
-            guard_schema(&mut def);
-        }
+        guard_schema(&mut def, self.caller, self.profile);
         if self.profile == Profile::Secure {
             close(&mut def);
         }
@@ -147,12 +146,10 @@ impl<'a> Draft<'a> {
             return self.create(new);
         }
         self.check(Permission::SchemaReplace, &class)?;
-        let (is_admin, profile) = (self.caller.is_admin(), self.profile);
+        let (caller, profile) = (self.caller, self.profile);
         let known = self.def(&class)?;
         let mut def = keep_built_in(known, new);
-        if is_admin {
-            guard_schema(&mut def);
-        }
+        guard_schema(&mut def, caller, profile);
         if profile == Profile::Secure {
             close(&mut def);
         }

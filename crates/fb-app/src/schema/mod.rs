@@ -8,9 +8,9 @@ use std::sync::Arc;
 use fb_auth::{Denied, Errand, Principal, authorize_class, system};
 use fb_store::{Alteration, Rewrite};
 use fb_types::schema::{ADMIN_ROLE, FieldDef, LOGGED_IN_ROLE, OBJECT};
-use fb_types::{ClassAcl, ClassDef, ClassName, Permission, RuleMap, Schema, SchemaError};
+use fb_types::{ClassAcl, ClassDef, ClassName, PRINCIPAL_EVERYBODY, Permission, Rule, RuleMap, Schema, SchemaError};
 
-use crate::{App, AppError};
+use crate::{App, AppError, Profile};
 use edit::Draft;
 
 /// One step of a schema change.
@@ -133,8 +133,8 @@ impl App {
     }
 }
 
-/// In the secure profile no rules do not mean everybody: a data permission without rules is given to logged-in users.
-/// Anonymous callers need an explicit `"*": "allow"`.
+/// In the secure profile nobody is allowed by silence: a data permission without rules, or with rules that only deny, is
+/// given to logged-in users. Anonymous callers need an explicit `"*": "allow"`.
 fn close(def: &mut ClassDef) {
     if def.embedded {
         return;
@@ -146,10 +146,21 @@ fn close(def: &mut ClassDef) {
         Permission::Delete,
         Permission::Query,
     ] {
-        if def.acl.is_public(permission) {
-            def.acl.set(permission, RuleMap::allow(LOGGED_IN_ROLE));
+        if is_open(def, permission) {
+            let mut rules = def.acl.rules(permission).cloned().unwrap_or_default();
+            // Where logged-in users are denied nobody is left but administrators.
+            let denied = rules.get(LOGGED_IN_ROLE).is_some();
+            rules.insert(if denied { ADMIN_ROLE } else { LOGGED_IN_ROLE }, Rule::Allow);
+            def.acl.set(permission, rules);
         }
     }
+}
+
+/// True if whoever is not denied may: no rule allows, and none denies everybody.
+fn is_open(def: &ClassDef, permission: Permission) -> bool {
+    def.acl.rules(permission).is_none_or(|rules| {
+        rules.get(PRINCIPAL_EVERYBODY) != Some(Rule::Deny) && !rules.iter().any(|(_, rule)| rule == Rule::Allow)
+    })
 }
 
 /// The same for a predefined class of a new app; roles are written by administrators alone.
@@ -162,15 +173,23 @@ pub(crate) fn close_predefined(def: &mut ClassDef) {
     close(def);
 }
 
-/// A class that an administrator creates without saying who may change its schema is the administrators' alone.
-fn guard_schema(def: &mut ClassDef) {
+/// A class that an administrator defines without saying who may change its schema is the administrators' alone. In the
+/// secure profile that goes for whoever defines it, and rules that only deny do not say it.
+fn guard_schema(def: &mut ClassDef, caller: &Principal, profile: Profile) {
+    let is_secure = profile == Profile::Secure;
+    if !is_secure && !caller.is_admin() {
+        return;
+    }
     for permission in [
         Permission::SchemaAdd,
         Permission::SchemaReplace,
         Permission::SchemaSubclass,
     ] {
-        if (!def.embedded || permission.fits_embedded()) && def.acl.is_public(permission) {
-            def.acl.set(permission, RuleMap::allow(ADMIN_ROLE));
+        let fits = !def.embedded || permission.fits_embedded();
+        if fits && (def.acl.is_public(permission) || is_secure && is_open(def, permission)) {
+            let mut rules = def.acl.rules(permission).cloned().unwrap_or_default();
+            rules.insert(ADMIN_ROLE, Rule::Allow);
+            def.acl.set(permission, rules);
         }
     }
 }

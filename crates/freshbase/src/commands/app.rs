@@ -6,7 +6,7 @@ use fb_app::{NewApp, Profile};
 use fb_auth::Secret;
 use fb_types::AppId;
 
-use super::{attach, attach_existing, runtime};
+use super::{attach, attach_existing, runtime, wait_for_server};
 use crate::cli::print;
 use crate::config;
 
@@ -64,7 +64,9 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
             is_default: false,
             admin,
         };
-        apps.create(&new).await.map_err(anyhow::Error::from)
+        let link = apps.create(&new).await?;
+        wait_for_server(&config, &apps).await;
+        anyhow::Ok(link)
     })?;
     print(&format!(
         "Created app {id}. Its API is at /apps/{id}/v1 of the server, and at /v1 of the host {id}.{}.",
@@ -126,11 +128,10 @@ fn delete(matches: &ArgMatches) -> anyhow::Result<()> {
         );
     }
     runtime()?.block_on(async {
-        attach_existing(&config)
-            .await?
-            .delete(&id)
-            .await
-            .map_err(anyhow::Error::from)
+        let apps = attach_existing(&config).await?;
+        apps.delete(&id).await?;
+        wait_for_server(&config, &apps).await;
+        anyhow::Ok(())
     })?;
     print(&format!("Deleted app {id}."));
     Ok(())

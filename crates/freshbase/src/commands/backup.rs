@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use fb_app::{NewApp, Profile};
 use fb_types::{AppId, Clock, SystemClock};
 
-use super::{attach, attach_existing, runtime};
+use super::{attach, attach_existing, runtime, wait_for_server};
 use crate::cli::print;
 use crate::config;
 
@@ -59,7 +59,9 @@ pub(super) fn restore(matches: &ArgMatches) -> anyhow::Result<()> {
         }
         apps.restore(&new, from)
             .await
-            .with_context(|| format!("restoring {id} (an app of this name must not exist)"))
+            .with_context(|| format!("restoring {id} (an app of this name must not exist)"))?;
+        wait_for_server(&config, &apps).await;
+        Ok(())
     })?;
     print(&format!("Restored app {id} from {}.", from.display()));
     Ok(())

@@ -5,7 +5,11 @@ mod backup;
 mod config;
 mod serve;
 
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ArgMatches;
@@ -13,7 +17,11 @@ use fb_app::{AppLimits, Apps, AppsOptions};
 use fb_store_sqlite::{Durability, SqliteNode, SqliteOptions};
 use fb_types::SystemClock;
 
+use crate::cli::print_note;
 use crate::config::Config;
+
+/// How long a command waits for the server to take over what it did.
+const SERVER_TIME: Duration = Duration::from_secs(10);
 
 /// Runs the command that was given.
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
@@ -66,6 +74,41 @@ async fn attach(config: &Config) -> anyhow::Result<Arc<Apps>> {
     let node = SqliteNode::attach(dir, sqlite_options(config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
     Ok(Apps::open(Arc::new(node), apps_options(config)).await?)
+}
+
+/// Waits until the server that uses the data directory, if one does, has taken over what was done to the set of apps:
+/// until then it might go on with the files of an app that is gone. Done is done, so nothing here is an error.
+async fn wait_for_server(config: &Config, apps: &Apps) {
+    let deadline = tokio::time::Instant::now() + SERVER_TIME;
+    loop {
+        let awaited = match apps.is_awaited().await {
+            Ok(awaited) => is_served(&config.data_dir).map(|served| served && awaited),
+            Err(error) => Err(error.into()),
+        };
+        match awaited {
+            Ok(false) => return,
+            Ok(true) if tokio::time::Instant::now() < deadline => {}
+            Ok(true) => return print_note("the running server has not taken this over yet"),
+            Err(error) => return print_note(&format!("whether a server has taken this over is not known: {error:#}")),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// True if a server holds the lock of the data directory.
+fn is_served(data_dir: &Path) -> anyhow::Result<bool> {
+    let path = data_dir.join("lock");
+    let during = || format!("looking at {}", path.display());
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(during),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error).with_context(during),
+    }
 }
 
 /// Like [`attach`], for commands that make no sense on a new data directory: a slip in its path should not make one.

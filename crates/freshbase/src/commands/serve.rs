@@ -17,6 +17,9 @@ use crate::cli::print;
 use crate::config::{self, Config};
 use crate::logging;
 
+/// How often the server looks for what the command line did to the set of apps. A look takes microseconds.
+const FOLLOW_TIME: Duration = Duration::from_millis(200);
+
 /// Name of the app that is made at first start.
 const DEFAULT_APP: &str = "main";
 
@@ -56,9 +59,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!(%address, data_dir = %dir.display(), "serving on {address}");
 
-    let keeper = tokio::spawn(keep_house(apps, config.idle));
+    let keeper = tokio::spawn(keep_house(apps.clone(), config.idle));
     server.serve(listener, stop_signal()).await;
     keeper.abort();
+    // Its end may be the answer to the abort, or the panic that made it end.
+    let _ = keeper.await;
+    if let Err(error) = apps.withdraw().await {
+        tracing::warn!(error = %error, "commands will wait for this server as if it were still there");
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -135,11 +143,15 @@ async fn make_default_app(
 /// Puts idle apps to sleep, and takes over what the command line did to the set of apps.
 async fn keep_house(apps: Arc<Apps>, idle: Duration) {
     let mut since_sleep = tokio::time::Instant::now();
-    let mut ticks = tokio::time::interval(Duration::from_secs(1).min(idle));
+    let mut ticks = tokio::time::interval(FOLLOW_TIME.min(idle));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        if let Err(error) = apps.refresh().await {
+        let followed = match apps.refresh().await {
+            Ok(()) => apps.announce().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = followed {
             tracing::warn!(error = %error, "the list of apps could not be read");
         }
         if since_sleep.elapsed() >= idle {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use fb_testkit::{Client, Connection, Response, Server, encode, root, wait_for};
 use serde_json::{Value, json};
 
-use crate::{Operator, Random, freshbase, server, text};
+use crate::{Killed, Operator, Random, command, freshbase, server, text};
 
 /// Rounds of one test. The tests run in parallel, each with its own seed and data.
 const ROUNDS: u64 = 13;
@@ -81,7 +81,10 @@ fn rounds(seed: u64) {
     let admin = root(&running);
     prepare(&admin);
     for round in 0..ROUNDS {
-        println!("seed {seed:#x}, round {round}");
+        #[expect(clippy::print_stdout, reason = "shown if the test fails")]
+        {
+            println!("seed {seed:#x}, round {round}");
+        }
         round_of_writes(&mut running, &admin, &mut world, &mut random);
         running = builder.start();
         check(&running, &client(&running, &admin), &mut world);
@@ -446,15 +449,15 @@ fn a_first_start_that_was_killed_is_completed_by_the_next() {
             "--data-dir",
             text(&data),
         ];
-        let mut child = crate::command(dir.path(), &serve)
+        let child = command(dir.path(), &serve)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let child = Killed(child);
         let sign = data.join(sign);
         wait_for("a sign of life", || sign.try_exists().unwrap().then_some(()));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
 
         let running = server().baqend().data_dir(&data).start();
         Client::new(running.address(), "").get("/readyz").expect(200);

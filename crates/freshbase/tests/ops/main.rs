@@ -1,6 +1,11 @@
 //! What operators live with: crashes, shutdown, many apps, backups, the command line, a full disk. All of it against
 //! the real binary.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what is unexpected fails the test, in its helpers as well"
+)]
+
 mod apps;
 mod backup;
 mod cli;
@@ -9,10 +14,12 @@ mod disk;
 mod secrets;
 mod shutdown;
 
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
-use fb_testkit::{Client, Response, Server, ServerBuilder};
+use fb_testkit::{Client, Response, Server, ServerBuilder, wait_for};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_freshbase");
@@ -61,11 +68,40 @@ fn freshbase(dir: &Path, args: &[&str]) -> Run {
 }
 
 fn finish(mut command: Command) -> Run {
-    let output = command.output().expect("the binary runs");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let out = read_all(child.stdout.take().expect("it is piped"));
+    let err = read_all(child.stderr.take().expect("it is piped"));
+    let mut child = Killed(child);
+    // A server that should have refused to start would run for ever.
+    let status = wait_for("a command to end", || child.0.try_wait().expect("it can be waited for"));
     Run {
-        code: output.status.code(),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        code: status.code(),
+        out: out.join().expect("the output can be read"),
+        err: err.join().expect("the output can be read"),
+    }
+}
+
+fn read_all(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before an error is what there is.
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// A process that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -3,7 +3,7 @@
 use fb_testkit::{Client, Connection, Server, root, wait_for};
 use serde_json::json;
 
-use crate::{command, finish, freshbase, server, text};
+use crate::{freshbase, server, text};
 
 /// Sends the head of a request, and comes back when its handler waits for the body.
 fn begin(client: &Client, server: &Server, method: &str, path: &str, body: &str) -> Connection {
@@ -175,8 +175,7 @@ fn data_of_another_format_is_refused() {
     // The user version in the header of the file.
     bytes[60..64].copy_from_slice(&77_u32.to_be_bytes());
     std::fs::write(&node, bytes).unwrap();
-    let mut serve = command(dir.path(), &["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"]);
-    serve.stdin(std::process::Stdio::null());
-    let error = finish(serve).failed();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"];
+    let error = freshbase(dir.path(), &serve).failed();
     assert!(error.contains("format 77"), "{error}");
 }

@@ -1,0 +1,337 @@
+//! Every route, asked by every kind of caller: the decision is written down here, route by route.
+
+use std::collections::BTreeSet;
+
+use fb_testkit::{Client, Response, encode, root};
+use serde_json::{Value, json};
+
+use crate::{PROFILES, Profile, class, second_app, user};
+
+/// Expected statuses for a stranger, a user, an administrator, and an administrator of another app with that app's token.
+type Statuses = [u16; 4];
+const CALLERS: [&str; 4] = ["stranger", "user", "admin", "foreign"];
+
+/// One request per route. `@` stands for the caller, so that no request changes what another one meets.
+struct Row {
+    route: &'static str,
+    path: &'static str,
+    body: Value,
+    secure: Statuses,
+    baqend: Statuses,
+}
+
+fn row(route: &'static str, path: &'static str, body: Value, secure: Statuses, baqend: Statuses) -> Row {
+    Row {
+        route,
+        path,
+        body,
+        secure,
+        baqend,
+    }
+}
+
+/// The same in both profiles.
+fn same(route: &'static str, path: &'static str, body: Value, statuses: Statuses) -> Row {
+    row(route, path, body, statuses, statuses)
+}
+
+/// Does not look at the caller at all.
+fn open(route: &'static str, path: &'static str) -> Row {
+    same(route, path, Value::Null, [200; 4])
+}
+
+/// For administrators.
+fn admin(route: &'static str, path: &'static str, body: Value, success: u16) -> Row {
+    same(route, path, body, [466, 466, success, 460])
+}
+
+/// Objects of a class without rules of its own: logged-in users, or everybody.
+fn data(route: &'static str, path: &'static str, body: Value, success: u16) -> Row {
+    let logged_in = [466, success, success, 460];
+    let everybody = [success, success, success, 460];
+    row(route, path, body, logged_in, everybody)
+}
+
+/// Replaced by the schema as it is.
+const WHOLE_SCHEMA: &str = "the whole schema";
+
+fn rows() -> Vec<Row> {
+    let none = || Value::Null;
+    let field = json!({ "fields": { "extra": { "type": "/db/String" } } });
+    let index = json!({ "keys": [{ "n": "asc" }] });
+    let new_user = json!({ "user": { "username": "new @" }, "password": "secret" });
+    vec![
+        open("list_all_resources", "/"),
+        open("api_version", "/version"),
+        open("specification", "/spec"),
+        open("status", "/status"),
+        open("ready", "/-/ready"),
+        open("live", "/-/live"),
+        open("startup", "/-/startup"),
+        open("get_bloom_filter", "/bloomfilter"),
+        open("connect", "/connect"),
+        open("connect_via_post", "/connect"),
+        open("connect_script", "/connect.js"),
+        admin("get_config", "/config", none(), 200),
+        admin("update_config", "/config", json!({ "sessionSeconds": 3600 }), 200),
+        same("get_all_schemas", "/schema", none(), [200, 200, 200, 460]),
+        admin(
+            "update_all_schemas",
+            "/schema",
+            json!([{ "class": "/db/New@", "fields": {} }]),
+            200,
+        ),
+        admin("replace_all_schemas", "/schema", json!(WHOLE_SCHEMA), 200),
+        same("get_schema", "/schema/Thing", none(), [200, 200, 200, 460]),
+        admin("update_schema", "/schema/Add@", field.clone(), 200),
+        admin("replace_schema", "/schema/Replace@", field, 200),
+        admin("delete_schema", "/schema/Delete@", none(), 204),
+        row(
+            "register",
+            "/db/User/register",
+            new_user,
+            [466, 466, 200, 466],
+            [200; 4],
+        ),
+        same(
+            "login",
+            "/db/User/login",
+            json!({ "username": "root", "password": "root" }),
+            [200; 4],
+        ),
+        same("me", "/db/User/me", none(), [404, 200, 200, 404]),
+        same("validate", "/db/User/validate", none(), [404, 200, 200, 404]),
+        same("logout", "/db/User/logout", none(), [204; 4]),
+        data("adhoc_query", "/db/Thing/query?q=%7B%7D", none(), 200),
+        data("adhoc_query_post", "/db/Thing/query", json!({}), 200),
+        data("adhoc_count", "/db/Thing/count", none(), 200),
+        data("adhoc_count_post", "/db/Thing/count", json!({}), 200),
+        same("get_bucket_names", "/db", none(), [200, 200, 200, 460]),
+        admin("get_bucket_ids", "/db/Thing/ids", none(), 200),
+        admin("export_bucket", "/db/Thing", none(), 200),
+        admin(
+            "import_bucket",
+            "/db/Thing",
+            json!([{ "id": "/db/Thing/import-@", "n": 1 }]),
+            200,
+        ),
+        admin("truncate_bucket", "/db/Truncate@", none(), 200),
+        data(
+            "create_object",
+            "/db/Thing",
+            json!({ "id": "/db/Thing/new-@", "n": 1 }),
+            201,
+        ),
+        data("get_object", "/db/Thing/load-@", none(), 200),
+        data("replace_object", "/db/Thing/save-@", json!({ "n": 9 }), 200),
+        data("delete_object", "/db/Thing/delete-@", none(), 204),
+        data(
+            "update_partially",
+            "/db/Thing/update-@",
+            json!({ "$inc": { "n": 1 } }),
+            200,
+        ),
+        admin("list_indexes", "/index/Thing", none(), 200),
+        admin("create_drop_index", "/index/Thing", index, 202),
+        admin("drop_all_indexes", "/index/Truncate@", none(), 202),
+    ]
+}
+
+#[test]
+fn every_route_decides_as_its_row_says_for_every_caller() {
+    let rows = rows();
+    let routes = fb_server::route_table();
+    let known: BTreeSet<&str> = routes.iter().map(|route| route.name).collect();
+    let listed: BTreeSet<&str> = rows.iter().map(|row| row.route).collect();
+    assert_eq!(listed.len(), rows.len(), "a route has two rows");
+    assert_eq!(known.len(), routes.len(), "two routes have one name");
+    let missing: Vec<_> = known.difference(&listed).collect();
+    assert!(
+        missing.is_empty(),
+        "new routes {missing:?}: say in `rows` who may use each of them, with a request that tries it"
+    );
+    let gone: Vec<_> = listed.difference(&known).collect();
+    assert!(gone.is_empty(), "rows for routes that do not exist: {gone:?}");
+    for profile in PROFILES {
+        run(profile, &routes, &rows);
+    }
+}
+
+fn run(profile: Profile, routes: &[fb_server::Route], rows: &[Row]) {
+    let server = profile.start();
+    let stranger = server.client();
+    let admin = root(&server);
+    let foreign = second_app(&server, "other", profile);
+    let foreign = stranger.clone().with_token(foreign.token().unwrap());
+    let plain = user(&admin, &stranger, "plain").0;
+    prepare(&admin);
+    let schema = admin.get("/schema").json();
+    let callers: [&Client; 4] = [&stranger, &plain, &admin, &foreign];
+
+    let mut wrong = Vec::new();
+    for row in rows {
+        let route = routes.iter().find(|route| route.name == row.route).unwrap();
+        let expected = match profile {
+            Profile::Secure => row.secure,
+            Profile::Baqend => row.baqend,
+        };
+        // Administrators last: what they do must not be why others are refused.
+        for i in [0, 1, 3, 2] {
+            let path = row.path.replace('@', CALLERS[i]);
+            let body = match &row.body {
+                Value::Null => String::new(),
+                Value::String(text) if text == WHOLE_SCHEMA => schema.to_string(),
+                body => body.to_string().replace('@', CALLERS[i]),
+            };
+            let before = if expected[i] >= 400 {
+                Some(everything(&admin))
+            } else {
+                None
+            };
+            let answer = callers[i].request(route.method.as_str(), &path, &[], body.as_bytes());
+            if answer.status != expected[i] {
+                let text = String::from_utf8_lossy(&answer.body)
+                    .chars()
+                    .take(200)
+                    .collect::<String>();
+                wrong.push(format!(
+                    "{profile:?} {} as {}: {} instead of {} {text}",
+                    row.route, CALLERS[i], answer.status, expected[i]
+                ));
+            }
+            if answer.status >= 400 {
+                check_refusal(&answer, row.route);
+            }
+            if let Some(before) = before {
+                assert_eq!(
+                    everything(&admin),
+                    before,
+                    "{} refused {} but did it",
+                    row.route,
+                    CALLERS[i]
+                );
+            }
+            if i == 3 {
+                assert_nobody(&answer, row.route);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The classes and objects the rows speak of.
+fn prepare(admin: &Client) {
+    let n = json!({ "n": { "type": "/db/Integer" } });
+    class(admin, "Thing", &n, &json!({}));
+    for caller in CALLERS {
+        for name in ["Add", "Replace", "Delete", "Truncate"] {
+            class(admin, &format!("{name}{caller}"), &n, &json!({}));
+        }
+        let bucket = format!("Truncate{caller}");
+        admin.post(&format!("/db/{bucket}"), &json!({ "n": 1 })).expect(201);
+        for name in ["load", "save", "delete", "update"] {
+            let id = format!("/db/Thing/{name}-{caller}");
+            admin.post("/db/Thing", &json!({ "id": id, "n": 1 })).expect(201);
+        }
+    }
+}
+
+/// What refused requests could have changed.
+fn everything(admin: &Client) -> Vec<Value> {
+    let mut all = vec![
+        admin.get("/schema").expect(200).json(),
+        admin.get("/db/Thing").expect(200).json(),
+        admin.get("/config").expect(200).json(),
+        admin.get("/index/Thing").expect(200).json(),
+        admin.get("/db/User/count").expect(200).json(),
+    ];
+    for caller in CALLERS {
+        all.push(admin.get(&format!("/db/Truncate{caller}/count")).expect(200).json());
+    }
+    all
+}
+
+fn check_refusal(answer: &Response, route: &str) {
+    let body = answer.json();
+    for member in ["className", "message", "requestId"] {
+        assert!(body[member].is_string(), "{route}: {body}");
+    }
+}
+
+/// A token of another app never makes anybody somebody.
+fn assert_nobody(answer: &Response, route: &str) {
+    let issues_tokens = matches!(route, "login" | "register");
+    if !issues_tokens {
+        assert_eq!(answer.header("baqend-authorization-token"), None, "{route}");
+    }
+    if route.starts_with("connect") && route != "connect_script" {
+        let body = answer.json();
+        assert!(body["token"].is_null() && body["user"].is_null(), "{route}: {body}");
+    }
+}
+
+/// The answer of `/connect` to whoever sends a token in one of the other places.
+#[test]
+fn tokens_of_other_apps_and_broken_ones_are_nobody_wherever_they_are_sent() {
+    for profile in PROFILES {
+        let server = profile.start();
+        let own = root(&server);
+        let foreign = second_app(&server, "other", profile);
+        let own = own.token().unwrap();
+        let mut broken = own.to_owned();
+        let flipped = if broken.ends_with('0') { '1' } else { '0' };
+        broken.pop();
+        broken.push(flipped);
+        // A token that names another user, with the old signature.
+        let renamed = {
+            let mut renamed = own.to_owned();
+            let at = own.len() - 41;
+            let digit = if own.as_bytes()[at] == b'0' { "1" } else { "0" };
+            renamed.replace_range(at..=at, digit);
+            renamed
+        };
+        let later = format!("{}ffffffff{}", &own[..8], &own[16..]);
+        let stranger = server.client();
+        for token in [
+            foreign.token().unwrap(),
+            &broken,
+            &renamed,
+            &later,
+            &own[1..],
+            &own[..own.len() - 40],
+            &own.to_uppercase(),
+            "",
+            "0",
+            "null",
+            "%00",
+            &"0".repeat(5000),
+        ] {
+            let client = stranger.clone().with_token(token);
+            client.get("/db/User/me").expect(404);
+            client.get("/db/User/validate").expect(404);
+            client.get("/config").expect_error(460, "BadCredentials");
+            client.post("/db/User", &json!({})).expect(460);
+            for scheme in ["Basic", "bat", "Digest", ""] {
+                let header = format!("{scheme} {token}");
+                let answer = stranger.request("GET", "/config", &[("authorization", &header)], b"");
+                answer.expect_error(460, "BadCredentials");
+            }
+            let url = format!("/config?BAT={}", encode(token));
+            let status = stranger.get(&url).status;
+            assert!(matches!(status, 460 | 466), "{status} for {token}");
+            let form = format!("BAT={}", encode(token));
+            let headers = [("content-type", "application/x-www-form-urlencoded")];
+            let answer = stranger.request("POST", "/connect", &headers, form.as_bytes());
+            let body = answer.expect(200).json();
+            assert!(body["token"].is_null() && body["user"].is_null(), "{body}");
+        }
+        // The token itself is good for all of this.
+        stranger.clone().with_token(own).get("/config").expect(200);
+        let form = format!("BAT={own}");
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = stranger
+            .request("POST", "/connect", &headers, form.as_bytes())
+            .expect(200);
+        assert_eq!(answer.json()["user"]["username"], "root");
+    }
+}
