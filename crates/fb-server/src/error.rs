@@ -88,7 +88,19 @@ impl From<AppError> for ApiError {
             }
             _ => return Self::internal(error),
         };
-        Self::new(code, sentence(&error.to_string()))
+        let text = error.to_string();
+        let begins_with_name = match &error {
+            AppError::Value(_) | AppError::NotInstantiable(_) => true,
+            AppError::Query(query) => {
+                matches!(query, QueryError::WrongOperand { .. } | QueryError::UnknownField { .. })
+            }
+            AppError::Update(update) => !matches!(
+                update,
+                UpdateError::Syntax(_) | UpdateError::Conflict { .. } | UpdateError::TooComplex(_)
+            ),
+            _ => false,
+        };
+        Self::new(code, if begins_with_name { text } else { sentence(&text) })
     }
 }
 

@@ -122,8 +122,7 @@ impl Server {
                 .http1()
                 .timer(TokioTimer::new())
                 .header_read_timeout(state.limits.header_time)
-                .max_buf_size(128 << 10)
-                .pipeline_flush(true);
+                .max_buf_size(128 << 10);
             builder
                 .http2()
                 .timer(TokioTimer::new())

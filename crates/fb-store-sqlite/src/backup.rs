@@ -104,9 +104,9 @@ fn check(path: &Path, node: &Inner) -> Result<(), String> {
 fn check_header(path: &Path) -> Result<(), String> {
     use std::io::Read;
     let mut header = [0; 100];
-    File::open(path)
-        .and_then(|mut f| f.read_exact(&mut header))
-        .map_err(|e| format!("it cannot be read: {e}"))?;
+    let read = |e: std::io::Error| format!("it cannot be read: {e}");
+    let mut file = File::open(path).map_err(read)?;
+    file.read_exact(&mut header).map_err(read)?;
     let number = |at: usize| i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     if !header.starts_with(b"SQLite format 3\0") || number(68) != APPLICATION_ID {
         return Err("it is no app of Freshbase".to_owned());
@@ -114,6 +114,20 @@ fn check_header(path: &Path) -> Result<(), String> {
     let format = number(60);
     if format != FORMAT {
         return Err(format!("it has format {format}, this version knows format {FORMAT}"));
+    }
+    // The engine takes a last page that is cut off for one that ends in zeros. Source: the SQLite file format, sections
+    // 1.3.2 and 1.3.7; our backups always carry a valid count of pages.
+    let page_bytes = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        bytes => u64::from(bytes),
+    };
+    let pages = u64::try_from(number(28)).unwrap_or(0);
+    let length = file.metadata().map_err(read)?.len();
+    if length != pages * page_bytes {
+        return Err(format!(
+            "it has {length} bytes where {} are expected",
+            pages * page_bytes
+        ));
     }
     Ok(())
 }

@@ -88,6 +88,11 @@ fn app() -> Command {
                 .arg(json_arg()),
         )
         .subcommand(
+            with_data_dir(Command::new("setup-link"))
+                .about("Print a new setup link for an app that has no administrator yet; earlier ones die")
+                .arg(Arg::new("name").required(true).help("Name of the app")),
+        )
+        .subcommand(
             with_data_dir(Command::new("delete"))
                 .about("Delete an app and everything it has")
                 .arg(Arg::new("name").required(true).help("Name of the app"))

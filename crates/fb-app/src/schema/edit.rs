@@ -38,11 +38,7 @@ impl<'a> Draft<'a> {
                 if let Some(existing) = def.fields.get(&field.name) {
                     return same_type(&def.class, existing, field);
                 }
-                let mut field = field.clone();
-                if field.order == FieldDef::LAST {
-                    field.order = def.fields.values().map(|f| f.order + 1).max().unwrap_or(0);
-                }
-                def.fields.insert(field.name.clone(), field);
+                add_field(def, field);
                 Ok(())
             }
             SchemaEdit::RenameField { class, from, to } => self.rename(class, from, to),
@@ -51,7 +47,10 @@ impl<'a> Draft<'a> {
                 self.check_not_built_in(class, field)?;
                 let def = self.def(class)?;
                 match def.fields.shift_remove(field) {
-                    Some(_) => Ok(()),
+                    Some(_) => {
+                        self.renames.remove(class, field);
+                        Ok(())
+                    }
                     None => Err(no_field(class, field)),
                 }
             }
@@ -113,9 +112,7 @@ impl<'a> Draft<'a> {
         for (name, field) in &new.fields {
             match known.fields.get(name) {
                 Some(existing) => same_type(&known.class, existing, field)?,
-                None => {
-                    known.fields.insert(name.clone(), field.clone());
-                }
+                None => add_field(known, field),
             }
         }
         for (name, text) in &new.metadata {
@@ -125,6 +122,14 @@ impl<'a> Draft<'a> {
     }
 
     fn create(&mut self, new: &ClassDef) -> Result<(), AppError> {
+        if self.old.class(new.name()?.as_str()).is_some() {
+            // Objects are removed with classes that are gone in the end; this one would keep them.
+            let text = format!(
+                "{} is deleted by the same request; create it again with another one",
+                new.class
+            );
+            return Err(SchemaError::Incompatible(text).into());
+        }
         may_create(self.caller, &self.defs, new).or_else(|error| match error {
             // The super class may come later in the same request; whether it exists is checked at the end, and only
             // administrators pass without its rules.
@@ -149,11 +154,15 @@ impl<'a> Draft<'a> {
         let (caller, profile) = (self.caller, self.profile);
         let known = self.def(&class)?;
         let mut def = keep_built_in(known, new);
+        if parent(known) != parent(&def) {
+            // Under another super class it is as good as a new class.
+            may_create(caller, &self.defs, &def)?;
+        }
         guard_schema(&mut def, caller, profile);
         if profile == Profile::Secure {
             close(&mut def);
         }
-        *known = def;
+        *self.def(&class)? = def;
         Ok(())
     }
 
@@ -253,6 +262,11 @@ fn keep_built_in(known: &ClassDef, new: &ClassDef) -> ClassDef {
     def
 }
 
+/// What a class inherits from; `None` for embedded ones.
+fn parent(def: &ClassDef) -> Option<&str> {
+    (!def.embedded).then(|| def.super_class.as_deref().unwrap_or("/db/Object"))
+}
+
 fn indexmap_of(def: &ClassDef) -> indexmap::IndexMap<String, FieldDef> {
     def.fields.clone()
 }
@@ -260,6 +274,15 @@ fn indexmap_of(def: &ClassDef) -> indexmap::IndexMap<String, FieldDef> {
 /// True if a type text names the class, by itself or inside a collection type.
 fn mentions(type_text: &str, reference: &str) -> bool {
     type_text.split(['[', ']', ',']).any(|part| part.trim() == reference)
+}
+
+/// Adds a field at its place; one whose place is taken, or that has none, goes behind all others.
+fn add_field(def: &mut ClassDef, field: &FieldDef) {
+    let mut field = field.clone();
+    if field.order == FieldDef::LAST || def.fields.values().any(|f| f.order == field.order) {
+        field.order = def.fields.values().map(|f| f.order + 1).max().unwrap_or(0);
+    }
+    def.fields.insert(field.name.clone(), field);
 }
 
 fn same_type(class: &str, existing: &FieldDef, new: &FieldDef) -> Result<(), AppError> {

@@ -120,7 +120,10 @@ impl App {
                     .path
                     .split_once('.')
                     .map_or((key.path.as_str(), None), |(f, r)| (f, Some(r)));
-                if let Some(to) = renames.of_entity(schema, class.name(), first) {
+                if let Some(to) = renames
+                    .of_entity(schema, class.name(), first)
+                    .filter(|to| *to != refit::REMOVED)
+                {
                     key.path = rest.map_or_else(|| to.to_owned(), |rest| format!("{to}.{rest}"));
                     changed = true;
                 }

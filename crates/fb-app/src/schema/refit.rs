@@ -6,7 +6,10 @@ use std::sync::Arc;
 use fb_types::{Class, ClassName, Document, FieldType, Schema};
 use serde_json::{Map, Value};
 
-/// Fields that were renamed, by the class that defines them.
+/// The name that removed fields get: no field can have it, so their values are dropped.
+pub(super) const REMOVED: &str = "";
+
+/// Fields that were renamed or removed, in the order of the request, by the class that defines them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Renames(HashMap<ClassName, Vec<(String, String)>>);
 
@@ -16,6 +19,11 @@ impl Renames {
             .entry(class.clone())
             .or_default()
             .push((from.to_owned(), to.to_owned()));
+    }
+
+    /// A field was removed. A later one of the same name does not get its values.
+    pub(super) fn remove(&mut self, class: &ClassName, field: &str) {
+        self.add(class, field, REMOVED);
     }
 
     /// The new name of a field of `class` or of one of its super classes, through all renames of the request.
@@ -113,14 +121,17 @@ fn rename(schema: &Schema, class: &Class, renames: &Renames, fields: &mut Map<St
     if depth > MAX_DEPTH {
         return;
     }
+    // All values are taken out before any is put back, so that fields can exchange their names.
     let old_names: Vec<String> = fields.keys().cloned().collect();
+    let mut renamed = Vec::new();
     for name in old_names {
         if let Some(to) = renames.of_entity(schema, class.name(), &name)
             && let Some(value) = fields.shift_remove(&name)
         {
-            fields.insert(to.to_owned(), value);
+            renamed.push((to.to_owned(), value));
         }
     }
+    fields.extend(renamed);
     for field in class.fields() {
         let Some(inner) = field
             .ty()

@@ -2,6 +2,7 @@
 
 use fb_app::QueryRequest;
 use http::header;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::codes;
@@ -75,15 +76,16 @@ async fn run(ctx: &Ctx, filter: Value) -> Result<Reply, ApiError> {
 
 /// The form of results that asks the client to load the objects one by one: `[{"/db/Todo/1": 3}, …]`.
 fn ids_and_versions(found: &[u8]) -> Result<bytes::Bytes, ApiError> {
-    let objects: Vec<Value> =
-        serde_json::from_slice(found).map_err(|e| ApiError::from(fb_app::AppError::internal("reading results", e)))?;
-    let short: Vec<Value> = objects
-        .into_iter()
-        .filter_map(|object| {
-            let id = object["id"].as_str()?.to_owned();
-            Some(json!({ id: object["version"] }))
-        })
-        .collect();
+    let unreadable = |e| ApiError::from(fb_app::AppError::internal("reading results", e));
+    // One by one: in the array an object may nest deeper than a parser goes.
+    let objects: Vec<Box<RawValue>> = serde_json::from_slice(found).map_err(unreadable)?;
+    let mut short = Vec::with_capacity(objects.len());
+    for object in objects {
+        let object: Value = serde_json::from_str(object.get()).map_err(unreadable)?;
+        if let Some(id) = object["id"].as_str() {
+            short.push(json!({ id: object["version"] }));
+        }
+    }
     Ok(Value::Array(short).to_string().into())
 }
 

@@ -55,7 +55,7 @@ async fn claim(state: &ServerState, request: &mut Request) -> Result<Reply, ApiE
     let no_link = || {
         ApiError::new(
             codes::BAD_CREDENTIALS,
-            "This setup link is not valid any more. Restart the server for a new one.",
+            "This setup link is not valid any more. `freshbase app setup-link <app>` prints a new one.",
         )
     };
     let app = match &name {

@@ -15,6 +15,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         Some(("create", matches)) => create(matches),
         Some(("list", matches)) => list(matches),
         Some(("delete", matches)) => delete(matches),
+        Some(("setup-link", matches)) => setup_link(matches),
         _ => anyhow::bail!("unknown command; see freshbase app --help"),
     }
 }
@@ -116,6 +117,29 @@ fn list(matches: &ArgMatches) -> anyhow::Result<()> {
             .trim_end(),
         );
     }
+    Ok(())
+}
+
+fn setup_link(matches: &ArgMatches) -> anyhow::Result<()> {
+    let (config, _) = config::load(matches)?;
+    let id = name(matches)?;
+    let link = runtime()?.block_on(async {
+        let apps = attach_existing(&config).await?;
+        let app = apps
+            .by_name(id.as_str())
+            .await?
+            .with_context(|| format!("there is no app {id}"))?;
+        let link = app.setup_link().await?;
+        apps.close().await;
+        anyhow::Ok(link)
+    })?;
+    let Some(link) = link else {
+        anyhow::bail!("app {id} has an administrator already")
+    };
+    print(&format!(
+        "Create the administrator of {id} at /setup?app={id}#{} (works once, for a day).",
+        link.token.expose()
+    ));
     Ok(())
 }
 

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod indexes;
 mod objects;
+mod queries;
 mod schema;
+mod users;
 
 use fb_testkit::{Client, Server, ServerBuilder, root};
 use serde_json::{Value, json};

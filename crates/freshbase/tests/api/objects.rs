@@ -32,15 +32,17 @@ enum Before {
 }
 use Before::{Missing, There};
 
+/// Method, If-Match, body, what there was before, status, and the version afterwards: 0 is missing.
+type Row<'a> = (&'a str, Option<&'a str>, &'a Value, Before, u16, u64);
+
 #[test]
 fn the_status_table() {
     let (_server, _, client) = todo();
     let put = json!({ "name": "new" });
     let partial = json!({ "$set": { "name": "new" } });
-    // Method, If-Match, body, before, status, and the version afterwards: 0 is missing.
     let none = Value::Null;
     #[rustfmt::skip]
-    let rows: &[(&str, Option<&str>, &Value, Before, u16, u64)] = &[
+    let rows: &[Row<'_>] = &[
         ("GET", None, &none, Missing, 404, 0),
         ("GET", None, &none, There, 200, 2),
         ("INSERT", None, &put, Missing, 201, 1),
@@ -644,7 +646,7 @@ fn objects_follow_their_class() {
         let loaded = client.get("/db/Todo/old").expect(200).json();
         let found = client.query("Todo", &json!({ "id": "/db/Todo/old" }));
         let exported = admin.get("/db/Todo").expect(200).json();
-        assert_eq!(found, [loaded.clone()], "{name}");
+        assert_eq!(json!(found), json!([loaded]), "{name}");
         assert_eq!(exported, json!([loaded]), "{name}");
         loaded
     };

@@ -112,8 +112,6 @@ fn definitions_that_make_no_sense_are_refused() {
         json!({ "class": "/db/Bad", "superClass": "/db/Missing", "fields": {} }),
         json!([{ "class": "/db/Bad", "superClass": "/db/Bad2", "fields": {} },
                { "class": "/db/Bad2", "superClass": "/db/Bad", "fields": {} }]),
-        json!([{ "class": "/db/Bad", "embedded": true, "fields": { "a": { "type": "/db/Bad2" } } },
-               { "class": "/db/Bad2", "embedded": true, "fields": { "a": { "type": "/db/Bad" } } }]),
         field("a", "String"),
         field("a", "/db/Missing"),
         field("a", "/db/collection.List[/db/Missing]"),
@@ -154,6 +152,10 @@ fn definitions_that_make_no_sense_are_refused() {
 fn all_operations_work_together() {
     let (_server, admin, client) = todo();
     client.put("/db/Todo/a", &json!({ "name": "milk" })).expect(200);
+    let acl = json!({ "load": { "*": "deny" }, "query": { "/db/Role/1": "allow" } });
+    let restrict = json!({ "operation": "updateClassAcl", "bucket": "/db/Todo", "acl": acl });
+    admin.post("/schema", &restrict).expect(200);
+    client.get("/db/Todo/a").expect_error(466, "PermissionDenied");
     let operations = json!([
         { "operation": "addField", "bucket": "/db/Todo", "field": { "name": "prio", "type": "/db/Integer" } },
         { "operation": "renameField", "bucket": "/db/Todo", "from": "name", "to": "title" },
@@ -170,11 +172,8 @@ fn all_operations_work_together() {
     let mut names = field_names(todo);
     names.sort_unstable();
     assert_eq!(names, ["prio", "title"]);
-    assert_eq!(
-        todo["acl"],
-        json!({ "insert": { "/db/Role/1": "allow" } }),
-        "all other rules are gone"
-    );
+    assert_eq!(todo["acl"]["insert"], json!({ "/db/Role/1": "allow" }));
+    assert_eq!(todo["acl"].get("load"), None, "all other rules are gone");
     assert_eq!(of(&schema, "/db/Place").unwrap()["embedded"], true);
     assert_eq!(of(&schema, "/db/Place").unwrap().get("superClass"), None);
     assert_eq!(client.get("/db/Todo/a").json()["title"], "milk");
@@ -584,4 +583,48 @@ fn objects_are_written_while_the_schema_changes() {
         }
         assert_eq!(object.as_object().unwrap().len(), 5 + 2 + 12, "{object}");
     }
+}
+
+#[test]
+fn a_class_that_is_deleted_and_created_does_not_keep_its_objects() {
+    let (_server, admin, client) = todo();
+    client.put("/db/Todo/a", &json!({ "name": "secret" })).expect(200);
+    let before = read(&admin);
+    let edits = json!([
+        { "operation": "deleteClass", "bucket": "/db/Todo" },
+        { "class": "/db/Todo", "fields": { "name": { "type": "/db/String" } } },
+    ]);
+    admin.post("/schema", &edits).expect_error(469, "SchemaNotCompatible");
+    assert_eq!(read(&admin), before);
+    admin.post("/schema", &edits[0]).expect(200);
+    admin.post("/schema", &edits[1]).expect(200);
+    client.get("/db/Todo/a").expect_error(404, "ObjectNotFound");
+}
+
+#[test]
+fn values_of_a_removed_field_do_not_come_back() {
+    let (_server, admin, client) = todo();
+    class(&admin, "Todo", &[("c", "String")]);
+    admin
+        .post("/index/Todo", &json!({ "keys": [{ "name": "asc" }] }))
+        .expect(202);
+    client.put("/db/Todo/a", &json!({ "name": "A", "c": "C" })).expect(200);
+    let rename =
+        |from: &str, to: &str| json!({ "operation": "renameField", "bucket": "/db/Todo", "from": from, "to": to });
+    let remove = |field: &str| json!({ "operation": "removeField", "bucket": "/db/Todo", "field": field });
+    let add = |field: &str| json!({ "operation": "addField", "bucket": "/db/Todo", "field": { "name": field, "type": "/db/String" } });
+    admin.post("/schema", &json!([remove("name"), add("name")])).expect(200);
+    let object = client.get("/db/Todo/a").json();
+    assert_eq!((&object["name"], &object["c"]), (&Value::Null, &json!("C")));
+    client.put("/db/Todo/a", &json!({ "name": "A", "c": "C" })).expect(200);
+    // The name of a removed field passes to another one, which is renamed again.
+    let edits = json!([rename("name", "b"), remove("b"), rename("c", "b"), rename("b", "d")]);
+    admin.post("/schema", &edits).expect(200);
+    let object = client.get("/db/Todo/a").json();
+    assert_eq!(object["d"], "C", "{object}");
+    assert_eq!(
+        (object.get("name"), object.get("b"), object.get("c")),
+        (None, None, None)
+    );
+    assert_eq!(client.query("Todo", &json!({ "d": "C" })).len(), 1);
 }

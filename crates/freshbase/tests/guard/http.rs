@@ -9,6 +9,9 @@ use crate::{PROFILES, Profile, class, no_panics, operator, second_app, server};
 
 const ORIGIN: &str = "https://shop.example.org";
 
+/// Method, path, headers, body, status.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8], u16);
+
 #[test]
 fn pages_of_other_origins_can_read_every_answer() {
     let server = server().baqend().start();
@@ -16,7 +19,7 @@ fn pages_of_other_origins_can_read_every_answer() {
     class(&admin, "Doc", &json!({ "n": { "type": "/db/Integer" } }), &Value::Null);
     admin.post("/db/Doc", &json!({ "id": "/db/Doc/1", "n": 1 })).expect(201);
     let wanted = [("if-none-match", "\"1\"")];
-    let cases: [(&str, &str, &[(&str, &str)], &[u8], u16); 12] = [
+    let cases: [Case<'_>; 12] = [
         ("GET", "/", &[], b"", 200),
         ("GET", "/connect", &[], b"", 200),
         ("GET", "/db/Doc/1", &[], b"", 200),
@@ -503,4 +506,35 @@ fn one_app_is_invisible_in_another_over_all_routes() {
         }
         no_panics(&server);
     }
+}
+
+/// What is no HTTP is answered, and what was asked before it as well.
+#[test]
+fn broken_and_half_requests_do_not_swallow_answers() {
+    let server = server().secure().start();
+    for broken in [
+        "GET /v1/\u{7f} HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /v1/a b HTTP/1.1\r\nhost: x\r\n\r\n",
+        "POST /v1/db/Doc HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n{}",
+        "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        "\u{16}\u{3}\u{1}",
+    ] {
+        let answer = raw_request(server.address(), broken.as_bytes());
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.starts_with("HTTP/1.1 400"), "{broken:?}: {text:?}");
+        let two = format!("GET /v1/version HTTP/1.1\r\nhost: x\r\n\r\n{broken}");
+        let text = String::from_utf8_lossy(&raw_request(server.address(), two.as_bytes())).into_owned();
+        assert!(
+            text.starts_with("HTTP/1.1 200") && text.contains("HTTP/1.1 400"),
+            "{broken:?}: {text:?}"
+        );
+    }
+    // The first answer comes before the second request is complete.
+    let mut connection = fb_testkit::Connection::open(server.address()).unwrap();
+    connection.send(b"GET /v1/version HTTP/1.1\r\nhost: x\r\n\r\nGET /v1/sta");
+    connection.receive().expect("the first answer").expect(200);
+    connection.send(b"tus HTTP/1.1\r\nhost: x\r\n\r\n");
+    let second = connection.receive().expect("the second answer").expect(200);
+    assert_eq!(second.json()["app"], "main");
+    no_panics(&server);
 }

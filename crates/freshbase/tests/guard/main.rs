@@ -1,5 +1,7 @@
 //! Who may do what, and what hostile input does: against the real server process.
 
+#![allow(clippy::unwrap_used)]
+
 mod bad_input;
 mod fuzz;
 mod http;

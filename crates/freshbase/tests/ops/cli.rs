@@ -268,6 +268,42 @@ fn a_setup_link_lives_until_the_next_start_or_the_claim() {
 
 /// Two people with the link: one of them becomes the administrator.
 #[test]
+fn a_new_setup_link_for_an_app_replaces_the_old_one() {
+    let running = server().secure().start();
+    let run = |args: &[&str]| {
+        let args: Vec<&str> = args
+            .iter()
+            .copied()
+            .chain(["--data-dir", text(running.data_dir())])
+            .collect();
+        freshbase(running.data_dir(), &args)
+    };
+    let token = |printed: String| {
+        let (_, rest) = printed.split_once("/setup?app=shop#").unwrap();
+        rest.chars().take_while(char::is_ascii_hexdigit).collect::<String>()
+    };
+    let old = token(run(&["app", "create", "shop"]).ok());
+    let new = token(run(&["app", "setup-link", "shop"]).ok());
+    let claim = |token: &str| {
+        let body = json!({ "app": "shop", "token": token, "username": "ann", "password": "correct horse" });
+        Client::new(running.address(), "").post("/setup", &body)
+    };
+    claim(&old).expect_error(460, "BadCredentials");
+    claim(&new).expect(200);
+    running.app("shop").login("ann", "correct horse");
+    assert!(
+        run(&["app", "setup-link", "shop"])
+            .failed()
+            .contains("has an administrator already")
+    );
+    assert!(
+        run(&["app", "setup-link", "nobody"])
+            .failed()
+            .contains("there is no app nobody")
+    );
+}
+
+#[test]
 fn of_two_claims_at_once_one_wins() {
     let running = server().start();
     let token = running.setup_token();
