@@ -84,6 +84,7 @@ pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<(S
             schema: next.into(),
             from_rev: schema.rev(),
             rewrites: Vec::new(),
+            indexes: Vec::new(),
         };
         store.alter(&admin, alteration).await?;
     }

@@ -104,6 +104,7 @@ async fn main() {
                 schema,
                 from_rev,
                 rewrites: vec![],
+                indexes: Vec::new(),
             },
         )
         .await

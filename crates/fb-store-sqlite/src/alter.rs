@@ -44,6 +44,9 @@ impl Session {
             for rewrite in &alteration.rewrites {
                 s.rewrite(rewrite, schema, now)?;
             }
+            for (class, wanted) in &alteration.indexes {
+                s.declare(class, wanted)?;
+            }
             s.reload_and_reconcile()
         })?;
         self.tell_altered();
@@ -53,29 +56,35 @@ impl Session {
     /// Replaces the declared indexes of a class. What stays the same is not touched.
     pub(crate) fn set_indexes(&mut self, class: &ClassName, wanted: &[IndexDef]) -> Result<(), StoreError> {
         self.transaction(INDEXING, |s| {
-            let declared = s.catalog.indexes.get(class).cloned().unwrap_or_default();
-            let mut missing: Vec<&IndexDef> = wanted.iter().collect();
-            for index in declared {
-                match missing.iter().position(|def| **def == index.def) {
-                    Some(i) => {
-                        missing.remove(i);
-                    }
-                    None => s.drop_index(index.id)?,
-                }
-            }
-            for def in missing {
-                let text = serde_json::to_string(def).map_err(|e| broken(INDEXING, e))?;
-                s.conn
-                    .execute(
-                        "INSERT INTO indexes(class, def) VALUES(?1, ?2)",
-                        [class.as_str(), &text],
-                    )
-                    .map_err(indexing)?;
-            }
+            s.declare(class, wanted)?;
             s.reload_and_reconcile()
         })?;
         if let Err(error) = self.refresh_statistics() {
             tracing::warn!(%error, "statistics could not be refreshed");
+        }
+        Ok(())
+    }
+
+    /// Stores the definitions of the indexes of a class; what they mean for the engine is reconciled later.
+    fn declare(&mut self, class: &ClassName, wanted: &[IndexDef]) -> Result<(), StoreError> {
+        let declared = self.catalog.indexes.get(class).cloned().unwrap_or_default();
+        let mut missing: Vec<&IndexDef> = wanted.iter().collect();
+        for index in declared {
+            match missing.iter().position(|def| **def == index.def) {
+                Some(i) => {
+                    missing.remove(i);
+                }
+                None => self.drop_index(index.id)?,
+            }
+        }
+        for def in missing {
+            let text = serde_json::to_string(def).map_err(|e| broken(INDEXING, e))?;
+            self.conn
+                .execute(
+                    "INSERT INTO indexes(class, def) VALUES(?1, ?2)",
+                    [class.as_str(), &text],
+                )
+                .map_err(indexing)?;
         }
         Ok(())
     }

@@ -87,6 +87,8 @@ pub struct Alteration {
     pub from_rev: u32,
     /// Stored objects to rewrite. Each gets a new version and a change record.
     pub rewrites: Vec<Rewrite>,
+    /// Declared indexes of classes where they change with the schema: those on a renamed field follow it.
+    pub indexes: Vec<(ClassName, Vec<IndexDef>)>,
 }
 
 /// How the stored objects of one class are changed.

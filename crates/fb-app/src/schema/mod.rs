@@ -6,7 +6,7 @@ mod refit;
 use std::sync::Arc;
 
 use fb_auth::{Denied, Errand, Principal, authorize_class, system};
-use fb_store::{Alteration, Rewrite};
+use fb_store::{Alteration, IndexDef, Rewrite};
 use fb_types::schema::{ADMIN_ROLE, FieldDef, LOGGED_IN_ROLE, OBJECT};
 use fb_types::{ClassAcl, ClassDef, ClassName, PRINCIPAL_EVERYBODY, Permission, Rule, RuleMap, Schema, SchemaError};
 
@@ -96,19 +96,19 @@ impl App {
             schema: new.clone(),
             from_rev: old.rev(),
             rewrites,
+            indexes: self.renamed_indexes(&new, &renames).await?,
         };
         self.store().alter(&admin, alteration).await?;
-        self.follow_renames(&admin, &new, &renames).await?;
         Ok(new)
     }
 
     /// Declared indexes follow their fields.
-    async fn follow_renames(
+    async fn renamed_indexes(
         &self,
-        admin: &fb_auth::Admin,
         schema: &Schema,
         renames: &refit::Renames,
-    ) -> Result<(), AppError> {
+    ) -> Result<Vec<(ClassName, Vec<IndexDef>)>, AppError> {
+        let mut followed = Vec::new();
         for class in schema
             .classes()
             .filter(|c| !c.is_embedded() && c.super_class().is_some())
@@ -129,10 +129,10 @@ impl App {
                 }
             }
             if changed {
-                self.store().set_indexes(admin, class.name(), indexes).await?;
+                followed.push((class.name().clone(), indexes));
             }
         }
-        Ok(())
+        Ok(followed)
     }
 }
 

@@ -7,6 +7,7 @@ use fb_types::ObjectKey;
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::context::{Ctx, parse_json};
@@ -166,10 +167,15 @@ async fn import_bucket(mut ctx: Ctx) -> Result<Reply, ApiError> {
 fn parse_import(body: &[u8]) -> Result<Vec<Value>, ApiError> {
     let is_array = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[');
     if is_array {
-        return match parse_json(body, "the body")? {
-            Value::Array(objects) => Ok(objects),
-            other => Ok(vec![other]),
+        // Element by element: each may nest as deeply as when it is sent by itself.
+        let elements: Vec<&RawValue> = match serde_json::from_slice(body) {
+            Ok(elements) => elements,
+            Err(_) => return parse_json(body, "the body").map(|one| vec![one]),
         };
+        let elements = elements.iter().enumerate();
+        return elements
+            .map(|(i, element)| parse_json(element.get().as_bytes(), &format!("element {i} of the body")))
+            .collect();
     }
     let lines = body.split(|b| *b == b'\n').enumerate();
     let filled = lines.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace));

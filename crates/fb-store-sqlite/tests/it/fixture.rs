@@ -105,6 +105,7 @@ impl World {
             schema: schema.clone(),
             from_rev: store.schema().rev(),
             rewrites: Vec::new(),
+            indexes: Vec::new(),
         };
         store.alter(&admin(), alteration).await.unwrap();
         Self {

@@ -170,6 +170,7 @@ impl Bench {
             schema: Arc::new(schema),
             from_rev: self.store().schema().rev(),
             rewrites,
+            indexes: Vec::new(),
         };
         self.store().alter(&self.admin(), alteration).await
     }

@@ -57,6 +57,7 @@ pub async fn an_alteration_from_another_revision_is_refused(bench: Bench) {
         schema: schema.clone(),
         from_rev,
         rewrites: Vec::new(),
+        indexes: Vec::new(),
     };
     bench.store().alter(&bench.admin(), alteration()).await.unwrap();
     let error = bench.store().alter(&bench.admin(), alteration()).await.unwrap_err();

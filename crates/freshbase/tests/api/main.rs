@@ -1,6 +1,6 @@
 //! Scenarios of the API against the real server process, one file per resource.
 
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "what is unexpected fails the test")]
 
 mod indexes;
 mod objects;

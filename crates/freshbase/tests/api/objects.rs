@@ -944,3 +944,18 @@ fn objects_survive_a_restart_byte_for_byte() {
     let admin = fb_testkit::root(&second);
     assert_eq!((admin.get("/db/Todo").body, admin.get("/schema").body), before);
 }
+
+#[test]
+fn an_export_of_the_deepest_object_can_be_imported() {
+    let running = server().baqend().start();
+    let admin = fb_testkit::root(&running);
+    admin
+        .post("/schema/Deep", &json!({ "fields": { "data": { "type": "/db/JsonObject" } } }))
+        .expect(200);
+    let nested = format!("{}1{}", r#"{"a":"#.repeat(126), "}".repeat(126));
+    let body = format!(r#"{{"id":"/db/Deep/1","data":{nested}}}"#);
+    admin.request("POST", "/db/Deep", &[], body.as_bytes()).expect(201);
+    let exported = admin.get("/db/Deep").expect(200).body;
+    let report = admin.request("PUT", "/db/Deep", &[], &exported).expect(200).json();
+    assert_eq!(report, json!({ "count": 1, "failed": [] }));
+}
