@@ -950,7 +950,10 @@ fn an_export_of_the_deepest_object_can_be_imported() {
     let running = server().baqend().start();
     let admin = fb_testkit::root(&running);
     admin
-        .post("/schema/Deep", &json!({ "fields": { "data": { "type": "/db/JsonObject" } } }))
+        .post(
+            "/schema/Deep",
+            &json!({ "fields": { "data": { "type": "/db/JsonObject" } } }),
+        )
         .expect(200);
     let nested = format!("{}1{}", r#"{"a":"#.repeat(126), "}".repeat(126));
     let body = format!(r#"{{"id":"/db/Deep/1","data":{nested}}}"#);
