@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) limits: AppLimits,
 }
 
-/// One running app. It holds the app's files open; dropping the last reference does not close them, [`Self::close`] does.
+/// One running app. It holds the app's files open; dropping the last reference does not close them, closing it does.
 pub struct App {
     id: AppId,
     store: Arc<dyn Store>,
