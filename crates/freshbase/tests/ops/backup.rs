@@ -319,7 +319,6 @@ fn a_backup_overwrites_nothing_and_says_what_is_missing() {
     assert_eq!(left.len(), 3, "data, the backup, the precious file: {left:?}");
 }
 
-/// FIXME: only what is missing in front of the last page is noticed, so the last object may come back with a hole.
 #[test]
 fn a_backup_without_its_last_bytes_is_refused() {
     let running = server().baqend().start();
