@@ -44,6 +44,10 @@ impl App {
         if self.settings().registration == Registration::Closed && !caller.is_admin() {
             return Err(AppError::RegistrationClosed);
         }
+        self.despite_schema_changes(|| self.try_register(new)).await
+    }
+
+    async fn try_register(&self, new: &NewUser) -> Result<Account, AppError> {
         let username = match new.fields.get("username") {
             Some(Value::String(name)) if !name.is_empty() => name,
             _ => return Err(AppError::Invalid("a user name is required".into())),

@@ -16,6 +16,8 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// Seconds after which a retry makes sense.
     pub(crate) retry_after: Option<u64>,
+    /// Methods that the endpoint knows, where another one was used.
+    pub(crate) allow: Option<String>,
     /// For the log only.
     pub(crate) source: Option<fb_store::BoxError>,
 }
@@ -26,6 +28,7 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
+            allow: None,
             source: None,
         }
     }
@@ -52,6 +55,10 @@ impl ApiError {
             "stackTrace": [],
         });
         let mut reply = Reply::json(self.code.status, &body);
+        reply.set_header(http::header::HeaderName::from_static("x-request-id"), request_id);
+        if let Some(methods) = &self.allow {
+            reply.set_header(http::header::ALLOW, methods);
+        }
         if let Some(seconds) = self.retry_after {
             reply.set_header(http::header::RETRY_AFTER, &seconds.to_string());
         }

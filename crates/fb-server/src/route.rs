@@ -151,7 +151,12 @@ impl Router {
                 params: found.params,
             },
             None => {
-                let methods: Vec<&str> = found.value.routes.iter().map(|(m, _)| m.as_str()).collect();
+                let mut methods: Vec<&str> = found.value.routes.iter().map(|(m, _)| m.as_str()).collect();
+                // HEAD is answered wherever GET is, OPTIONS everywhere.
+                if methods.contains(&"GET") && !methods.contains(&"HEAD") {
+                    methods.push("HEAD");
+                }
+                methods.push("OPTIONS");
                 Found::WrongMethod(methods.join(", "))
             }
         }

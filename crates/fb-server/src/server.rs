@@ -278,9 +278,7 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer
         Ok(Err(error)) => {
             let id = state.request_ids.text(request_number);
             log_error(&error, &id, &seen, &method, path);
-            let mut reply = error.into_reply(&id);
-            reply.set_header(header::HeaderName::from_static("x-request-id"), &id);
-            reply
+            error.into_reply(&id)
         }
         Err(_) => {
             state.metrics.panics.fetch_add(1, Ordering::Relaxed);
@@ -424,10 +422,10 @@ async fn app_request(
         }
         Found::WrongMethod(methods) => {
             let text = format!("This endpoint knows {methods}, not {method}.");
-            let mut reply =
-                ApiError::new(codes::METHOD_NOT_ALLOWED, text).into_reply(&state.request_ids.text(seen.request_number));
-            reply.set_header(header::ALLOW, &methods);
-            return Ok(reply);
+            return Err(ApiError {
+                allow: Some(methods),
+                ..ApiError::new(codes::METHOD_NOT_ALLOWED, text)
+            });
         }
         Found::Nothing => {
             let path: String = path.chars().take(200).collect();

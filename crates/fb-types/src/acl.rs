@@ -91,7 +91,11 @@ impl RuleMap {
                     )));
                 }
             };
-            rules.insert(canonical_principal(principal, at)?, rule);
+            // Two spellings of one principal may contradict each other; deny beats allow here as everywhere.
+            let known = rules.entry(canonical_principal(principal, at)?).or_insert(rule);
+            if rule == Rule::Deny {
+                *known = rule;
+            }
         }
         Ok(Self(rules))
     }

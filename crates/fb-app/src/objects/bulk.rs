@@ -127,8 +127,6 @@ impl App {
     /// may survive. The last administrator's class of users cannot be emptied.
     pub async fn truncate(&self, caller: &Principal, bucket: &str) -> Result<u64, AppError> {
         let admin = authorize_admin(caller, "delete all objects of a class")?;
-        let schema = self.schema();
-        let class = self.entity(&schema, bucket)?;
         if matches!(bucket, fb_types::schema::USER | fb_types::schema::ROLE) {
             return Err(AppError::Invalid(format!(
                 "{bucket} cannot be emptied at once; delete single objects"
@@ -136,17 +134,26 @@ impl App {
         }
         let mut count = 0;
         loop {
-            let keys = self.store().keys(&admin.grant(class.name()), 0, TRUNCATE_CHUNK).await?;
-            if keys.is_empty() {
+            let deleted = self.despite_schema_changes(|| self.delete_some(&admin, bucket)).await?;
+            if deleted == 0 {
                 return Ok(count);
             }
-            count += keys.len() as u64;
-            let writes = keys
-                .into_iter()
-                .map(|key| delete_whatever(&admin, class, key, schema.rev()))
-                .collect();
-            self.store().commit(Batch { writes }).await?;
+            count += deleted;
         }
+    }
+
+    /// Deletes the first objects of a class in one transaction; how many there were.
+    async fn delete_some(&self, admin: &Admin, bucket: &str) -> Result<u64, AppError> {
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        let keys = self.store().keys(&admin.grant(class.name()), 0, TRUNCATE_CHUNK).await?;
+        let count = keys.len() as u64;
+        let writes = keys
+            .into_iter()
+            .map(|key| delete_whatever(admin, class, key, schema.rev()))
+            .collect();
+        self.store().commit(Batch { writes }).await?;
+        Ok(count)
     }
 }
 

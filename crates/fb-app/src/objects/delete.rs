@@ -2,7 +2,7 @@
 
 use fb_auth::{Operation, Principal, authorize};
 use fb_store::{Batch, Effect, ObjectWrite, Refusal, Write};
-use fb_types::schema::USER;
+use fb_types::schema::{ROLE, USER, is_predefined_role};
 use fb_types::{ObjectKey, Stored};
 
 use super::Condition;
@@ -17,9 +17,23 @@ impl App {
         key: &ObjectKey,
         condition: Condition,
     ) -> Result<(), AppError> {
+        self.despite_schema_changes(|| self.try_delete(caller, bucket, key, condition))
+            .await
+    }
+
+    async fn try_delete(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        key: &ObjectKey,
+        condition: Condition,
+    ) -> Result<(), AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Delete, class)?;
+        if bucket == ROLE && is_predefined_role(key) {
+            return Err(AppError::Invalid("the predefined roles cannot be deleted".into()));
+        }
         let id = Self::id_of(class, key);
         let decide = move |before: Option<&Stored>, _| {
             condition.check(before)?;

@@ -6,14 +6,15 @@ use fb_types::schema::server_assigns_ids;
 use fb_types::{Class, FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
-use super::{NewAcl, Seen, with_schema_retries};
+use super::{NewAcl, Seen};
 use crate::{App, AppError};
 
 impl App {
     /// Inserts an object. Its id comes from `input`, or from the server where `input` has none or the class's ids are
     /// the server's business.
     pub async fn insert(&self, caller: &Principal, bucket: &str, input: &Map<String, Value>) -> Result<Seen, AppError> {
-        with_schema_retries!(self.try_insert(caller, bucket, input))
+        self.despite_schema_changes(|| self.try_insert(caller, bucket, input))
+            .await
     }
 
     async fn try_insert(&self, caller: &Principal, bucket: &str, input: &Map<String, Value>) -> Result<Seen, AppError> {

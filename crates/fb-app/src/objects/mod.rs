@@ -10,7 +10,7 @@ mod update;
 use std::sync::Arc;
 
 use fb_auth::{Grant, Principal};
-use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal};
+use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal, StoreError};
 use fb_types::{Acl, Class, ObjectKey, Permission, Stored, Version};
 use serde_json::{Map, Value};
 
@@ -58,10 +58,21 @@ impl Seen {
     }
 }
 
-/// How often a write is checked again because the schema changed under it.
-const SCHEMA_RETRIES: usize = 5;
-
 impl App {
+    /// Runs a write that was checked against a schema; once more while no schema change can come in between, if one did.
+    pub(crate) async fn despite_schema_changes<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, AppError>
+    where
+        F: Future<Output = Result<T, AppError>>,
+    {
+        match attempt().await {
+            Err(AppError::Store(StoreError::SchemaChanged)) => {
+                let _settled = self.schema_edits.lock().await;
+                attempt().await
+            }
+            result => result,
+        }
+    }
+
     /// Commits one write of one object that is there afterwards.
     async fn commit_one(
         &self,
@@ -130,21 +141,3 @@ impl NewAcl {
         }
     }
 }
-
-/// Runs a write that was checked against a schema, again if the schema changed meanwhile.
-macro_rules! with_schema_retries {
-    ($attempt:expr) => {{
-        let mut result = $attempt.await;
-        for _ in 0..$crate::objects::SCHEMA_RETRIES {
-            if !matches!(
-                result,
-                Err($crate::AppError::Store(::fb_store::StoreError::SchemaChanged))
-            ) {
-                break;
-            }
-            result = $attempt.await;
-        }
-        result
-    }};
-}
-use with_schema_retries;

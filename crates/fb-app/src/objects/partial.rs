@@ -6,7 +6,7 @@ use fb_store::{Effect, Moment, Refusal};
 use fb_types::{Document, ObjectKey, Stored};
 use serde_json::Value;
 
-use super::{Condition, Seen, with_schema_retries};
+use super::{Condition, Seen};
 use crate::{App, AppError};
 
 impl App {
@@ -19,7 +19,8 @@ impl App {
         condition: Condition,
         operations: &Value,
     ) -> Result<Seen, AppError> {
-        with_schema_retries!(self.try_update_partially(caller, bucket, key, condition, operations))
+        self.despite_schema_changes(|| self.try_update_partially(caller, bucket, key, condition, operations))
+            .await
     }
 
     async fn try_update_partially(

@@ -6,7 +6,7 @@ use fb_types::schema::server_assigns_ids;
 use fb_types::{FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
-use super::{Condition, NewAcl, Seen, read_only_fields, with_schema_retries};
+use super::{Condition, NewAcl, Seen, read_only_fields};
 use crate::{App, AppError};
 
 impl App {
@@ -19,7 +19,8 @@ impl App {
         condition: Condition,
         input: &Map<String, Value>,
     ) -> Result<Seen, AppError> {
-        with_schema_retries!(self.try_update(caller, bucket, key, condition, input))
+        self.despite_schema_changes(|| self.try_update(caller, bucket, key, condition, input))
+            .await
     }
 
     async fn try_update(

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use fb_types::{Class, ClassName, Document, FieldType, Schema};
+use fb_types::{Class, ClassName, Document, Field, FieldType, Schema};
 use serde_json::{Map, Value};
 
 /// The name that removed fields get: no field can have it, so their values are dropped.
@@ -103,15 +103,50 @@ pub(super) fn refit(
         let mut fitted = Map::with_capacity(class.fields().len());
         for field in class.fields() {
             let value = fields.get(field.name()).unwrap_or(&Value::Null);
-            let value = schema
-                .check_field(class, field, field.name(), value)
-                .unwrap_or(Value::Null);
-            fitted.insert(field.name().to_owned(), value);
+            fitted.insert(field.name().to_owned(), fit(&schema, class, field, value, 0));
         }
         let changed = fitted != before;
         document.fields = fitted;
         changed
     })
+}
+
+/// The value if it fits the field; else, of embedded values, all that still fits in them.
+fn fit(schema: &Schema, class: &Class, field: &Field, value: &Value, depth: usize) -> Value {
+    if let Ok(value) = schema.check_field(class, field, field.name(), value) {
+        return value;
+    }
+    let inner = field.ty().item().embedded();
+    let Some(inner) = inner
+        .and_then(|name| schema.class(name.as_str()))
+        .filter(|inner| inner.is_embedded())
+    else {
+        return Value::Null;
+    };
+    if depth > MAX_DEPTH {
+        return Value::Null;
+    }
+    let part = |value: &Value| {
+        let Some(members) = value.as_object() else {
+            return Value::Null;
+        };
+        let fitted = inner.fields().iter().map(|field| {
+            let value = members.get(field.name()).unwrap_or(&Value::Null);
+            (field.name().to_owned(), fit(schema, inner, field, value, depth + 1))
+        });
+        Value::Object(fitted.collect())
+    };
+    let fitted = match (field.ty(), value) {
+        (FieldType::List(_) | FieldType::Set(_), Value::Array(elements)) => elements.iter().map(part).collect(),
+        (FieldType::Map(..), Value::Object(entries)) => {
+            Value::Object(entries.iter().map(|(key, value)| (key.clone(), part(value))).collect())
+        }
+        _ => part(value),
+    };
+    // Also makes what became equal in a set one element.
+    schema
+        .check_field(class, field, field.name(), &fitted)
+        .unwrap_or(Value::Null)
 }
 
 /// Embedded values nest as deep as their JSON does; the parser's own limit is 128.

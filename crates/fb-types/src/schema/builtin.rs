@@ -25,6 +25,11 @@ pub fn server_assigns_ids(class: &ClassName) -> bool {
     matches!(class.as_str(), USER | ROLE | "logs.AppLog")
 }
 
+/// True for the keys of the roles that every app has from its beginning.
+pub fn is_predefined_role(key: &crate::ObjectKey) -> bool {
+    matches!(key.as_str(), "1" | "2" | "3")
+}
+
 use FieldFlag::{Metadata, Readonly};
 use Permission::{Delete, Insert, Load, Query, SchemaAdd, SchemaReplace, SchemaSubclass, Update};
 

@@ -1,0 +1,81 @@
+//! `/config`: what administrators set, and what it does.
+
+use fb_testkit::{Client, root};
+use serde_json::{Value, json};
+
+use crate::{open, server};
+
+fn register(client: &Client, name: &str) -> fb_testkit::Response {
+    let body = json!({ "user": { "username": name }, "password": "secret", "login": true });
+    client.post("/db/User/register", &body)
+}
+
+/// How long a token lives, in seconds.
+fn lifetime(answer: &fb_testkit::Response) -> i64 {
+    let token = answer.header("baqend-authorization-token").unwrap();
+    let second = |part: &str| i64::from_str_radix(part, 16).unwrap();
+    second(&token[8..16]) - second(&token[..8])
+}
+
+#[test]
+fn settings_take_effect_at_once_and_outlive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let builder = server().secure().data_dir(dir.path());
+    let mut first = builder.start();
+    let (admin, anybody) = (root(&first), first.client());
+    let initial = json!({ "profile": "secure", "registration": "closed", "sessionSeconds": 2_592_000 });
+    assert_eq!(admin.get("/config").expect(200).json(), initial);
+    assert_eq!(lifetime(&admin.get("/db/User/me")), 2_592_000);
+    register(&anybody, "ann").expect_error(466, "PermissionDenied");
+
+    // What is left out stays.
+    let opened = admin
+        .put("/config", &json!({ "registration": "open" }))
+        .expect(200)
+        .json();
+    let expected = json!({ "profile": "secure", "registration": "open", "sessionSeconds": 2_592_000 });
+    assert_eq!(opened, expected);
+    let ann = register(&anybody, "ann").expect(200);
+    assert_eq!(lifetime(&ann), 2_592_000);
+    admin.put("/config", &json!({ "sessionSeconds": 60 })).expect(200);
+    assert_eq!(lifetime(&register(&anybody, "bob").expect(200)), 60);
+    // Tokens that were given before live as long as they were to.
+    let token = ann.header("baqend-authorization-token").unwrap();
+    anybody.clone().with_token(token).get("/db/User/me").expect(200);
+    admin.put("/config", &json!({ "registration": "closed" })).expect(200);
+    register(&anybody, "eve").expect_error(466, "PermissionDenied");
+    let changed = admin.get("/config").expect(200).json();
+    first.stop();
+
+    let second = builder.start();
+    assert_eq!(root(&second).get("/config").expect(200).json(), changed);
+    register(&second.client(), "eve").expect_error(466, "PermissionDenied");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    let (_server, admin, anybody) = open();
+    let before = admin.get("/config").expect(200).json();
+    for bad in [
+        json!({ "profile": "secure" }),
+        json!({ "profile": null }),
+        json!({ "registration": "maybe" }),
+        json!({ "registration": null }),
+        json!({ "sessionSeconds": 59 }),
+        json!({ "sessionSeconds": 31_536_001 }),
+        json!({ "sessionSeconds": -1 }),
+        json!({ "sessionSeconds": "60" }),
+        json!({ "sessionSeconds": 60.5 }),
+        json!({ "secret": "x" }),
+        json!({ "sessionSeconds": 60, "unknown": 1 }),
+        json!([]),
+        Value::Null,
+    ] {
+        let answer = admin.put("/config", &bad);
+        answer.expect_error(400, "BadRequest");
+        assert_eq!(admin.get("/config").expect(200).json(), before, "{bad}");
+    }
+    admin.put("/config", &before).expect(200);
+    anybody.put("/config", &before).expect_error(466, "PermissionDenied");
+    assert_eq!(admin.get("/config").expect(200).json(), before);
+}
