@@ -17,11 +17,11 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $constant:ident = ($name:literal, $status:literal, $reason:literal, $meaning:literal);)*) => {
         $(
             #[doc = $meaning]
-            pub(crate) const $constant: Code =
-                Code { name: $name, status: $status, reason: $reason, meaning: $meaning };
+            pub(crate) const $constant: &Code =
+                &Code { name: $name, status: $status, reason: $reason, meaning: $meaning };
         )*
         /// All rows, by status.
-        pub const CODES: &[Code] = &[$($constant),*];
+        pub const CODES: &[&Code] = &[$($constant),*];
     };
 }
 

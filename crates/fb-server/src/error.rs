@@ -12,7 +12,7 @@ use crate::reply::Reply;
 /// What is sent instead of an answer.
 #[derive(Debug)]
 pub(crate) struct ApiError {
-    pub(crate) code: Code,
+    pub(crate) code: &'static Code,
     pub(crate) message: String,
     /// Seconds after which a retry makes sense.
     pub(crate) retry_after: Option<u64>,
@@ -23,7 +23,7 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
-    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static Code, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -111,7 +111,7 @@ impl From<AppError> for ApiError {
     }
 }
 
-fn query_code(error: &QueryError) -> Code {
+fn query_code(error: &QueryError) -> &'static Code {
     match error {
         QueryError::Syntax(_) => codes::SYNTAX,
         QueryError::UnknownOperator { .. } | QueryError::Unsupported(_) => codes::UNSUPPORTED_QUERY,
@@ -121,7 +121,7 @@ fn query_code(error: &QueryError) -> Code {
     }
 }
 
-fn update_code(error: &UpdateError) -> Code {
+fn update_code(error: &UpdateError) -> &'static Code {
     match error {
         UpdateError::Value(_) => codes::BAD_VALUE,
         UpdateError::UnknownField { .. } => codes::UNKNOWN_FIELD,
@@ -130,7 +130,7 @@ fn update_code(error: &UpdateError) -> Code {
     }
 }
 
-fn schema_code(error: &SchemaError) -> Code {
+fn schema_code(error: &SchemaError) -> &'static Code {
     match error {
         SchemaError::Invalid(_) | SchemaError::TooLarge(_) => codes::BAD_REQUEST,
         SchemaError::MissingClass { .. } | SchemaError::Incompatible(_) => codes::BAD_SCHEMA,

@@ -43,7 +43,7 @@ const CLASSES: [&str; 2] = ["House", "Villa"];
 fn seen(admin: &Client, client: &Client, class: &str) -> Value {
     let id = format!("/db/{class}/1");
     let loaded = client.get(&id).expect(200).json();
-    assert_eq!(client.query(class, &json!({ "id": id })), [loaded.clone()]);
+    assert_eq!(client.query(class, &json!({ "id": id })), std::slice::from_ref(&loaded));
     assert_eq!(
         admin.get(&format!("/db/{class}")).expect(200).json(),
         json!([loaded.clone()])
