@@ -5,18 +5,24 @@
 //! Storage only answers to a [`Grant`], and only [`authorize`] (or [`Admin`], which [`authorize_admin`] gives, or
 //! [`system`] for the server's own errands) makes one.
 
+mod attempts;
 mod grant;
 mod hex;
 mod kernel;
 mod password;
 mod principal;
+mod seal;
 mod secret;
 mod token;
+mod totp;
 
+pub use attempts::{AttemptLimit, Attempts, TooManyAttempts};
 pub use grant::{Grant, Scope};
 pub use hex::{decode_hex, encode_hex};
 pub use kernel::{Admin, Denied, Errand, Operation, authorize, authorize_admin, authorize_class, system};
-pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, check_password};
+pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, PasswordPolicy, Verdict};
 pub use principal::{Principal, Roles};
+pub use seal::{CannotOpen, Sealer};
 pub use secret::{NoRandomness, Secret, fingerprint, random_bytes};
-pub use token::{Claims, TokenError, TokenKey};
+pub use token::{Claims, NewToken, SigningKey, TokenError, TokenKeys, TokenKind};
+pub use totp::{recovery_codes, recovery_fingerprint, totp_secret, totp_step, totp_uri};

@@ -9,8 +9,9 @@ use crate::hex::encode_hex;
 #[error("the operating system gave no randomness")]
 pub struct NoRandomness;
 
-/// A secret text. Its `Debug` form is `***`.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret text. Its `Debug` form is `***`; serialised, it is what it is.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
