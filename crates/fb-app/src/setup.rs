@@ -132,6 +132,7 @@ pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<(S
         // No token can have been issued before the settings are there.
         expect: Expect::Anything,
         value: Some(secret.to_vec()),
+        expires_at: None,
     }));
     store.commit(batch).await?;
     Ok((Settings::new(profile), secret))
@@ -144,6 +145,7 @@ pub(crate) async fn finish(store: &dyn Store, settings: &Settings) -> Result<(),
         key: "app".into(),
         expect: Expect::Absent,
         value: Some(encode(settings)?),
+        expires_at: None,
     };
     store
         .commit(Batch {
@@ -186,6 +188,7 @@ impl App {
             key: "token".into(),
             expect: Expect::Anything,
             value: Some(value),
+            expires_at: None,
         };
         self.store()
             .commit(Batch {
@@ -209,6 +212,7 @@ impl App {
             key: "token".into(),
             expect: Expect::Value(stored),
             value: None,
+            expires_at: None,
         };
         check_username(username)?;
         let admin = FirstAdmin {
@@ -270,6 +274,7 @@ impl App {
             key: "app".into(),
             expect: Expect::Value(encode(&old)?),
             value: Some(encode(&new)?),
+            expires_at: None,
         };
         match self
             .store()

@@ -52,8 +52,17 @@ pub trait Store: Send + Sync + 'static {
     /// Commits a batch; one outcome per write.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Outcome>, StoreError>>;
 
-    /// A server-side record.
+    /// A server-side record; `None` if there is none or its time has passed.
     fn record<'a>(&'a self, space: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>>;
+
+    /// Server-side records of a space in the order of their keys' bytes, the first one behind `after`; at most `limit`
+    /// of them. Fewer only at the end.
+    fn records<'a>(
+        &'a self,
+        space: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(String, Vec<u8>)>, StoreError>>;
 
     /// Changes the schema, in one transaction.
     fn alter<'a>(&'a self, admin: &'a Admin, alteration: Alteration) -> BoxFuture<'a, Result<(), StoreError>>;
