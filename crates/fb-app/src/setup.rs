@@ -85,6 +85,7 @@ pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<(S
             from_rev: schema.rev(),
             rewrites: Vec::new(),
             indexes: Vec::new(),
+            also: Batch::default(),
         };
         store.alter(&admin, alteration).await?;
     }

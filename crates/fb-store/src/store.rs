@@ -98,6 +98,11 @@ pub struct Alteration {
     pub rewrites: Vec<Rewrite>,
     /// Declared indexes of classes where they change with the schema: those on a renamed field follow it.
     pub indexes: Vec<(ClassName, Vec<IndexDef>)>,
+    /// Writes that are committed together with all of this or not at all, for example an entry of a log. They are
+    /// decided last and under the new schema, [`ObjectWrite::checked_under`](crate::ObjectWrite::checked_under)
+    /// included: a write to a rewritten class must have been checked against its new form. If one is refused, so is the
+    /// alteration, with the error that [`Store::commit`] would give.
+    pub also: Batch,
 }
 
 /// How the stored objects of one class are changed.
@@ -114,6 +119,7 @@ impl std::fmt::Debug for Alteration {
         f.debug_struct("Alteration")
             .field("rev", &self.schema.rev())
             .field("rewrites", &classes)
+            .field("also", &self.also)
             .finish()
     }
 }

@@ -109,7 +109,7 @@ impl Session {
     }
 
     /// Tells the observer, whose panic must not end the writer.
-    fn tell(&self, changes: &[Committed]) {
+    pub(crate) fn tell(&self, changes: &[Committed]) {
         if changes.is_empty() {
             return;
         }
@@ -117,6 +117,19 @@ impl Session {
         if catch_unwind(AssertUnwindSafe(|| observer.committed(changes))).is_err() {
             tracing::error!("an observer of commits panicked");
         }
+    }
+
+    /// Applies a batch within a transaction that is undone if this fails.
+    pub(crate) fn apply_within(&mut self, batch: &Batch) -> Result<Vec<Committed>, StoreError> {
+        let mut changes = Vec::new();
+        if batch.writes.is_empty() {
+            return Ok(changes);
+        }
+        match self.apply(batch, &mut changes) {
+            Ok(_) => self.sweep_records().map_err(|e| store_error("committing", e))?,
+            Err(Failure::Batch(error) | Failure::Transaction(error)) => return Err(error),
+        }
+        Ok(changes)
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Vec<Committed>) -> Result<Vec<Outcome>, Failure> {
