@@ -85,6 +85,7 @@ pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<(S
             from_rev: schema.rev(),
             rewrites: Vec::new(),
             indexes: Vec::new(),
+            also: Batch::default(),
         };
         store.alter(&admin, alteration).await?;
     }
@@ -132,6 +133,7 @@ pub(crate) async fn initialise(store: &dyn Store, profile: Profile) -> Result<(S
         // No token can have been issued before the settings are there.
         expect: Expect::Anything,
         value: Some(secret.to_vec()),
+        expires_at: None,
     }));
     store.commit(batch).await?;
     Ok((Settings::new(profile), secret))
@@ -144,6 +146,7 @@ pub(crate) async fn finish(store: &dyn Store, settings: &Settings) -> Result<(),
         key: "app".into(),
         expect: Expect::Absent,
         value: Some(encode(settings)?),
+        expires_at: None,
     };
     store
         .commit(Batch {
@@ -186,6 +189,7 @@ impl App {
             key: "token".into(),
             expect: Expect::Anything,
             value: Some(value),
+            expires_at: None,
         };
         self.store()
             .commit(Batch {
@@ -209,6 +213,7 @@ impl App {
             key: "token".into(),
             expect: Expect::Value(stored),
             value: None,
+            expires_at: None,
         };
         check_username(username)?;
         let admin = FirstAdmin {
@@ -270,6 +275,7 @@ impl App {
             key: "app".into(),
             expect: Expect::Value(encode(&old)?),
             value: Some(encode(&new)?),
+            expires_at: None,
         };
         match self
             .store()

@@ -118,6 +118,7 @@ impl App {
                 key: key.to_owned(),
                 expect: Expect::Absent,
                 value,
+                expires_at: None,
             })
         };
         let key = id.key().as_str();
@@ -171,6 +172,7 @@ impl App {
             key,
             expect: Expect::Anything,
             value: None,
+            expires_at: None,
         };
         Ok(records.into_iter().map(remove).collect())
     }

@@ -105,6 +105,7 @@ async fn main() {
                 from_rev,
                 rewrites: vec![],
                 indexes: Vec::new(),
+                also: Batch::default(),
             },
         )
         .await

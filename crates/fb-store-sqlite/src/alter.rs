@@ -22,7 +22,7 @@ const INDEXING: &str = "changing indexes";
 impl Session {
     /// Changes the schema and what is stored, in one transaction.
     pub(crate) fn alter(&mut self, alteration: &Alteration) -> Result<(), StoreError> {
-        self.transaction(ALTERING, |s| {
+        let changes = self.transaction(ALTERING, |s| {
             if s.catalog.schema.rev() != alteration.from_rev {
                 return Err(StoreError::SchemaChanged);
             }
@@ -47,9 +47,11 @@ impl Session {
             for (class, wanted) in &alteration.indexes {
                 s.declare(class, wanted)?;
             }
-            s.reload_and_reconcile()
+            s.reload_and_reconcile()?;
+            s.apply_within(&alteration.also)
         })?;
         self.tell_altered();
+        self.tell(&changes);
         Ok(())
     }
 

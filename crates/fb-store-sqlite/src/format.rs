@@ -3,7 +3,7 @@
 //! | table | content |
 //! |---|---|
 //! | `meta` | the schema, and positions that outlive trimmed change records |
-//! | `records` | server-side records |
+//! | `records` | server-side records; `records_by_expiry` lists those that expire, by time |
 //! | `changes` | the change feed; `seq` is assigned by the writer, without gaps |
 //! | `counters` | the next key number per class |
 //! | `classes` | numbers of classes that have a table |
@@ -28,11 +28,12 @@ pub(crate) const APPLICATION_ID: i32 = 0x4662_4170;
 /// Version of the layout, in `PRAGMA user_version`.
 pub(crate) const FORMAT: i32 = 1;
 
-/// The fixed tables.
+/// The fixed tables and their indexes.
 pub(crate) const TABLES: &[&str] = &[
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    "CREATE TABLE records(space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY(space, key)) \
-     WITHOUT ROWID",
+    "CREATE TABLE records(space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, expires_at INTEGER, \
+     PRIMARY KEY(space, key)) WITHOUT ROWID",
+    "CREATE INDEX records_by_expiry ON records(expires_at) WHERE expires_at IS NOT NULL",
     "CREATE TABLE changes(seq INTEGER PRIMARY KEY, class TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, \
      kind TEXT NOT NULL, stamp INTEGER NOT NULL, origin INTEGER NOT NULL, at INTEGER NOT NULL, body TEXT)",
     "CREATE TABLE counters(class TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID",

@@ -24,6 +24,7 @@ mod options;
 mod projection;
 mod read;
 mod reader;
+mod record;
 mod registry;
 mod sql;
 mod stats;

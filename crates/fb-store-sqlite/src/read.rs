@@ -8,7 +8,7 @@ use fb_query::{Filter, Query};
 use fb_store::{Rows, RowsBuilder};
 use fb_types::{ObjectKey, Stored, Timestamp, Version};
 use rusqlite::types::{FromSqlError, Type, Value as Sql};
-use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
+use rusqlite::{OptionalExtension, Row, params_from_iter};
 
 use crate::catalog::Table;
 use crate::functions::Work;
@@ -220,11 +220,4 @@ pub(crate) fn version(row: &Row<'_>, column: usize) -> rusqlite::Result<Version>
 
 fn conversion(column: usize, error: FromSqlError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
-}
-
-/// One server-side record.
-pub(crate) fn record(conn: &rusqlite::Connection, space: &str, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
-    let mut statement = conn.prepare_cached("SELECT value FROM records WHERE space = ?1 AND key = ?2")?;
-    let params: [&dyn ToSql; 2] = [&space, &key];
-    statement.query_row(params, |row| row.get(0)).optional()
 }

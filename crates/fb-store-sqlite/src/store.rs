@@ -16,9 +16,9 @@ use crate::error::{broken, closed, store_error};
 use crate::feed::{self, Position};
 use crate::keys::Reserved;
 use crate::options::SqliteOptions;
-use crate::read;
 use crate::reader::{ReadError, Reader, Readers, Shape};
 use crate::writer::{Job, Writer};
+use crate::{read, record};
 
 /// The objects, schema, indexes, records and change feed of one app, in one SQLite file.
 pub struct SqliteStore {
@@ -225,8 +225,22 @@ impl Store for SqliteStore {
 
     fn record<'a>(&'a self, space: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         let (space, key) = (space.to_owned(), key.to_owned());
+        let now = self.shared.clock.now();
         Box::pin(self.read_fixed("reading a record", move |reader| {
-            read::record(&reader.conn, &space, &key)
+            record::get(&reader.conn, &space, &key, now)
+        }))
+    }
+
+    fn records<'a>(
+        &'a self,
+        space: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(String, Vec<u8>)>, StoreError>> {
+        let (space, after) = (space.to_owned(), after.map(str::to_owned));
+        let now = self.shared.clock.now();
+        Box::pin(self.read_fixed("listing records", move |reader| {
+            record::list(&reader.conn, &space, after.as_deref(), limit, now)
         }))
     }
 

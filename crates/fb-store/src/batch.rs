@@ -133,6 +133,9 @@ pub struct RecordWrite {
     pub expect: Expect,
     /// The new value; `None` removes the record.
     pub value: Option<Vec<u8>>,
+    /// From this moment on, by the store's clock, the record is absent: for readers, for lists, and for [`Expect`].
+    /// `None` is never. The next write of the record sets it anew.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A precondition on a record.

@@ -14,7 +14,8 @@ pub struct Committed {
 /// Is told of every commit of one store: after it is durable, before it is acknowledged, in commit order. It runs on
 /// the writer and must be quick; it must not call the store.
 pub trait CommitObserver: Send + Sync + 'static {
-    /// These changes were committed together.
+    /// These changes were committed together. Of an alteration these are the writes that went along with it; they are
+    /// told after [`Self::altered`].
     fn committed(&self, changes: &[Committed]);
 
     /// The schema or stored objects were rewritten; whatever is cached of the app is void.

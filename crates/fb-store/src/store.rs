@@ -52,8 +52,17 @@ pub trait Store: Send + Sync + 'static {
     /// Commits a batch; one outcome per write.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Outcome>, StoreError>>;
 
-    /// A server-side record.
+    /// A server-side record; `None` if there is none or its time has passed.
     fn record<'a>(&'a self, space: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>>;
+
+    /// Server-side records of a space in the order of their keys' bytes, the first one behind `after`; at most `limit`
+    /// of them. Fewer only at the end.
+    fn records<'a>(
+        &'a self,
+        space: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(String, Vec<u8>)>, StoreError>>;
 
     /// Changes the schema, in one transaction.
     fn alter<'a>(&'a self, admin: &'a Admin, alteration: Alteration) -> BoxFuture<'a, Result<(), StoreError>>;
@@ -89,6 +98,11 @@ pub struct Alteration {
     pub rewrites: Vec<Rewrite>,
     /// Declared indexes of classes where they change with the schema: those on a renamed field follow it.
     pub indexes: Vec<(ClassName, Vec<IndexDef>)>,
+    /// Writes that are committed together with all of this or not at all, for example an entry of a log. They are
+    /// decided last and under the new schema, [`ObjectWrite::checked_under`](crate::ObjectWrite::checked_under)
+    /// included: a write to a rewritten class must have been checked against its new form. If one is refused, so is the
+    /// alteration, with the error that [`Store::commit`] would give.
+    pub also: Batch,
 }
 
 /// How the stored objects of one class are changed.
@@ -105,6 +119,7 @@ impl std::fmt::Debug for Alteration {
         f.debug_struct("Alteration")
             .field("rev", &self.schema.rev())
             .field("rewrites", &classes)
+            .field("also", &self.also)
             .finish()
     }
 }

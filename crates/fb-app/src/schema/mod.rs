@@ -6,7 +6,7 @@ mod refit;
 use std::sync::Arc;
 
 use fb_auth::{Denied, Errand, Principal, authorize_class, system};
-use fb_store::{Alteration, IndexDef, Rewrite};
+use fb_store::{Alteration, Batch, IndexDef, Rewrite};
 use fb_types::schema::{ADMIN_ROLE, FieldDef, LOGGED_IN_ROLE, OBJECT};
 use fb_types::{ClassAcl, ClassDef, ClassName, PRINCIPAL_EVERYBODY, Permission, Rule, RuleMap, Schema, SchemaError};
 
@@ -97,6 +97,7 @@ impl App {
             from_rev: old.rev(),
             rewrites,
             indexes: self.renamed_indexes(&new, &renames).await?,
+            also: Batch::default(),
         };
         self.store().alter(&admin, alteration).await?;
         Ok(new)

@@ -11,8 +11,8 @@ use super::{Reply, Session};
 use crate::catalog::Table;
 use crate::error::{broken, store_error};
 use crate::feed::{Entry, text};
-use crate::keys;
-use crate::read::{load, record};
+use crate::read::load;
+use crate::{keys, record};
 
 /// Most batches and about the most bytes in one transaction.
 const MAX_BATCHES: usize = 512;
@@ -92,6 +92,7 @@ impl Session {
                 break;
             }
         }
+        self.sweep_records().map_err(sql)?;
         self.conn
             .prepare_cached("COMMIT")
             .and_then(|mut s| s.execute([]))
@@ -99,8 +100,16 @@ impl Session {
         Ok(())
     }
 
+    /// Removes expired records if the transaction has written some that will expire: they are removed as they come.
+    fn sweep_records(&mut self) -> rusqlite::Result<()> {
+        match std::mem::take(&mut self.n_expiring) {
+            0 => Ok(()),
+            n_written => record::sweep(&self.conn, self.shared.clock.now(), n_written),
+        }
+    }
+
     /// Tells the observer, whose panic must not end the writer.
-    fn tell(&self, changes: &[Committed]) {
+    pub(crate) fn tell(&self, changes: &[Committed]) {
         if changes.is_empty() {
             return;
         }
@@ -108,6 +117,19 @@ impl Session {
         if catch_unwind(AssertUnwindSafe(|| observer.committed(changes))).is_err() {
             tracing::error!("an observer of commits panicked");
         }
+    }
+
+    /// Applies a batch within a transaction that is undone if this fails.
+    pub(crate) fn apply_within(&mut self, batch: &Batch) -> Result<Vec<Committed>, StoreError> {
+        let mut changes = Vec::new();
+        if batch.writes.is_empty() {
+            return Ok(changes);
+        }
+        match self.apply(batch, &mut changes) {
+            Ok(_) => self.sweep_records().map_err(|e| store_error("committing", e))?,
+            Err(Failure::Batch(error) | Failure::Transaction(error)) => return Err(error),
+        }
+        Ok(changes)
     }
 
     fn apply(&mut self, batch: &Batch, changes: &mut Vec<Committed>) -> Result<Vec<Outcome>, Failure> {
@@ -295,7 +317,8 @@ impl Session {
     }
 
     fn apply_record(&mut self, index: usize, write: &RecordWrite) -> Result<Outcome, Failure> {
-        let found = record(&self.conn, write.space, &write.key).map_err(lose)?;
+        let now = self.shared.clock.now();
+        let found = record::get(&self.conn, write.space, &write.key, now).map_err(lose)?;
         if !write.expect.holds(found.as_deref()) {
             let refusal = Refusal::Record {
                 space: write.space,
@@ -303,20 +326,8 @@ impl Session {
             };
             return Err(refused(index, refusal));
         }
-        let written = match &write.value {
-            Some(value) => self
-                .conn
-                .prepare_cached(
-                    "INSERT INTO records(space, key, value) VALUES(?1, ?2, ?3) \
-                     ON CONFLICT(space, key) DO UPDATE SET value = ?3",
-                )
-                .and_then(|mut s| s.execute(params![write.space, write.key, value])),
-            None => self
-                .conn
-                .prepare_cached("DELETE FROM records WHERE space = ?1 AND key = ?2")
-                .and_then(|mut s| s.execute(params![write.space, write.key])),
-        };
-        written.map_err(lose)?;
+        self.n_expiring += u64::from(write.expires_at.is_some());
+        record::put(&self.conn, write).map_err(lose)?;
         Ok(Outcome::Recorded)
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Session {
     /// The stored counters of keys, as far as they were looked at.
     pub(crate) counters: HashMap<ClassName, u64>,
     pub(crate) statistics: Statistics,
+    /// Records with a time of expiry that were written since the last sweep.
+    pub(crate) n_expiring: u64,
     /// End of the feed when things were last tidied.
     tidied_at: u64,
 }
@@ -49,6 +51,7 @@ impl Session {
             position,
             counters: HashMap::new(),
             statistics,
+            n_expiring: 0,
             tidied_at: position.seq,
             shared,
         })

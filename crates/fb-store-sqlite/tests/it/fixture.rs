@@ -106,6 +106,7 @@ impl World {
             from_rev: store.schema().rev(),
             rewrites: Vec::new(),
             indexes: Vec::new(),
+            also: Batch::default(),
         };
         store.alter(&admin(), alteration).await.unwrap();
         Self {

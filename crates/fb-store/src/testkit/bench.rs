@@ -171,6 +171,7 @@ impl Bench {
             from_rev: self.store().schema().rev(),
             rewrites,
             indexes: Vec::new(),
+            also: Batch::default(),
         };
         self.store().alter(&self.admin(), alteration).await
     }

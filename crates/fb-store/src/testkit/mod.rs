@@ -15,6 +15,7 @@ pub mod feed;
 pub mod indexes;
 pub mod nodes;
 pub mod reads;
+pub mod records;
 pub mod schema;
 pub mod writes;
 
@@ -58,10 +59,12 @@ macro_rules! contract_tests {
                 an_empty_batch_is_nothing;
             reads: reads_see_acknowledged_writes, limits_are_exact_under_object_rules, scans_follow_the_keys,
                 an_empty_class_is_empty, filters_and_orders_work, hostile_texts_are_data;
+            records: records_are_listed_by_key, a_record_expires, a_record_is_prolonged, expired_records_are_removed;
             feed: changes_are_in_order_without_gaps, stamps_grow_although_the_clock_goes_back,
                 the_observer_sees_what_the_feed_says, a_panicking_observer_does_no_harm;
             schema: writes_checked_under_an_old_schema_are_refused, an_alteration_from_another_revision_is_refused,
-                objects_are_rewritten, a_dropped_class_leaves_deletes, writes_racing_an_alteration_fit_the_schema;
+                objects_are_rewritten, a_dropped_class_leaves_deletes, writes_go_along_with_an_alteration,
+                a_refused_write_refuses_the_alteration, a_refused_alteration_refuses_its_writes, writes_racing_an_alteration_fit_the_schema;
             indexes: unique_values_are_enforced, a_unique_index_needs_unique_values, indexes_are_replaced,
                 an_index_waits_for_its_field, element_and_geo_indexes_change_no_result;
             nodes: everything_survives_a_restart, a_closed_store_is_unavailable, apps_are_created_and_deleted,

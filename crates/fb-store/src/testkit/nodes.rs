@@ -15,6 +15,7 @@ pub async fn everything_survives_a_restart(mut bench: Bench) {
         key: "k".into(),
         expect: Expect::Absent,
         value: Some(vec![0, 255]),
+        expires_at: None,
     };
     bench
         .store()

@@ -274,6 +274,7 @@ pub async fn hostile_texts_are_data(bench: Bench) {
             key: text.to_owned(),
             expect: crate::Expect::Absent,
             value: Some(text.as_bytes().to_vec()),
+            expires_at: None,
         };
         bench
             .store()

@@ -239,6 +239,7 @@ fn record(key: &str, expect: Expect, value: Option<&str>) -> RecordWrite {
         key: key.to_owned(),
         expect,
         value: value.map(|v| v.as_bytes().to_vec()),
+        expires_at: None,
     }
 }
 
