@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use fb_auth::{Errand, Grant, Hasher, TokenKey, system};
+use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, system};
+use fb_mail::{Outbox, Sender};
 use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store, StoreError};
 use fb_types::schema::ROLE;
 use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Timestamp};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::cache::ObjectCache;
-use crate::principals::RoleCache;
+use crate::hashing::Hashing;
+use crate::principals::PrincipalCache;
 use crate::{AppError, AppLimits, Profile, Settings, setup};
 
 /// How long the creation of an app may take. Until then others leave the app alone, afterwards it was cut off.
@@ -20,9 +22,14 @@ const CREATION_SECONDS: i64 = 60;
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) hasher: Arc<Hasher>,
-    /// Bounds how many passwords are hashed at once: each takes 19 MiB and a core.
-    pub(crate) hashing: Arc<Semaphore>,
+    pub(crate) hashing: Arc<Hashing>,
+    pub(crate) attempts: Arc<Attempts>,
+    pub(crate) sealer: Sealer,
+    pub(crate) outbox: Arc<Outbox>,
+    /// Who mails are from if an app does not say.
+    pub(crate) mail_from: Sender,
+    /// Bounds what goes on after answers.
+    pub(crate) background: Arc<Semaphore>,
     pub(crate) limits: AppLimits,
 }
 
@@ -31,7 +38,7 @@ pub struct App {
     id: AppId,
     store: Arc<dyn Store>,
     derived: Arc<Derived>,
-    tokens: TokenKey,
+    tokens: ArcSwap<TokenKeys>,
     settings: ArcSwap<Settings>,
     /// Schema changes are made one after the other; held across the store's transaction, hence an async lock.
     pub(crate) schema_edits: Mutex<()>,
@@ -41,7 +48,7 @@ pub struct App {
 /// What is derived from the store's contents and follows its commits.
 struct Derived {
     cache: ObjectCache,
-    roles: RoleCache,
+    principals: PrincipalCache,
 }
 
 impl CommitObserver for Derived {
@@ -50,14 +57,14 @@ impl CommitObserver for Derived {
             self.cache
                 .commit(&change.class, &change.key, after.clone().map(Arc::new));
             if change.class.as_str() == ROLE {
-                self.roles.invalidate();
+                self.principals.invalidate();
             }
         }
     }
 
     fn altered(&self) {
         self.cache.clear();
-        self.roles.invalidate();
+        self.principals.invalidate();
     }
 }
 
@@ -78,14 +85,14 @@ impl App {
             }));
         }
         let (store, derived) = open_store(node, &id, &shared).await?;
-        let begun = load_or_complete(&*store).await;
+        let begun = load_or_complete(&*store, &id, &shared).await;
         Self::start(id, store, derived, shared, begun).await
     }
 
     /// False if the creation of an app is under way, or was cut off.
     pub(crate) async fn is_finished(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<bool, AppError> {
         let (store, _) = open_store(node, id, shared).await?;
-        let found = setup::load(&*store).await;
+        let found = setup::load(&*store, id, shared).await;
         store.close().await;
         Ok(found?.is_some())
     }
@@ -93,7 +100,7 @@ impl App {
     /// Opens an app's store and fills it, up to the last step: [`Self::finish_setup`].
     pub(crate) async fn make(node: &dyn Node, id: AppId, shared: Shared, profile: Profile) -> Result<Self, AppError> {
         let (store, derived) = open_store(node, &id, &shared).await?;
-        let begun = setup::initialise(&*store, profile).await;
+        let begun = setup::initialise(&*store, &id, &shared, profile).await;
         Self::start(id, store, derived, shared, begun).await
     }
 
@@ -102,21 +109,20 @@ impl App {
         store: Arc<dyn Store>,
         derived: Arc<Derived>,
         shared: Shared,
-        begun: Result<(Settings, [u8; 32]), AppError>,
+        begun: Result<(Settings, TokenKeys), AppError>,
     ) -> Result<Self, AppError> {
-        let (settings, secret) = match begun {
+        let (settings, tokens) = match begun {
             Ok(begun) => begun,
             Err(error) => {
                 store.close().await;
                 return Err(error);
             }
         };
-        let tokens = TokenKey::new(id.clone(), secret);
         Ok(Self {
             id,
             store,
             derived,
-            tokens,
+            tokens: ArcSwap::from_pointee(tokens),
             settings: ArcSwap::from_pointee(settings),
             schema_edits: Mutex::new(()),
             shared,
@@ -161,12 +167,16 @@ impl App {
         &*self.store
     }
 
-    pub(crate) fn tokens(&self) -> &TokenKey {
-        &self.tokens
+    pub(crate) fn tokens(&self) -> Arc<TokenKeys> {
+        self.tokens.load_full()
     }
 
-    pub(crate) fn roles(&self) -> &RoleCache {
-        &self.derived.roles
+    pub(crate) fn set_tokens(&self, keys: TokenKeys) {
+        self.tokens.store(Arc::new(keys));
+    }
+
+    pub(crate) fn principals(&self) -> &PrincipalCache {
+        &self.derived.principals
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -235,7 +245,7 @@ impl App {
 async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc<dyn Store>, Arc<Derived>), AppError> {
     let derived = Arc::new(Derived {
         cache: ObjectCache::new(shared.limits.cache_bytes),
-        roles: RoleCache::default(),
+        principals: PrincipalCache::default(),
     });
     let options = OpenOptions {
         observer: derived.clone(),
@@ -246,11 +256,11 @@ async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc
 }
 
 /// Settings and secret of an app. One whose creation was cut off gets closed settings.
-async fn load_or_complete(store: &dyn Store) -> Result<(Settings, [u8; 32]), AppError> {
-    if let Some(found) = setup::load(store).await? {
+async fn load_or_complete(store: &dyn Store, id: &AppId, shared: &Shared) -> Result<(Settings, TokenKeys), AppError> {
+    if let Some(found) = setup::load(store, id, shared).await? {
         return Ok(found);
     }
-    let made = setup::initialise(store, Profile::Secure).await?;
+    let made = setup::initialise(store, id, shared, Profile::Secure).await?;
     setup::finish(store, &made.0).await?;
     Ok(made)
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use fb_auth::{HashCost, Hasher};
+use fb_auth::{HashCost, Hasher, Sealer, Secret};
+use fb_mail::{Outbox, Sender};
 use fb_store::{AppRecord, Node, NodeError};
 use fb_types::{AppId, Clock};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::app::Shared;
 use crate::directory::Slot;
+use crate::hashing::Hashing;
 use crate::{App, AppError, AppLimits, Directory, FirstAdmin, Profile, SetupLink};
 
 /// What all apps share.
@@ -22,6 +24,14 @@ pub struct AppsOptions {
     pub limits: AppLimits,
     /// Cost of password hashes.
     pub hash_cost: HashCost,
+    /// Most logins that wait for the password hasher; further ones are told to come back.
+    pub waiting_hashes: usize,
+    /// What the secrets in the apps' stores are encrypted under: a text with at least 128 random bits.
+    pub master_key: Secret,
+    /// Takes the mails of all apps.
+    pub outbox: Arc<Outbox>,
+    /// Who mails are from if an app does not say.
+    pub mail_from: Sender,
     /// Host names `<app>.<domain>` name an app.
     pub domain: String,
 }
@@ -40,6 +50,9 @@ pub struct NewApp {
     /// Its first administrator; without one the app gets a setup link.
     pub admin: Option<FirstAdmin>,
 }
+
+/// Most errands that go on after their answers, of all apps.
+const BACKGROUND: usize = 64;
 
 /// The node's record of how far a running server has followed the changes of the set of apps.
 const FOLLOWED: &str = "followed";
@@ -66,13 +79,16 @@ impl Apps {
     /// The apps of `node`, all asleep.
     pub async fn open(node: Arc<dyn Node>, options: AppsOptions) -> Result<Arc<Self>, AppError> {
         let hasher = Hasher::new(options.hash_cost).map_err(|e| AppError::internal("preparing password hashes", e))?;
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let apps = Self {
             node,
             shared: Shared {
                 clock: options.clock,
-                hasher: Arc::new(hasher),
-                hashing: Arc::new(Semaphore::new(cores)),
+                hashing: Arc::new(Hashing::new(hasher, options.waiting_hashes)),
+                attempts: Arc::default(),
+                sealer: Sealer::new(&options.master_key),
+                outbox: options.outbox,
+                mail_from: options.mail_from,
+                background: Arc::new(Semaphore::new(BACKGROUND)),
                 limits: options.limits,
             },
             domain: options.domain,
@@ -158,7 +174,7 @@ impl Apps {
         let app = App::make(&*self.node, new.id.clone(), self.shared.clone(), new.profile).await?;
         let filled = async {
             let link = match &new.admin {
-                Some(admin) => match app.create_admin(admin, Vec::new()).await {
+                Some(admin) => match app.create_admin(admin, Vec::new).await {
                     // A creation that is resumed had come as far as this.
                     Ok(_) | Err(AppError::NameTaken) => None,
                     Err(error) => return Err(error),

@@ -46,6 +46,33 @@ pub enum AppError {
     /// The token is no valid token of this app.
     #[error("the token is not valid or has expired; log in again")]
     BadToken,
+    /// The link of a mail was used, has expired, or is none.
+    #[error("the link is not valid any more; ask for a new one")]
+    BadLink,
+    /// A code of the second factor is wrong.
+    #[error("MFA code invalid")]
+    BadCode,
+    /// The password was right; the second factor is missing.
+    #[error("MFA Required")]
+    SecondFactorRequired {
+        /// What the second step has to send along with the code.
+        token: fb_auth::Secret,
+    },
+    /// The app does not verify addresses.
+    #[error("Email verification not enabled")]
+    VerificationOff,
+    /// Too many attempts from one source, or on one account.
+    #[error(transparent)]
+    TooManyAttempts(#[from] fb_auth::TooManyAttempts),
+    /// More is waiting than the server can do soon.
+    #[error("the server is busy; try again in {retry_after} s")]
+    Busy {
+        /// Seconds.
+        retry_after: u64,
+    },
+    /// Others changed the same thing again and again.
+    #[error("others change the same thing; try again")]
+    Contended,
     /// The user name is taken.
     #[error("the user name is taken already")]
     NameTaken,
@@ -122,7 +149,7 @@ impl AppError {
                 Ok(error) => *error,
                 Err(source) => Self::internal("writing", source),
             },
-            refusal @ Refusal::Record { .. } => Self::internal("writing", refusal),
+            Refusal::Record { .. } => Self::Contended,
         }
     }
 }
@@ -132,6 +159,15 @@ impl From<StoreError> for AppError {
         match error {
             StoreError::Duplicate { class, index } => Self::Duplicate { class, fields: index },
             other => Self::Store(other),
+        }
+    }
+}
+
+impl From<fb_auth::PasswordError> for AppError {
+    fn from(error: fb_auth::PasswordError) -> Self {
+        match error {
+            fb_auth::PasswordError::Hash => Self::internal("hashing a password", error),
+            refused => Self::Invalid(refused.to_string()),
         }
     }
 }

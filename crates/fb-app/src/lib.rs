@@ -3,14 +3,16 @@
 //! Knows nothing of HTTP (no status codes, no headers, no URL layout), SQL or the environment. Every use case asks the
 //! authorization kernel of `fb-auth` first; every write goes through [`Store::commit`](fb_store::Store::commit).
 
+mod accounts;
 mod app;
 mod apps;
+mod audit;
 mod cache;
 mod directory;
 mod error;
+mod hashing;
 mod indexes;
 mod limits;
-mod login;
 pub mod objects;
 mod operator;
 mod principals;
@@ -18,8 +20,8 @@ mod query;
 pub mod schema;
 mod settings;
 mod setup;
-mod users;
 
+pub use accounts::{Account, MfaStatus, NewFactor, NewUser, PasswordChange, Registered, Source};
 pub use app::App;
 pub use apps::{Apps, AppsOptions, NewApp};
 pub use directory::Directory;
@@ -28,6 +30,5 @@ pub use limits::AppLimits;
 pub use operator::OperatorError;
 pub use principals::Session;
 pub use query::{QueryRequest, RawFilter};
-pub use settings::{Profile, Registration, Settings};
+pub use settings::{Lockout, MailSettings, Profile, RateLimit, Registration, Settings};
 pub use setup::{FirstAdmin, SetupLink};
-pub use users::{Account, NewUser};

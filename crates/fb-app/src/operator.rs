@@ -1,8 +1,8 @@
 //! The operator of a node: creates, lists and deletes apps, and belongs to none of them.
 
-use fb_auth::{Secret, TokenError, TokenKey};
+use fb_auth::{NewToken, Secret, SigningKey, TokenKeys, TokenKind, Verdict};
 use fb_types::schema::USER;
-use fb_types::{AppId, ClassName, ObjectId, ObjectKey};
+use fb_types::{AppId, ClassName, ObjectId, ObjectKey, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{AppError, Apps, FirstAdmin};
@@ -10,7 +10,7 @@ use crate::{AppError, Apps, FirstAdmin};
 const OPERATOR: &str = "operator";
 const OPERATOR_SECRET: &str = "operator-secret";
 /// An operator's session; it is for scripts and for a person at work.
-const SESSION_SECONDS: u32 = 12 * 3600;
+const SESSION_SECONDS: i64 = 12 * 3600;
 
 /// Why an operator was turned away.
 #[derive(Debug, thiserror::Error)]
@@ -58,37 +58,49 @@ impl Apps {
         let known = stored.as_ref().is_some_and(|c| c.username == username);
         let shared = self.shared();
         let hash = stored.map(|c| c.hash);
-        let fits = crate::login::verify(&shared.hasher, &shared.hashing, password, hash).await?;
-        if !(known && fits) {
+        let verdict = shared.hashing.verify(password, hash).await?;
+        if !known || verdict == Verdict::Wrong {
             return Err(OperatorError::BadCredentials);
         }
-        let token = self
-            .operator_key()
-            .await?
-            .issue(&operator_id(username)?, shared.clock.now(), SESSION_SECONDS);
-        Ok(Secret::new(token))
+        let now = shared.clock.now();
+        let new = NewToken {
+            user: &operator_id(username)?,
+            kind: TokenKind::Session { long: true },
+            epoch: 0,
+            expires_at: Some(Timestamp::from_millis(now.millis() + SESSION_SECONDS * 1000)),
+        };
+        Ok(Secret::new(self.operator_keys().await?.issue(&new, now)))
     }
 
     /// Checks an operator's token.
     pub async fn operator_check(&self, token: &str) -> Result<(), OperatorError> {
-        match self.operator_key().await?.verify(token, self.shared().clock.now()) {
-            Ok(_) => Ok(()),
-            Err(TokenError::Invalid | TokenError::Expired) => Err(OperatorError::BadToken),
-        }
+        let checked = self.operator_keys().await?.verify(token, self.shared().clock.now());
+        checked.map(drop).map_err(|_| OperatorError::BadToken)
     }
 
-    async fn operator_key(&self) -> Result<TokenKey, AppError> {
+    async fn operator_keys(&self) -> Result<TokenKeys, AppError> {
         let app = AppId::new("operator")?;
+        let sealer = &self.shared().sealer;
+        let unreadable = || AppError::internal("reading a secret", "was it sealed under another master key?");
         for _ in 0..2 {
-            if let Some(secret) = self.node().record(OPERATOR_SECRET).await? {
-                let secret = secret
-                    .try_into()
-                    .map_err(|_| AppError::internal("reading a secret", "wrong length"))?;
-                return Ok(TokenKey::new(app, secret));
+            let stored = self.node().record(OPERATOR_SECRET).await?;
+            if let Some(bytes) = &stored {
+                let sealed = std::str::from_utf8(bytes).map_err(|_| unreadable())?;
+                if let Ok(opened) = sealer.open(OPERATOR_SECRET, sealed) {
+                    let keys: Vec<SigningKey> = serde_json::from_str(opened.expose()).map_err(|_| unreadable())?;
+                    return TokenKeys::new(app, keys).ok_or_else(unreadable);
+                }
+                tracing::warn!("the operator's token key was sealed under another master key; made a new one");
             }
-            let fresh = TokenKey::random_secret().map_err(|e| AppError::internal("making a secret", e))?;
+            let fresh = TokenKeys::random(app.clone()).map_err(|e| AppError::internal("making a secret", e))?;
+            let text = serde_json::to_string(&fresh.keys()).map_err(|e| AppError::internal("writing a secret", e))?;
+            let sealed = sealer
+                .seal(OPERATOR_SECRET, &Secret::new(text))
+                .map_err(|e| AppError::internal("sealing a secret", e))?;
             // Whoever writes first wins; then both read the same.
-            self.node().swap_record(OPERATOR_SECRET, None, Some(&fresh)).await?;
+            self.node()
+                .swap_record(OPERATOR_SECRET, stored.as_deref(), Some(sealed.as_bytes()))
+                .await?;
         }
         Err(AppError::internal("reading a secret", "it vanished"))
     }

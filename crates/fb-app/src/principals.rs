@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use fb_auth::{Claims, Errand, Principal, Roles, TokenError, system};
+use fb_auth::{Claims, Errand, Principal, Roles, TokenError, TokenKind, system};
 use fb_query::{Query, parse_filter};
-use fb_types::schema::{ROLE, USER};
-use fb_types::{ObjectId, Stored};
+use fb_types::schema::ROLE;
+use fb_types::{ObjectId, ObjectKey, Stored, Version};
 use serde_json::json;
 
 use crate::{App, AppError};
@@ -28,35 +28,46 @@ pub struct Session {
     pub user: Arc<Stored>,
 }
 
-/// Roles by user, until any role or user changes.
-#[derive(Default)]
-pub(crate) struct RoleCache {
-    generation: AtomicU64,
-    /// Short critical sections without I/O; many readers.
-    by_user: RwLock<HashMap<ObjectId, (u64, Principal)>>,
+/// What is known of a user between requests.
+#[derive(Debug, Clone)]
+struct Known {
+    generation: u64,
+    /// The user object the rest was read from.
+    version: Version,
+    principal: Principal,
+    epoch: u32,
+    inactive: bool,
 }
 
-impl RoleCache {
-    /// A role was written: forget everything, also what is being resolved.
+/// Roles and epochs by user, until any role or credentials change.
+#[derive(Default)]
+pub(crate) struct PrincipalCache {
+    generation: AtomicU64,
+    /// Short critical sections without I/O; many readers.
+    by_user: RwLock<HashMap<ObjectKey, Known>>,
+}
+
+impl PrincipalCache {
+    /// A role or somebody's credentials were written: forget everything, also what is being resolved.
     pub(crate) fn invalidate(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn get(&self, user: &ObjectId) -> Option<Principal> {
+    fn get(&self, user: &ObjectKey, version: Version) -> Option<Known> {
         let generation = self.generation.load(Ordering::Acquire);
         let by_user = self.by_user.read().unwrap_or_else(PoisonError::into_inner);
         by_user
             .get(user)
-            .filter(|(known, _)| *known == generation)
-            .map(|(_, principal)| principal.clone())
+            .filter(|known| known.generation == generation && known.version == version)
+            .cloned()
     }
 
-    fn put(&self, user: ObjectId, generation: u64, principal: Principal) {
+    fn put(&self, user: ObjectKey, known: Known) {
         let mut by_user = self.by_user.write().unwrap_or_else(PoisonError::into_inner);
         if by_user.len() >= REMEMBERED {
             by_user.clear();
         }
-        by_user.insert(user, (generation, principal));
+        by_user.insert(user, known);
     }
 }
 
@@ -89,11 +100,18 @@ impl App {
         .map_err(|error| match error {
             TokenError::Invalid | TokenError::Expired => AppError::BadToken,
         })?;
-        let user = self
-            .fetch_for(Errand::ResolvePrincipal, USER, claims.user.key())
-            .await?;
-        let user = user.ok_or(AppError::BadToken)?;
-        let principal = self.principal_of(&claims.user).await?;
+        let user = self.user(claims.user.key()).await?.ok_or(AppError::BadToken)?;
+        let known = self.known(&claims.user, &user).await?;
+        if known.inactive || known.epoch != claims.epoch {
+            return Err(AppError::BadToken);
+        }
+        let principal = match &claims.kind {
+            TokenKind::Session { .. } | TokenKind::Api => known.principal,
+            TokenKind::Role(role) => {
+                crate::accounts::limited_to(&known.principal, &claims.user, role).ok_or(AppError::BadToken)?
+            }
+            TokenKind::SecondFactor { .. } => return Err(AppError::BadToken),
+        };
         Ok(Session {
             principal,
             claims,
@@ -101,20 +119,16 @@ impl App {
         })
     }
 
-    /// The user with all roles it is a member of now.
-    pub(crate) async fn principal_of(&self, user: &ObjectId) -> Result<Principal, AppError> {
-        if let Some(principal) = self.roles().get(user) {
-            return Ok(principal);
+    /// What there is to know of a user: all roles it is a member of now, its epoch, whether it is active.
+    async fn known(&self, id: &ObjectId, user: &Stored) -> Result<Known, AppError> {
+        if let Some(known) = self.principals().get(id.key(), user.version) {
+            return Ok(known);
         }
-        let generation = self.roles().generation.load(Ordering::Acquire);
+        let generation = self.principals().generation.load(Ordering::Acquire);
+        let credentials = self.credentials(id.key()).await?;
         let schema = self.schema();
         let class = schema.class(ROLE).ok_or_else(|| AppError::NoClass(ROLE.into()))?;
-        let filter = parse_filter(
-            &json!({ "users": user.to_string() }),
-            &schema,
-            class,
-            &self.limits().query,
-        )?;
+        let filter = parse_filter(&json!({ "users": id.to_string() }), &schema, class, &self.limits().query)?;
         let query = Query::new(class, filter, Vec::new(), 0, MAX_ROLES);
         let rows = self
             .store()
@@ -125,8 +139,14 @@ impl App {
             .iter()
             .map(|row| format!("/db/{ROLE}/{}", row.key))
             .collect();
-        let principal = Principal::user(user.clone(), Roles::new(ids));
-        self.roles().put(user.clone(), generation, principal.clone());
-        Ok(principal)
+        let known = Known {
+            generation,
+            version: user.version,
+            principal: Principal::user(id.clone(), Roles::new(ids)),
+            epoch: credentials.map_or(0, |c| c.epoch),
+            inactive: crate::accounts::is_inactive(user),
+        };
+        self.principals().put(id.key().clone(), known.clone());
+        Ok(known)
     }
 }

@@ -1,6 +1,11 @@
 //! What the administrators of an app can set, kept in the app's store.
 
+use std::collections::BTreeMap;
+
+use fb_auth::PasswordPolicy;
+use fb_mail::{Content, Message, Purpose, Sender, Template, Values};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::AppError;
 
@@ -24,16 +29,106 @@ pub enum Registration {
     Closed,
 }
 
+/// How often somebody may be wrong about an account before it has to be left alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Lockout {
+    /// Wrong passwords or codes for one account from one source; ten times as many from all sources. 0 is no limit.
+    pub attempts: u32,
+    /// After how many seconds the count begins anew, 1 to 86,400.
+    pub seconds: u32,
+}
+
+/// How many requests one source may make that hash passwords, create accounts or send mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests; 0 is no limit.
+    pub requests: u32,
+    /// Within so many seconds, 1 to 86,400.
+    pub seconds: u32,
+}
+
+/// The app's mails.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MailSettings {
+    /// Address that mails come from; the node's if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The app's page for choosing a new password, which gets `bq-token=<token>`; a plain page of the server if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reset_url: Option<String>,
+    /// Where a browser is sent from the link of a verification mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_url: Option<String>,
+    /// Where it is sent if the link is not valid any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_url: Option<String>,
+    /// The app's own words, by purpose; default ones for those that are absent.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<Purpose, Template>,
+}
+
+impl MailSettings {
+    /// A mail for this purpose.
+    pub(crate) fn message(
+        &self,
+        origin: &str,
+        node_sender: &Sender,
+        purpose: Purpose,
+        to: &str,
+        app: &str,
+        values: &Values,
+    ) -> Result<Message, AppError> {
+        let invalid = |e: &dyn std::fmt::Display| AppError::Invalid(format!("the mail cannot be sent: {e}"));
+        let content = self.render(purpose, values)?;
+        let sender = match &self.from {
+            Some(address) => Sender::new(Some(app), address).map_err(|e| invalid(&e))?,
+            None => node_sender.clone(),
+        };
+        Message::new(origin, sender, to, content).map_err(|e| invalid(&e))
+    }
+
+    /// Subject and bodies of a mail.
+    pub(crate) fn render(&self, purpose: Purpose, values: &Values) -> Result<Content, AppError> {
+        let template = self.templates.get(&purpose).cloned();
+        let template = template.unwrap_or_else(|| purpose.default_template());
+        let invalid = |e: &dyn std::fmt::Display| AppError::Invalid(format!("the mail cannot be sent: {e}"));
+        let parsed = template.parse(purpose.placeholders()).map_err(|e| invalid(&e))?;
+        parsed.render(values).map_err(|e| invalid(&e))
+    }
+}
+
 /// Settings of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Settings {
     /// Chosen when the app was created; cannot be changed.
     pub profile: Profile,
+    /// What mails and authenticator apps call the app; its id if absent. At most 100 bytes.
+    #[serde(default)]
+    pub name: Option<String>,
     /// Who may create user accounts.
     pub registration: Registration,
     /// Lifetime of a session in seconds, extended while it is used. 60 to 31,536,000; default 30 days.
     pub session_seconds: u32,
+    /// Lifetime of the sessions of shared computers (`"global": false`) in seconds. 60 to 31,536,000; default a day.
+    pub short_session_seconds: u32,
+    /// Which passwords are accepted.
+    pub password: PasswordPolicy,
+    /// How often passwords and codes may be wrong.
+    pub lockout: Lockout,
+    /// How many costly requests one source may make.
+    pub rate_limit: RateLimit,
+    /// Whether accounts wait for the user to follow a link in a mail. User names are e-mail addresses then.
+    pub email_verification: bool,
+    /// URL of the app's API as users reach it, such as `https://shop.example/v1`. Links in mails begin with it.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// The app's mails.
+    #[serde(default)]
+    pub mail: MailSettings,
 }
 
 impl Settings {
@@ -41,31 +136,110 @@ impl Settings {
     pub fn new(profile: Profile) -> Self {
         Self {
             profile,
+            name: None,
             registration: match profile {
                 Profile::Secure => Registration::Closed,
                 Profile::Baqend => Registration::Open,
             },
             session_seconds: 30 * 24 * 3600,
+            short_session_seconds: 24 * 3600,
+            password: match profile {
+                Profile::Secure => PasswordPolicy {
+                    min_length: 8,
+                    reject_common: true,
+                },
+                Profile::Baqend => PasswordPolicy {
+                    min_length: 1,
+                    reject_common: false,
+                },
+            },
+            lockout: Lockout {
+                attempts: 10,
+                seconds: 900,
+            },
+            rate_limit: RateLimit {
+                requests: 300,
+                seconds: 300,
+            },
+            email_verification: false,
+            public_url: None,
+            mail: MailSettings::default(),
         }
     }
 
     /// Reads what an administrator sent: all settings, or those that change. Unknown settings are an error.
-    pub fn merged(&self, changes: &serde_json::Map<String, serde_json::Value>) -> Result<Self, AppError> {
+    pub fn merged(&self, changes: &Map<String, Value>) -> Result<Self, AppError> {
         let mut whole = serde_json::to_value(self).map_err(|e| AppError::internal("writing settings", e))?;
         for (name, value) in changes {
             whole[name] = value.clone();
         }
         let new: Self = serde_json::from_value(whole).map_err(|e| AppError::Invalid(format!("settings: {e}")))?;
-        if new.profile != self.profile {
-            return Err(AppError::Invalid(
-                "settings: the profile of an app cannot be changed".into(),
-            ));
-        }
-        if !(60..=31_536_000).contains(&new.session_seconds) {
-            return Err(AppError::Invalid(
-                "settings: sessionSeconds must be 60 to 31536000".into(),
-            ));
-        }
+        new.check(self)
+            .map_err(|problem| AppError::Invalid(format!("settings: {problem}")))?;
         Ok(new)
     }
+
+    fn check(&self, old: &Self) -> Result<(), String> {
+        if self.profile != old.profile {
+            return Err("the profile of an app cannot be changed".into());
+        }
+        for (name, seconds) in [
+            ("sessionSeconds", self.session_seconds),
+            ("shortSessionSeconds", self.short_session_seconds),
+        ] {
+            if !(60..=31_536_000).contains(&seconds) {
+                return Err(format!("{name} must be 60 to 31536000"));
+            }
+        }
+        for (name, seconds) in [
+            ("lockout.seconds", self.lockout.seconds),
+            ("rateLimit.seconds", self.rate_limit.seconds),
+        ] {
+            if !(1..=86_400).contains(&seconds) {
+                return Err(format!("{name} must be 1 to 86400"));
+            }
+        }
+        if !(1..=64).contains(&self.password.min_length) {
+            return Err("password.minLength must be 1 to 64".into());
+        }
+        if let Some(name) = &self.name
+            && (name.is_empty() || name.len() > 100 || name.chars().any(char::is_control))
+        {
+            return Err("name has 1 to 100 bytes and no control characters".into());
+        }
+        let urls = [
+            ("publicUrl", &self.public_url),
+            ("mail.resetUrl", &self.mail.reset_url),
+            ("mail.verifiedUrl", &self.mail.verified_url),
+            ("mail.failedUrl", &self.mail.failed_url),
+        ];
+        for (name, url) in urls {
+            if let Some(url) = url
+                && !is_web_url(url)
+            {
+                return Err(format!("{name} must be a URL such as https://shop.example/v1"));
+            }
+        }
+        if let Some(from) = &self.mail.from
+            && !fb_mail::is_address(from)
+        {
+            return Err("mail.from must be an e-mail address".into());
+        }
+        for (purpose, template) in &self.mail.templates {
+            template
+                .parse(purpose.placeholders())
+                .map_err(|e| format!("mail.templates.{}: {e}", purpose.as_str()))?;
+        }
+        if self.email_verification && self.public_url.is_none() {
+            return Err("emailVerification needs publicUrl, which the links in mails begin with".into());
+        }
+        Ok(())
+    }
+}
+
+/// True for absolute http(s) URLs without a fragment, of at most 2000 bytes.
+fn is_web_url(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' | '#');
+    text.len() <= 2000 && text.chars().all(plain) && host.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?']))
 }

@@ -1,5 +1,6 @@
 //! The one place that decides. Every path (REST, import, export, schema, indexes, …) asks here.
 
+use fb_types::schema::{APP_LOG, AUDIT_LOG};
 use fb_types::{Class, ClassName, Permission};
 
 use crate::grant::{Grant, Scope};
@@ -70,13 +71,22 @@ pub fn authorize(principal: &Principal, operation: Operation, class: &Class) -> 
 
 /// Decides about one class-level permission, also those that concern the schema.
 pub fn authorize_class(principal: &Principal, permission: Permission, class: &Class) -> Result<(), Denied> {
-    if principal.passes(class.acl().rules(permission)) {
+    if !is_never_permitted(class, permission) && principal.passes(class.acl().rules(permission)) {
         Ok(())
     } else {
         Err(Denied::Class {
             class: class.name().clone(),
             permission,
         })
+    }
+}
+
+/// Logs are evidence: nobody changes them, administrators included, and the audit log is written by the server alone.
+fn is_never_permitted(class: &Class, permission: Permission) -> bool {
+    match class.name().as_str() {
+        APP_LOG => matches!(permission, Permission::Update | Permission::Delete),
+        AUDIT_LOG => matches!(permission, Permission::Insert | Permission::Update | Permission::Delete),
+        _ => false,
     }
 }
 
@@ -110,6 +120,11 @@ pub enum Errand {
     SetUpApp,
     /// Creating a user account for whoever registers.
     Register,
+    /// Changing what the server alone may change of a user, on behalf of whoever has proved to be it, or of an
+    /// administrator.
+    ManageAccounts,
+    /// Writing an entry of the audit log.
+    Audit,
     /// Carrying out a schema change whose every step was authorized.
     AlterSchema,
 }
@@ -117,6 +132,11 @@ pub enum Errand {
 /// Access for the server's own errands.
 pub fn system(errand: Errand) -> Admin {
     match errand {
-        Errand::ResolvePrincipal | Errand::SetUpApp | Errand::Register | Errand::AlterSchema => Admin(()),
+        Errand::ResolvePrincipal
+        | Errand::SetUpApp
+        | Errand::Register
+        | Errand::ManageAccounts
+        | Errand::Audit
+        | Errand::AlterSchema => Admin(()),
     }
 }

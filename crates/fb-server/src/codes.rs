@@ -41,6 +41,9 @@ codes! {
     OUT_OF_DATE = ("ObjectOutOfDate", 412, "Object Out Of Date", "The condition on the object's version does not hold; load it again and retry.");
     TOO_LARGE = ("TooLarge", 413, "Payload Too Large", "The body or the object exceeds a limit; send less at once.");
     URI_TOO_LONG = ("UriTooLong", 414, "URI Too Long", "The URL exceeds the limit; send long filters with POST.");
+    MFA_REQUIRED = ("MfaRequired", 403, "MFA Required", "The password was right; send a code of the second factor with `data`'s token to POST /db/User/mfa/token.");
+    BAD_CODE = ("InvalidCode", 400, "Bad Request", "The code of the second factor is wrong, was used already, or is too old.");
+    TOO_MANY = ("TooManyRequests", 429, "Too Many Requests", "Too many attempts from one address or on one account; the Retry-After header says when to come back.");
     UNAUTHORIZED = ("Unauthorized", 401, "Unauthorized", "The admin API needs an operator's token; log in at POST /admin/v1/login.");
     BAD_CREDENTIALS = ("BadCredentials", 460, "Bad Credentials", "User name, password or token is wrong or has expired; log in again.");
     NO_CLASS = ("BucketNotFound", 461, "Bucket Not Found", "There is no such class; create it through the schema.");

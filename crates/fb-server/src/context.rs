@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fb_app::{App, AppError, Session};
+use fb_app::{App, AppError, Session, Source};
 use fb_auth::Principal;
 use fb_types::ObjectKey;
 use http::{HeaderMap, Method, Uri, header};
@@ -29,6 +29,8 @@ pub(crate) struct Ctx {
     pub(crate) app: Arc<App>,
     /// Who is asking: a session, nobody, or somebody with a token that is not valid.
     pub(crate) session: Result<Option<Session>, AppError>,
+    /// Where the request comes from, as far as limits are concerned.
+    pub(crate) source: Source,
     pub(crate) request: Request,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) uri: Uri,
     pub(crate) params: Params,
     pub(crate) body: Option<Incoming>,
+    /// The other end of the connection.
+    pub(crate) peer: std::net::IpAddr,
 }
 
 /// Most parameters a route's path has.

@@ -7,7 +7,7 @@ use fb_types::SchemaError;
 use serde_json::json;
 
 use crate::codes::{self, Code};
-use crate::reply::Reply;
+use crate::reply::{MFA_HEADER, Reply};
 
 /// What is sent instead of an answer.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct ApiError {
     pub(crate) retry_after: Option<u64>,
     /// Methods that the endpoint knows, where another one was used.
     pub(crate) allow: Option<String>,
+    /// What the second step of a login has to send along.
+    pub(crate) mfa_token: Option<fb_auth::Secret>,
     /// For the log only.
     pub(crate) source: Option<fb_store::BoxError>,
 }
@@ -29,6 +31,7 @@ impl ApiError {
             message: message.into(),
             retry_after: None,
             allow: None,
+            mfa_token: None,
             source: None,
         }
     }
@@ -47,14 +50,20 @@ impl ApiError {
 
     /// The response. Server errors say no more than their request id.
     pub(crate) fn into_reply(self, request_id: &str) -> Reply {
-        let body = json!({
+        let mut body = json!({
             "className": self.code.name,
             "message": self.message,
             "reason": self.code.reason,
             "requestId": request_id,
             "stackTrace": [],
         });
+        if let Some(token) = &self.mfa_token {
+            body["data"] = json!({ "baqend-mfa-auth-token": token.expose() });
+        }
         let mut reply = Reply::json(self.code.status, &body);
+        if let Some(token) = &self.mfa_token {
+            reply.set_header(MFA_HEADER, token.expose());
+        }
         reply.set_header(http::header::HeaderName::from_static("x-request-id"), request_id);
         if let Some(methods) = &self.allow {
             reply.set_header(http::header::ALLOW, methods);
@@ -75,7 +84,33 @@ impl From<AppError> for ApiError {
             AppError::Exists(_) | AppError::Duplicate { .. } | AppError::NameTaken => codes::EXISTS,
             AppError::OutOfDate { .. } => codes::OUT_OF_DATE,
             AppError::Denied(_) | AppError::RegistrationClosed => codes::DENIED,
-            AppError::BadCredentials | AppError::BadToken => codes::BAD_CREDENTIALS,
+            AppError::BadCredentials | AppError::BadToken | AppError::BadLink => codes::BAD_CREDENTIALS,
+            AppError::BadCode => codes::BAD_CODE,
+            AppError::VerificationOff => codes::BAD_REQUEST,
+            AppError::SecondFactorRequired { token } => {
+                return Self {
+                    mfa_token: Some(token.clone()),
+                    ..Self::new(codes::MFA_REQUIRED, error.to_string())
+                };
+            }
+            AppError::TooManyAttempts(refused) => {
+                return Self {
+                    retry_after: Some(refused.retry_after),
+                    ..Self::new(codes::TOO_MANY, sentence(&error.to_string()))
+                };
+            }
+            AppError::Busy { retry_after } => {
+                return Self {
+                    retry_after: Some(*retry_after),
+                    ..Self::new(codes::UNAVAILABLE, sentence(&error.to_string()))
+                };
+            }
+            AppError::Contended => {
+                return Self {
+                    retry_after: Some(1),
+                    ..Self::new(codes::UNAVAILABLE, sentence(&error.to_string()))
+                };
+            }
             AppError::TooLarge(_) => codes::TOO_LARGE,
             AppError::Value(_) => codes::BAD_VALUE,
             AppError::Query(query) => query_code(query),

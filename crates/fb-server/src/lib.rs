@@ -3,18 +3,24 @@
 //! Knows nothing of SQL, files or the environment; decides nothing about rights: it turns requests into typed calls of
 //! `fb-app` and outcomes into answers.
 
+// The OpenAPI document is one big literal.
+#![recursion_limit = "256"]
+
 mod codes;
 mod context;
 mod cors;
 mod error;
 mod metrics;
 mod openapi;
+mod qr;
 mod reply;
 mod route;
 mod routes;
 mod server;
+mod source;
 
 pub use codes::{CODES, Code};
 pub use openapi::document as openapi_document;
 pub use route::{Access, Route, table as route_table};
-pub use server::{HttpLimits, RouteConflict, Server};
+pub use server::{HttpLimits, RouteConflict, Server, ServerOptions};
+pub use source::TrustedProxy;

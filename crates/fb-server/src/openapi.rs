@@ -147,6 +147,37 @@ fn body_content(schema: &str) -> Value {
     content
 }
 
+fn config() -> Value {
+    let seconds = |min: u32, max: u32| json!({ "type": "integer", "minimum": min, "maximum": max });
+    let count = json!({ "type": "integer", "minimum": 0 });
+    let text = json!({ "type": ["string", "null"] });
+    json!({
+        "type": "object",
+        "properties": {
+            "profile": { "enum": ["secure", "baqend"] },
+            "name": text,
+            "registration": { "enum": ["open", "closed"] },
+            "sessionSeconds": seconds(60, 31_536_000),
+            "shortSessionSeconds": seconds(60, 31_536_000),
+            "password": {
+                "type": "object",
+                "properties": { "minLength": seconds(1, 64), "rejectCommon": { "type": "boolean" } },
+            },
+            "lockout": { "type": "object", "properties": { "attempts": count, "seconds": seconds(1, 86_400) } },
+            "rateLimit": { "type": "object", "properties": { "requests": count, "seconds": seconds(1, 86_400) } },
+            "emailVerification": { "type": "boolean" },
+            "publicUrl": text,
+            "mail": {
+                "type": "object",
+                "properties": {
+                    "from": text, "resetUrl": text, "verifiedUrl": text, "failedUrl": text,
+                    "templates": { "type": "object", "additionalProperties": { "type": "object" } },
+                },
+            },
+        },
+    })
+}
+
 fn schemas() -> Value {
     let rules = json!({
         "type": "object",
@@ -226,14 +257,7 @@ fn schemas() -> Value {
             },
         },
         "IndexList": { "type": "array", "items": { "$ref": "#/components/schemas/Index" } },
-        "Config": {
-            "type": "object",
-            "properties": {
-                "profile": { "enum": ["secure", "baqend"] },
-                "registration": { "enum": ["open", "closed"] },
-                "sessionSeconds": { "type": "integer", "minimum": 60, "maximum": 31_536_000 },
-            },
-        },
+        "Config": config(),
         "Registration": {
             "type": "object",
             "required": ["user", "password"],
@@ -241,12 +265,61 @@ fn schemas() -> Value {
                 "user": { "type": "object", "required": ["username"], "properties": { "username": text } },
                 "password": text,
                 "login": { "type": "boolean", "default": true },
+                "global": { "type": "boolean", "default": true, "description": "false: the short session of a shared computer" },
+                "passwordHash": { "type": "string", "description": "An Argon2 or bcrypt hash in place of the password, for administrators who import users" },
             },
+        },
+        "NewPassword": {
+            "type": "object",
+            "required": ["newPassword"],
+            "properties": { "username": text, "password": text, "token": text, "newPassword": text },
+        },
+        "Username": { "type": "object", "required": ["username"], "properties": { "username": text } },
+        "ChangeUsername": {
+            "type": "object",
+            "required": ["username", "newUsername", "password"],
+            "properties": { "username": text, "newUsername": text, "password": text },
+        },
+        "Code": { "type": "object", "required": ["code"], "properties": { "code": text } },
+        "SecondStep": {
+            "type": "object",
+            "required": ["authToken", "code"],
+            "properties": { "authToken": text, "code": text, "global": { "type": "boolean" } },
+        },
+        "NewFactor": {
+            "type": "object",
+            "required": ["qrCode", "keyUri"],
+            "properties": {
+                "qrCode": { "type": "string", "description": "PNG in a data: URI" },
+                "keyUri": { "type": "string", "description": "otpauth: URI" },
+            },
+        },
+        "RecoveryCodes": {
+            "type": "object",
+            "properties": { "recoveryCodes": { "type": "array", "items": text } },
+        },
+        "Token": { "type": "object", "required": ["token"], "properties": { "token": text } },
+        "Flag": { "type": "boolean" },
+        "Overlap": {
+            "type": "object",
+            "properties": { "overlapSeconds": { "type": "integer", "minimum": 0, "maximum": 31_536_000 } },
+        },
+        "MailPreview": {
+            "type": "object",
+            "required": ["purpose"],
+            "properties": {
+                "purpose": { "enum": ["verifyEmail", "resetPassword", "changeUsername", "passwordChanged"] },
+                "template": { "type": "object", "properties": { "subject": text, "text": text, "html": text } },
+            },
+        },
+        "MailContent": {
+            "type": "object",
+            "properties": { "subject": text, "text": text, "html": { "type": ["string", "null"] } },
         },
         "Login": {
             "type": "object",
             "required": ["username", "password"],
-            "properties": { "username": text, "password": text },
+            "properties": { "username": text, "password": text, "global": { "type": "boolean", "default": true } },
         },
         "BloomFilter": {
             "type": "object",

@@ -15,6 +15,9 @@ pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 /// The header that carries new user tokens.
 pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("baqend-authorization-token");
 
+/// The header with the token of a login's second step.
+pub(crate) const MFA_HEADER: HeaderName = HeaderName::from_static("baqend-mfa-auth-token");
+
 /// A response to be.
 pub(crate) struct Reply(Response<Body>);
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fb_app::{App, AppError, Apps, Session};
+use fb_mail::Catcher;
 use futures_util::FutureExt;
 use http::{Method, header};
 use hyper::body::Incoming;
@@ -24,6 +25,7 @@ use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
+use crate::source::{TrustedProxy, source_of};
 use crate::{cors, openapi, routes};
 
 /// Limits of the HTTP side. All are on by default.
@@ -56,11 +58,24 @@ impl Default for HttpLimits {
     }
 }
 
+/// What a server is put together from, besides its apps.
+#[derive(Clone, Default)]
+pub struct ServerOptions {
+    /// Limits.
+    pub limits: HttpLimits,
+    /// Proxies that say where requests come from.
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// Where mails end up that are not sent, for the operator to read.
+    pub catcher: Option<Arc<Catcher>>,
+}
+
 /// What all requests share.
 pub(crate) struct ServerState {
     pub(crate) apps: Arc<Apps>,
     pub(crate) router: Router,
     pub(crate) limits: HttpLimits,
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    pub(crate) catcher: Option<Arc<Catcher>>,
     pub(crate) metrics: Metrics,
     pub(crate) openapi: bytes::Bytes,
     pub(crate) shutting_down: AtomicBool,
@@ -79,7 +94,7 @@ pub struct RouteConflict(#[source] fb_store::BoxError);
 
 impl Server {
     /// A server of these apps.
-    pub fn new(apps: Arc<Apps>, limits: HttpLimits) -> Result<Self, RouteConflict> {
+    pub fn new(apps: Arc<Apps>, options: ServerOptions) -> Result<Self, RouteConflict> {
         let routes = table();
         let names = routes.iter().map(|route| route.name.to_owned()).collect();
         let openapi = openapi::document(&routes).to_string().into();
@@ -87,7 +102,9 @@ impl Server {
         let state = ServerState {
             apps,
             router,
-            limits,
+            limits: options.limits,
+            trusted_proxies: options.trusted_proxies,
+            catcher: options.catcher,
             metrics: Metrics::new(names),
             openapi,
             shutting_down: AtomicBool::new(false),
@@ -246,7 +263,7 @@ impl<'p> Target<'p> {
 }
 
 /// Answers one request, whatever happens: an error is a reply, a panic is one as well.
-async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer: SocketAddr) -> http::Response<Body> {
+async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, peer: SocketAddr) -> http::Response<Body> {
     let started = Instant::now();
     let request_number = state.request_ids.next();
     let (parts, body) = request.into_parts();
@@ -262,6 +279,7 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, _peer
         uri: parts.uri,
         params: Params::default(),
         body: Some(body),
+        peer: peer.ip(),
     };
     let mut seen = Seen {
         request_number,
@@ -439,21 +457,22 @@ async fn app_request(
     let renew = match &session {
         Ok(Some(session)) if method != Method::GET && method != Method::HEAD => {
             let age = app.clock().now().millis() - session.claims.created_at.millis();
-            (age >= RENEW_AFTER_MS).then(|| session.claims.user.clone())
+            (age >= RENEW_AFTER_MS).then(|| session.claims.clone())
         }
         _ => None,
     };
-    let context_app = app.clone();
+    let source = source_of(request.peer, &request.headers, &state.trusted_proxies);
     let reply = handler(Ctx {
         state: state.clone(),
-        app: context_app,
+        app: app.clone(),
         session,
+        source,
         request,
     })
     .await;
     match (reply, renew) {
-        (Ok(reply), Some(user)) if !reply.has_token() && reply.status() < 400 => {
-            Ok(reply.token(Some(&app.issue_token(&user))))
+        (Ok(reply), Some(claims)) if !reply.has_token() && reply.status() < 400 => {
+            Ok(reply.token(app.renewed(&claims).as_ref()))
         }
         (reply, _) => reply,
     }

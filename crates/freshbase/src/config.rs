@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use fb_auth::Secret;
-use fb_server::HttpLimits;
+use fb_auth::{HashCost, Secret};
+use fb_mail::{Sender, SmtpOptions};
+use fb_server::{HttpLimits, TrustedProxy};
 
-use crate::keys::{KEYS, Key};
+use crate::keys::{self, KEYS, Key};
 
 /// What the server runs with.
 #[derive(Debug, Clone)]
@@ -25,6 +26,12 @@ pub(crate) struct Config {
     pub(crate) query_time: Duration,
     pub(crate) idle: Duration,
     pub(crate) http: HttpLimits,
+    pub(crate) hash_cost: HashCost,
+    pub(crate) waiting_hashes: usize,
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    pub(crate) smtp: Option<SmtpOptions>,
+    pub(crate) mail_from: Sender,
+    pub(crate) master_key: Option<Secret>,
     pub(crate) log_level: String,
     pub(crate) log_json: bool,
 }
@@ -46,6 +53,12 @@ impl Default for Config {
             query_time: limits.query_time,
             idle: Duration::from_secs(300),
             http: HttpLimits::default(),
+            hash_cost: HashCost::default(),
+            waiting_hashes: 64,
+            trusted_proxies: Vec::new(),
+            smtp: None,
+            mail_from: keys::sender(keys::MAIL_FROM).expect("the default sender is an address"),
+            master_key: None,
             log_level: "info".into(),
             log_json: false,
         }

@@ -103,6 +103,68 @@ pub(crate) const KEYS: &[Key] = &[
         c.admin_password = Some(fb_auth::Secret::new(v));
         Ok(())
     }),
+    key!(secret "master-key", "What the secrets in the databases (token keys, second factors, client secrets) are encrypted under, at least 32 characters. Without one, the file `master.key` of the data directory, which is made at first start. Keep a copy apart from the backups.", |c, v| {
+        if v.len() < 32 {
+            return Err("at least 32 characters".into());
+        }
+        c.master_key = Some(fb_auth::Secret::new(v));
+        Ok(())
+    }),
+    key!(secret "smtp-url", "Mail server, with name and password: `smtp://user:password@mail.example:587` (STARTTLS is required) or `smtps://user:password@mail.example:465`. Without one no mail is sent; the operator can read them at `/admin/v1/apps/<app>/mails`.", |c, v| {
+        c.smtp = Some(v.parse().map_err(|e: fb_mail::SmtpError| e.to_string())?);
+        Ok(())
+    }),
+    key!(
+        "mail-from",
+        "ADDRESS",
+        "Freshbase <noreply@localhost>",
+        "Who mails are from, unless an app has an address of its own.",
+        |c, v| {
+            c.mail_from = sender(v)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "trusted-proxies",
+        "LIST",
+        "",
+        "Addresses and networks of proxies whose `X-Forwarded-For` is believed, with commas between them: 10.0.0.0/8,192.0.2.7. Limits count per client only if the proxies in front are listed.",
+        |c, v| {
+            let all = v.split(',').map(str::trim).filter(|part| !part.is_empty());
+            c.trusted_proxies = all.map(str::parse).collect::<Result<_, _>>()?;
+            Ok(())
+        }
+    ),
+    key!(
+        "hash-memory",
+        "SIZE",
+        "19MiB",
+        "Memory that hashing one password takes (Argon2id); at least 8MiB. Hashes of another cost are made anew at the next login.",
+        |c, v| {
+            let kib = size(v)? >> 10;
+            let kib = u32::try_from(kib).ok().filter(|kib| (8 << 10..=1 << 20).contains(kib));
+            c.hash_cost.memory_kib = kib.ok_or("a size of 8MiB to 1GiB")?;
+            Ok(())
+        }
+    ),
+    key!(
+        "hash-passes",
+        "NUMBER",
+        "2",
+        "Passes over that memory.",
+        |c, v| {
+            let passes = number(v)?;
+            c.hash_cost.passes = u32::try_from(passes).ok().filter(|n| *n <= 100).ok_or("a number of 1 to 100")?;
+            Ok(())
+        }
+    ),
+    key!(
+        "max-waiting-logins",
+        "NUMBER",
+        "64",
+        "Most logins that wait for the password hasher; further ones get 503 and are to come back.",
+        |c, v| number(v).map(|n| c.waiting_hashes = usize::try_from(n).unwrap_or(usize::MAX))
+    ),
     key!(
         "durability",
         "full|relaxed",
@@ -198,6 +260,13 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
 ];
+
+/// Sender of mails on a node that nobody configured.
+pub(crate) const MAIL_FROM: &str = "Freshbase <noreply@localhost>";
+
+pub(crate) fn sender(text: &str) -> Result<fb_mail::Sender, String> {
+    text.parse().map_err(|e: fb_mail::AddressError| e.to_string())
+}
 
 /// The host may be a name, which is only known to exist when the server starts.
 fn address(text: &str) -> Result<(), String> {

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod keys;
 mod logging;
+mod master_key;
 
 use std::process::ExitCode;
 

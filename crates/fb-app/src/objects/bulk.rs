@@ -1,13 +1,14 @@
 //! Whole classes: list of ids, export, import, truncate. For administrators.
 
-use fb_auth::{Admin, Principal, authorize_admin};
+use fb_auth::{Admin, Operation, Principal, authorize, authorize_admin};
 use fb_store::{Batch, Effect, ObjectWrite, Refusal, Write};
 use fb_types::{ObjectId, ObjectKey, Stored};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Condition;
+use crate::audit::Action;
 use crate::{App, AppError};
 
 /// Objects per transaction when a class is emptied.
@@ -68,6 +69,9 @@ impl App {
         let admin = authorize_admin(caller, "export a class")?;
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
+        if after.is_none() {
+            self.log_bulk(caller, Action::ClassExported, bucket).await?;
+        }
         let rows = self.store().scan(&admin.grant(class.name()), after, 500).await?;
         let mut bodies = Vec::with_capacity(rows.rows().len());
         for row in rows.rows() {
@@ -79,8 +83,8 @@ impl App {
     /// Inserts or overwrites the given objects, each by itself: failures of some leave the others written.
     pub async fn import(&self, caller: &Principal, bucket: &str, objects: Vec<Value>) -> Result<Imported, AppError> {
         authorize_admin(caller, "import objects")?;
-        let schema = self.schema();
-        self.entity(&schema, bucket)?;
+        authorize(caller, Operation::Save, self.entity(&self.schema(), bucket)?)?;
+        self.log_bulk(caller, Action::ClassImported, bucket).await?;
         let mut imported = Imported::default();
         // Many at once share disk flushes; they are queued in their order.
         let mut running = FuturesOrdered::new();
@@ -100,6 +104,18 @@ impl App {
             }
         }
         Ok(imported)
+    }
+
+    /// Written before what it speaks of, which may be cut off in the middle.
+    async fn log_bulk(&self, caller: &Principal, action: Action, bucket: &str) -> Result<(), AppError> {
+        let write = async || {
+            let schema = self.schema();
+            let class = self.entity(&schema, bucket)?;
+            let target = class.name().reference();
+            let writes = vec![self.audit(&schema, caller, action, &target, json!({}))?];
+            Ok(self.store().commit(Batch { writes }).await.map(drop)?)
+        };
+        self.despite_schema_changes(write).await
     }
 
     async fn import_one(&self, caller: &Principal, bucket: &str, object: &Value) -> Result<(), AppError> {
@@ -127,6 +143,8 @@ impl App {
     /// may survive. The last administrator's class of users cannot be emptied.
     pub async fn truncate(&self, caller: &Principal, bucket: &str) -> Result<u64, AppError> {
         let admin = authorize_admin(caller, "delete all objects of a class")?;
+        authorize(caller, Operation::Delete, self.entity(&self.schema(), bucket)?)?;
+        self.log_bulk(caller, Action::ClassEmptied, bucket).await?;
         if matches!(bucket, fb_types::schema::USER | fb_types::schema::ROLE) {
             return Err(AppError::Invalid(format!(
                 "{bucket} cannot be emptied at once; delete single objects"

@@ -1,11 +1,13 @@
 //! Delete one object.
 
 use fb_auth::{Operation, Principal, authorize};
-use fb_store::{Batch, Effect, ObjectWrite, Refusal, Write};
+use fb_store::{Batch, Effect, ObjectWrite, Refusal};
 use fb_types::schema::{ROLE, USER, is_predefined_role};
 use fb_types::{ObjectKey, Stored};
+use serde_json::json;
 
 use super::Condition;
+use crate::audit::Action;
 use crate::{App, AppError};
 
 impl App {
@@ -17,8 +19,15 @@ impl App {
         key: &ObjectKey,
         condition: Condition,
     ) -> Result<(), AppError> {
-        self.despite_schema_changes(|| self.try_delete(caller, bucket, key, condition))
-            .await
+        loop {
+            let deleted = self
+                .despite_schema_changes(|| self.try_delete(caller, bucket, key, condition))
+                .await;
+            // A user's credentials changed between reading and removing them.
+            if !matches!(deleted, Err(AppError::Contended)) {
+                return deleted;
+            }
+        }
     }
 
     async fn try_delete(
@@ -46,10 +55,14 @@ impl App {
             decide: Box::new(decide),
         };
         let mut batch = Batch::object(write);
-        if bucket == USER {
-            batch
-                .writes
-                .extend(self.credentials_to_remove(key).await?.into_iter().map(Write::Record));
+        let entry = |action| self.audit(&schema, caller, action, &id.to_string(), json!({}));
+        match bucket {
+            USER => {
+                batch.writes.extend(self.credentials_to_remove(key).await?);
+                batch.writes.push(entry(Action::UserDeleted)?);
+            }
+            ROLE => batch.writes.push(entry(Action::RoleDeleted)?),
+            _ => {}
         }
         match self.store().commit(batch).await {
             Ok(_) => Ok(()),

@@ -11,9 +11,12 @@ use std::sync::Arc;
 
 use fb_auth::{Grant, Principal};
 use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal, StoreError};
-use fb_types::{Acl, Class, ObjectKey, Permission, Stored, Version};
-use serde_json::{Map, Value};
+use fb_types::schema::ROLE;
+use fb_types::{Acl, Class, ObjectKey, Permission, Schema, Stored, Version};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
+use crate::audit::Action;
 use crate::{App, AppError};
 
 pub use bulk::{ImportFailure, Imported};
@@ -73,23 +76,32 @@ impl App {
         }
     }
 
-    /// Commits one write of one object that is there afterwards.
+    /// Commits one write of one object that is there afterwards. `input` is what the caller sent: what makes somebody a
+    /// member of a role goes into the audit log.
     async fn commit_one(
         &self,
+        caller: &Principal,
+        schema: &Schema,
         class: &Class,
-        grant: Grant,
-        key: ObjectKey,
-        checked_under: u32,
+        (grant, key): (Grant, ObjectKey),
+        input: impl Serialize,
         decide: Decide,
     ) -> Result<Seen, AppError> {
         let id = Self::id_of(class, &key);
         let write = ObjectWrite {
             grant,
             key,
-            checked_under,
+            checked_under: schema.rev(),
             decide,
         };
-        let committed = self.store().commit(Batch::object(write)).await;
+        let mut batch = Batch::object(write);
+        if class.name().as_str() == ROLE {
+            let data = json!({ "request": input });
+            batch
+                .writes
+                .push(self.audit(schema, caller, Action::RoleWritten, &id.to_string(), data)?);
+        }
+        let committed = self.store().commit(batch).await;
         let outcomes = committed.map_err(|error| AppError::from_commit(error, &id.to_string()))?;
         match outcomes.into_iter().next() {
             Some(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),

@@ -81,7 +81,7 @@ impl App {
             }
             Ok(Effect::Put(header.store(shape, &FieldsText::new(&fields))))
         };
-        self.commit_one(class, grant, key.clone(), schema.rev(), Box::new(decide))
+        self.commit_one(caller, &schema, class, (grant, key.clone()), input, Box::new(decide))
             .await
     }
 }

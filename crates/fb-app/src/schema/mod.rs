@@ -10,6 +10,9 @@ use fb_store::{Alteration, Batch, IndexDef, Rewrite};
 use fb_types::schema::{ADMIN_ROLE, FieldDef, LOGGED_IN_ROLE, OBJECT};
 use fb_types::{ClassAcl, ClassDef, ClassName, PRINCIPAL_EVERYBODY, Permission, Rule, RuleMap, Schema, SchemaError};
 
+use serde_json::{Value, json};
+
+use crate::audit::Action;
 use crate::{App, AppError, Profile};
 use edit::Draft;
 
@@ -76,9 +79,11 @@ impl App {
         let mut draft = Draft::new(caller, &old, self.settings().profile);
         edit(&mut draft)?;
         let Draft { defs, renames, .. } = draft;
-        if defs == old.defs() {
+        let before = old.defs();
+        if defs == before {
             return Ok(old);
         }
+        let changes = summary(&before, &defs);
         let rev = old.rev() + 1;
         let tentative = Arc::new(Schema::build(defs.clone(), rev, Some(&old), &[])?);
         let refitted = refit::classes_to_refit(&old, &tentative, &renames);
@@ -97,7 +102,9 @@ impl App {
             from_rev: old.rev(),
             rewrites,
             indexes: self.renamed_indexes(&new, &renames).await?,
-            also: Batch::default(),
+            also: Batch {
+                writes: vec![self.audit(&new, caller, Action::SchemaChanged, "schema", changes)?],
+            },
         };
         self.store().alter(&admin, alteration).await?;
         Ok(new)
@@ -135,6 +142,27 @@ impl App {
         }
         Ok(followed)
     }
+}
+
+/// What an alteration does, for the audit log: classes that come and go, and rules before and after.
+fn summary(before: &[ClassDef], after: &[ClassDef]) -> Value {
+    let find = |defs: &'_ [ClassDef], name: &str| defs.iter().find(|def| def.class == name).cloned();
+    let mut changes = serde_json::Map::new();
+    for old in before {
+        let change = match find(after, &old.class) {
+            None => json!("deleted"),
+            Some(new) if new.acl != old.acl => json!({ "aclBefore": old.acl, "acl": new.acl }),
+            Some(new) if new != *old => json!("changed"),
+            Some(_) => continue,
+        };
+        changes.insert(old.class.clone(), change);
+    }
+    for new in after {
+        if find(before, &new.class).is_none() {
+            changes.insert(new.class.clone(), json!({ "created": true, "acl": new.acl }));
+        }
+    }
+    Value::Object(changes)
 }
 
 /// In the secure profile nobody is allowed by silence: a data permission without rules, or with rules that only deny, is

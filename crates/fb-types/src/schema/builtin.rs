@@ -11,6 +11,10 @@ pub const OBJECT: &str = "Object";
 pub const USER: &str = "User";
 /// Bucket of the roles.
 pub const ROLE: &str = "Role";
+/// Bucket of the application's log.
+pub const APP_LOG: &str = "logs.AppLog";
+/// Bucket of the audit log.
+pub const AUDIT_LOG: &str = "logs.AuditLog";
 /// Id of the role whose members may do everything.
 pub const ADMIN_ROLE: &str = "/db/Role/1";
 /// Id of the role that server-side code has in addition to its caller's.
@@ -22,7 +26,7 @@ pub const ROOT_USER: &str = "/db/User/1";
 
 /// True for classes whose objects get small increasing numbers as keys from the server, whatever the client sends.
 pub fn server_assigns_ids(class: &ClassName) -> bool {
-    matches!(class.as_str(), USER | ROLE | "logs.AppLog")
+    matches!(class.as_str(), USER | ROLE | APP_LOG)
 }
 
 /// True for the keys of the roles that every app has from its beginning.
@@ -63,6 +67,10 @@ pub fn predefined() -> Vec<ClassDef> {
     }
     let mut access_log = app_log.clone();
     access_log.set(Insert, RuleMap::deny_everybody());
+    let mut audit_log = admin(&[Load, Query, SchemaAdd, SchemaReplace, SchemaSubclass]);
+    for permission in [Insert, Update, Delete] {
+        audit_log.set(permission, RuleMap::deny_everybody());
+    }
 
     vec![
         object,
@@ -109,6 +117,17 @@ pub fn predefined() -> Vec<ClassDef> {
                 ("cacheHit", "/db/Boolean", &[]),
             ],
             access_log,
+        ),
+        class(
+            "logs.AuditLog",
+            &[
+                ("date", "/db/DateTime", &[]),
+                ("action", "/db/String", &[]),
+                ("user", "/db/User", &[]),
+                ("target", "/db/String", &[]),
+                ("data", "/db/JsonObject", &[]),
+            ],
+            audit_log,
         ),
         class(
             "jobs.Definition",

@@ -17,7 +17,7 @@ use crate::value::Checker;
 use crate::{ClassName, ValueError};
 
 pub use builtin::{
-    ADMIN_ROLE, LOGGED_IN_ROLE, NODE_ROLE, OBJECT, ROLE, ROOT_USER, USER, is_predefined_role, predefined,
+    ADMIN_ROLE, APP_LOG, AUDIT_LOG, LOGGED_IN_ROLE, NODE_ROLE, OBJECT, ROLE, ROOT_USER, USER, is_predefined_role, predefined,
     server_assigns_ids,
 };
 pub use class::{Class, Field};

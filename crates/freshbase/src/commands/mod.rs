@@ -14,11 +14,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ArgMatches;
 use fb_app::{AppLimits, Apps, AppsOptions};
+use fb_mail::{Catcher, Outbox, OutboxOptions};
 use fb_store_sqlite::{Durability, SqliteNode, SqliteOptions};
 use fb_types::SystemClock;
 
 use crate::cli::print_note;
 use crate::config::Config;
+use crate::master_key;
 
 /// How long a command waits for the server to take over what it did.
 const SERVER_TIME: Duration = Duration::from_secs(10);
@@ -53,8 +55,8 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
     }
 }
 
-fn apps_options(config: &Config) -> AppsOptions {
-    AppsOptions {
+fn apps_options(config: &Config, outbox: Arc<Outbox>) -> anyhow::Result<AppsOptions> {
+    Ok(AppsOptions {
         clock: Arc::new(SystemClock),
         limits: AppLimits {
             cache_bytes: config.cache_bytes,
@@ -63,9 +65,19 @@ fn apps_options(config: &Config) -> AppsOptions {
             query_time: config.query_time,
             query: AppLimits::default().query,
         },
-        hash_cost: fb_auth::HashCost::default(),
+        hash_cost: config.hash_cost,
+        waiting_hashes: config.waiting_hashes,
+        master_key: master_key::of(config)?,
+        outbox,
+        mail_from: config.mail_from.clone(),
         domain: config.domain.clone(),
-    }
+    })
+}
+
+/// The outbox of a command that sends no mail.
+fn no_outbox() -> Arc<Outbox> {
+    let nowhere = Catcher::new(Arc::new(SystemClock));
+    Arc::new(Outbox::start(Arc::new(nowhere), OutboxOptions::default()))
 }
 
 /// The apps of a data directory that a server may be using at the same time. Makes the directory if there is none.
@@ -73,7 +85,7 @@ async fn attach(config: &Config) -> anyhow::Result<Arc<Apps>> {
     let dir = &config.data_dir;
     let node = SqliteNode::attach(dir, sqlite_options(config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
-    Ok(Apps::open(Arc::new(node), apps_options(config)).await?)
+    Ok(Apps::open(Arc::new(node), apps_options(config, no_outbox())?).await?)
 }
 
 /// Waits until the server that uses the data directory, if one does, has taken over what was done to the set of apps:

@@ -1,5 +1,6 @@
 //! `freshbase serve`.
 
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,18 +8,26 @@ use anyhow::Context;
 use clap::ArgMatches;
 use fb_app::{Apps, FirstAdmin, NewApp, Profile, SetupLink};
 use fb_auth::Secret;
-use fb_server::Server;
+use fb_mail::{Catcher, Outbox, OutboxOptions, Smtp};
+use fb_server::{Server, ServerOptions};
 use fb_store_sqlite::SqliteNode;
-use fb_types::AppId;
+use fb_types::{AppId, SystemClock};
 use tokio::net::TcpListener;
 
 use super::{apps_options, runtime, sqlite_options};
 use crate::cli::print;
 use crate::config::{self, Config};
 use crate::logging;
+use crate::master_key::private_file;
 
 /// How often the server looks for what the command line did to the set of apps. A look takes microseconds.
 const FOLLOW_TIME: Duration = Duration::from_millis(200);
+
+/// How long mails that wait may take when the server stops.
+const MAIL_TIME: Duration = Duration::from_secs(5);
+
+/// The setup link's file, in the data directory.
+const LINK_FILE: &str = "setup-link";
 
 /// Name of the app that is made at first start.
 const DEFAULT_APP: &str = "main";
@@ -37,9 +46,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let dir = &config.data_dir;
     let node = SqliteNode::open(dir, sqlite_options(&config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
-    let apps = Apps::open(Arc::new(node), apps_options(&config)).await?;
+    let (outbox, catcher) = mail(&config)?;
+    let apps = Apps::open(Arc::new(node), apps_options(&config, outbox.clone())?).await?;
     let link = prepare(&apps, &config).await?;
-    let server = Server::new(apps.clone(), config.http.clone())?;
+    let options = ServerOptions {
+        limits: config.http.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        catcher,
+    };
+    let server = Server::new(apps.clone(), options)?;
 
     let url = if address.ip().is_loopback() && config.listen.starts_with("localhost") {
         format!("http://localhost:{}", address.port())
@@ -51,16 +66,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         dir.display()
     ));
-    if let Some(link) = link {
-        print(&format!(
-            "Create the administrator: {url}/setup#{} (works once, for a day)",
-            link.token.expose()
-        ));
-    }
+    announce(&config, &url, link.as_ref())?;
     tracing::info!(%address, data_dir = %dir.display(), "serving on {address}");
 
     let keeper = tokio::spawn(keep_house(apps.clone(), config.idle));
     server.serve(listener, stop_signal()).await;
+    let unsent = outbox.close(MAIL_TIME).await;
+    if unsent > 0 {
+        tracing::warn!(unsent, "{unsent} mails were not sent before the server stopped");
+    }
     keeper.abort();
     // Its end may be the answer to the abort, or the panic that made it end.
     let _ = keeper.await;
@@ -69,6 +83,40 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Prints the setup link, and keeps it in a file that its owner alone may read: who starts the server is not always who
+/// sees what it prints. Without a link an old file goes.
+fn announce(config: &Config, url: &str, link: Option<&SetupLink>) -> anyhow::Result<()> {
+    let path = config.data_dir.join(LINK_FILE);
+    let Some(link) = link else {
+        return match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("removing {}", path.display()))
+            }
+            _ => Ok(()),
+        };
+    };
+    let link = format!("{url}/setup#{}", link.token.expose());
+    let written = private_file(&path).and_then(|mut file| writeln!(file, "{link}"));
+    written.with_context(|| format!("writing {}", path.display()))?;
+    print(&format!("Create the administrator: {link} (works once, for a day)"));
+    Ok(())
+}
+
+/// Where mails go: to the mail server, or into memory for the operator to read.
+fn mail(config: &Config) -> anyhow::Result<(Arc<Outbox>, Option<Arc<Catcher>>)> {
+    let options = OutboxOptions::default();
+    Ok(match &config.smtp {
+        Some(smtp) => {
+            let smtp = Smtp::new(smtp.clone()).context("preparing the mail server")?;
+            (Arc::new(Outbox::start(Arc::new(smtp), options)), None)
+        }
+        None => {
+            let catcher = Arc::new(Catcher::new(Arc::new(SystemClock)));
+            (Arc::new(Outbox::start(catcher.clone(), options)), Some(catcher))
+        }
+    })
 }
 
 /// Makes the default app at first start, and the operator. Gives a link if the app has no administrator.

@@ -1,0 +1,40 @@
+//! User accounts: register, log in, passwords, tokens, second factors, and what mails are for.
+//!
+//! A user is an object of class `User`, and records that no client can reach: `username/<folded name>` holds the user's
+//! key, `account/<key>` its [`Credentials`], `identity/<provider> <subject>` the key of whoever logs in that way.
+
+mod credentials;
+mod guard;
+mod links;
+mod login;
+mod mail;
+mod mfa;
+mod password;
+mod register;
+mod remove;
+mod tokens;
+mod username;
+
+use std::sync::Arc;
+
+use fb_auth::Secret;
+use fb_types::Stored;
+
+pub(crate) use credentials::{Credentials, fold, record};
+pub use guard::Source;
+pub use mfa::{MfaStatus, NewFactor};
+pub use password::PasswordChange;
+pub(crate) use login::is_inactive;
+pub(crate) use register::Draft;
+pub use register::{NewUser, Registered};
+pub(crate) use tokens::limited_to;
+pub(crate) use username::check_username;
+
+/// A user, and a token where one is issued.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The user as it is.
+    pub user: Arc<Stored>,
+    /// A fresh token.
+    pub token: Option<Secret>,
+}

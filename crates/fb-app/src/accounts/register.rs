@@ -1,0 +1,236 @@
+//! Creating accounts.
+
+use std::sync::Arc;
+
+use fb_auth::{Errand, Hasher, Principal, Secret, TokenKind, authorize_admin, system};
+use fb_mail::Purpose;
+use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, Refusal, StoreError, Write};
+use fb_types::schema::USER;
+use fb_types::{Acl, Document, ObjectId, ObjectKey, Rule, Schema, Stored, Version};
+use serde_json::{Map, Value};
+
+use super::credentials::{ACCOUNTS, Credentials, USERNAMES, fold, record};
+use super::links::LinkPurpose;
+use super::{Account, Source, check_username};
+use crate::{App, AppError, Registration};
+
+/// What somebody who registers sends.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The user object: `username`, and any fields the app added.
+    pub fields: Map<String, Value>,
+    /// The password.
+    pub password: Secret,
+    /// A hash that was made elsewhere, in place of the password. For administrators.
+    pub password_hash: Option<Secret>,
+    /// Whether to log in at once.
+    pub login: bool,
+    /// False for the short session of a shared computer.
+    pub long: bool,
+}
+
+/// What became of a registration.
+#[derive(Debug)]
+pub enum Registered {
+    /// The account can be used.
+    Active(Account),
+    /// A mail was sent to the address, if it is a new one.
+    Pending,
+}
+
+/// An account that is about to be created.
+pub(crate) struct Draft {
+    pub(crate) username: String,
+    pub(crate) hash: Option<Secret>,
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) inactive: bool,
+    pub(crate) identities: Vec<String>,
+}
+
+impl App {
+    /// Creates a user account. Class-level insert rules of `User` do not apply, the app's registration setting does.
+    pub async fn register(
+        &self,
+        source: &Source,
+        caller: &Principal,
+        new: &NewUser,
+    ) -> Result<Registered, AppError> {
+        let settings = self.settings();
+        if settings.registration == Registration::Closed && !caller.is_admin() {
+            return Err(AppError::RegistrationClosed);
+        }
+        if !caller.is_admin() {
+            self.count_request(source)?;
+        }
+        let username = match new.fields.get("username") {
+            Some(Value::String(name)) if !name.is_empty() => name.clone(),
+            _ => return Err(AppError::Invalid("a user name is required".into())),
+        };
+        check_username(&username)?;
+        let verify = settings.email_verification && !caller.is_admin();
+        if verify && !fb_mail::is_address(&username) {
+            return Err(AppError::Invalid("the user name must be an e-mail address".into()));
+        }
+        let hash = match &new.password_hash {
+            Some(hash) => {
+                authorize_admin(caller, "import password hashes")?;
+                Hasher::check_import(hash.expose())?;
+                hash.clone()
+            }
+            None => {
+                settings.password.check(new.password.expose(), &username)?;
+                self.hash(&new.password).await?
+            }
+        };
+        let draft = Draft {
+            username,
+            hash: Some(hash),
+            fields: new.fields.clone(),
+            inactive: verify,
+            identities: Vec::new(),
+        };
+        let created = self.create_user(&draft, Vec::new).await;
+        if verify {
+            return self.verify_later(&draft.username, created).await;
+        }
+        let (id, user) = created?;
+        let token = match new.login {
+            true => Some(self.issue(id.key(), TokenKind::Session { long: new.long }, 0)?),
+            false => None,
+        };
+        Ok(Registered::Active(Account { user, token }))
+    }
+
+    /// Sends the mail of a registration. Whoever registers a name that is taken learns nothing about that; if that
+    /// account waits for its verification, it gets another mail.
+    async fn verify_later(
+        &self,
+        username: &str,
+        created: Result<(ObjectId, Arc<Stored>), AppError>,
+    ) -> Result<Registered, AppError> {
+        let key = match created {
+            Ok((id, _)) => Some(id.key().clone()),
+            Err(AppError::NameTaken) => {
+                let key = self.user_by_name(username).await?;
+                let waits = match &key {
+                    Some(key) => self
+                        .credentials(key)
+                        .await?
+                        .is_some_and(|c| c.links.iter().any(|link| link.is_for(LinkPurpose::Verify))),
+                    None => false,
+                };
+                key.filter(|_| waits)
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(key) = key {
+            self.send_link(Purpose::VerifyEmail, LinkPurpose::Verify, &key, username, None)
+                .await?;
+        }
+        Ok(Registered::Pending)
+    }
+
+    /// Creates the account, together with more writes.
+    pub(crate) async fn create_user(
+        &self,
+        draft: &Draft,
+        also: impl Fn() -> Vec<Write>,
+    ) -> Result<(ObjectId, Arc<Stored>), AppError> {
+        self.despite_schema_changes(|| async {
+            let schema = self.schema();
+            let (id, mut batch) = self.new_user(&schema, draft).await?;
+            batch.writes.extend(also());
+            let user = Self::created(&id, self.store().commit(batch).await)?;
+            Ok((id, user))
+        })
+        .await
+    }
+
+    /// The writes that create a user: the object first, then its name and credentials.
+    pub(crate) async fn new_user(&self, schema: &Schema, draft: &Draft) -> Result<(ObjectId, Batch), AppError> {
+        let class = self.entity(schema, USER)?;
+        let mut fields = schema.check_fields(class, &draft.fields, None)?;
+        fields.insert("username".to_owned(), Value::String(draft.username.clone()));
+        let inactive = if draft.inactive { Value::Bool(true) } else { Value::Null };
+        fields.insert("inactive".to_owned(), inactive);
+        let given = Acl::from_json(draft.fields.get("acl").unwrap_or(&Value::Null))?;
+        let id = Self::id_of(class, &self.store().allocate_key(class.name()).await?);
+        let acl = Arc::new(with_self(given, &id));
+
+        let (new_id, shape) = (id.clone(), class.shape());
+        let decide = move |before: Option<&Stored>, moment: Moment| match before {
+            Some(_) => Err(Refusal::Exists),
+            None => {
+                let user = Document {
+                    id: new_id.clone(),
+                    version: Version::FIRST,
+                    created_at: moment.now,
+                    updated_at: moment.now,
+                    acl: Some(acl.clone()),
+                    fields: fields.clone(),
+                };
+                Ok(Effect::Put(user.store(shape)))
+            }
+        };
+        let object = ObjectWrite {
+            grant: system(Errand::Register).grant(class.name()),
+            key: id.key().clone(),
+            checked_under: schema.rev(),
+            decide: Box::new(decide),
+        };
+        let credentials = Credentials {
+            username: draft.username.clone(),
+            hash: draft.hash.as_ref().map(|hash| hash.expose().to_owned()),
+            identities: draft.identities.clone(),
+            ..Credentials::default()
+        };
+        let key = id.key().as_str();
+        let writes = vec![
+            Write::Object(object),
+            record(USERNAMES, &fold(&draft.username), Expect::Absent, Some(key.as_bytes())),
+            record(ACCOUNTS, key, Expect::Absent, Some(&credentials.encode()?)),
+        ];
+        Ok((id, Batch { writes }))
+    }
+
+    /// The user that a commit of [`Self::new_user`]'s writes made.
+    pub(crate) fn created(id: &ObjectId, committed: Result<Vec<Outcome>, StoreError>) -> Result<Arc<Stored>, AppError> {
+        match committed {
+            Ok(outcomes) => match outcomes.into_iter().next() {
+                Some(Outcome::Written(user)) => Ok(user.into()),
+                _ => Err(AppError::internal("creating a user", "the store kept an insert")),
+            },
+            Err(StoreError::Refused {
+                refusal: Refusal::Record { space: USERNAMES, .. },
+                ..
+            }) => Err(AppError::NameTaken),
+            // The other record that can be missing or taken is a secret that somebody else used up.
+            Err(StoreError::Refused {
+                refusal: Refusal::Record { .. },
+                ..
+            }) => Err(AppError::BadToken),
+            Err(error) => Err(AppError::from_commit(error, &id.to_string())),
+        }
+    }
+}
+
+/// The client's rules, plus read and write for the user itself.
+fn with_self(given: Option<Acl>, id: &ObjectId) -> Acl {
+    let mut acl = given.unwrap_or_default();
+    acl.read.insert(id.to_string(), Rule::Allow);
+    acl.write.insert(id.to_string(), Rule::Allow);
+    acl
+}
+
+/// The key under which a user's identity at a provider is kept.
+pub(crate) fn identity_key(provider: &str, subject: &str) -> String {
+    format!("{provider} {subject}")
+}
+
+/// Where [`identity_key`]s lead to.
+pub(crate) const IDENTITIES: &str = "identity";
+
+/// A write that makes an identity a user's.
+pub(crate) fn identity(key: &str, user: &ObjectKey) -> Write {
+    record(IDENTITIES, key, Expect::Absent, Some(user.as_str().as_bytes()))
+}

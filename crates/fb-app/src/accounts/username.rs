@@ -1,0 +1,133 @@
+//! Changing the name a user logs in with, verifying addresses, activating and deactivating accounts.
+
+use fb_auth::{Principal, Secret, authorize_admin};
+use fb_mail::Purpose;
+use fb_store::{Expect, Write};
+use fb_types::schema::USER;
+use fb_types::{ObjectKey, Schema, Stored};
+use serde_json::{Value, json};
+
+use super::credentials::{Changed, USERNAMES, fold, record};
+use super::links::LinkPurpose;
+use super::{Credentials, Source};
+use crate::audit::Action;
+use crate::{App, AppError};
+
+/// Longest user name in bytes.
+const MAX_USERNAME: usize = 256;
+
+/// Refuses user names that are empty, overlong or unprintable.
+pub(crate) fn check_username(username: &str) -> Result<(), AppError> {
+    if username.is_empty() || username.len() > MAX_USERNAME || username.chars().any(char::is_control) {
+        let text = format!("a user name has 1 to {MAX_USERNAME} bytes and no control characters");
+        return Err(AppError::Invalid(text));
+    }
+    Ok(())
+}
+
+impl App {
+    /// Asks the user behind a new name (an e-mail address) to confirm it. Says nothing about names that are taken.
+    pub async fn request_username(
+        &self,
+        source: &Source,
+        username: &str,
+        new: &str,
+        password: &Secret,
+    ) -> Result<(), AppError> {
+        if !self.settings().email_verification {
+            return Err(AppError::VerificationOff);
+        }
+        self.count_request(source)?;
+        check_username(new)?;
+        if !fb_mail::is_address(new) {
+            return Err(AppError::Invalid("the new user name must be an e-mail address".into()));
+        }
+        let (key, _) = self.check_password(source, username, password).await?;
+        let owner = self.user_by_name(new).await?;
+        if owner.is_some_and(|owner| owner != key) {
+            return Ok(());
+        }
+        self.send_link(Purpose::ChangeUsername, LinkPurpose::ChangeUsername, &key, new, Some(new.to_owned()))
+            .await
+    }
+
+    /// Changes the name as the link of a mail says.
+    pub async fn verify_username(&self, token: &str) -> Result<(), AppError> {
+        let (key, secret) = Self::read_link(token)?;
+        let now = self.clock().now();
+        let schema = self.schema();
+        let rename = |credentials: &mut Credentials| {
+            let link = credentials.use_link(LinkPurpose::ChangeUsername, secret, now)?;
+            let new = link.username.ok_or(AppError::BadLink)?;
+            let old = std::mem::replace(&mut credentials.username, new.clone());
+            let mut also = Vec::new();
+            if fold(&old) != fold(&new) {
+                let owner = Some(key.as_str().as_bytes());
+                also.push(record(USERNAMES, &fold(&old), Expect::Anything, None));
+                also.push(record(USERNAMES, &fold(&new), Expect::Absent, owner));
+            }
+            let write = move |fields: &mut serde_json::Map<String, Value>| {
+                fields.insert("username".into(), Value::String(new.clone()));
+            };
+            also.push(self.user_write(&schema, &key, write)?);
+            Ok(Changed { result: (), also })
+        };
+        self.change_credentials(&key, rename).await.map(drop)
+    }
+
+    /// Activates the account that the link of a registration mail is for.
+    pub async fn verify_registration(&self, token: &str) -> Result<(), AppError> {
+        let (key, secret) = Self::read_link(token)?;
+        let now = self.clock().now();
+        let schema = self.schema();
+        let activate = |credentials: &mut Credentials| {
+            credentials.use_link(LinkPurpose::Verify, secret, now)?;
+            Ok(Changed {
+                result: (),
+                also: vec![self.activation(&schema, &key)?],
+            })
+        };
+        self.change_credentials(&key, activate).await.map(drop)
+    }
+
+    pub(crate) fn activation(&self, schema: &Schema, key: &ObjectKey) -> Result<Write, AppError> {
+        self.user_write(schema, key, |fields| {
+            fields.insert("inactive".into(), Value::Null);
+        })
+    }
+
+    /// Deactivates an account, whose tokens die and who cannot log in any more, or activates it. For administrators.
+    pub async fn set_inactive(
+        &self,
+        caller: &Principal,
+        user: &ObjectKey,
+        inactive: bool,
+    ) -> Result<std::sync::Arc<Stored>, AppError> {
+        authorize_admin(caller, "activate and deactivate accounts")?;
+        let id = Self::user_id(user)?;
+        self.user(user).await?.ok_or_else(|| AppError::NoObject(id.to_string()))?;
+        if inactive && caller.user_id() == Some(&id) {
+            return Err(AppError::Invalid("you cannot deactivate your own account".into()));
+        }
+        let schema = self.schema();
+        let action = if inactive { Action::UserDeactivated } else { Action::UserActivated };
+        let change = |credentials: &mut Credentials| {
+            if inactive {
+                credentials.revoke_tokens();
+            }
+            credentials.forget_link(LinkPurpose::Verify);
+            let set = move |fields: &mut serde_json::Map<String, Value>| {
+                let value = if inactive { Value::Bool(true) } else { Value::Null };
+                fields.insert("inactive".into(), value);
+            };
+            let write = self.user_write(&schema, user, set)?;
+            let entry = self.audit(&schema, caller, action, &id.to_string(), json!({}))?;
+            Ok(Changed {
+                result: (),
+                also: vec![write, entry],
+            })
+        };
+        self.change_credentials(user, change).await?;
+        self.user(user).await?.ok_or_else(|| AppError::NoObject(format!("/db/{USER}/{user}")))
+    }
+}

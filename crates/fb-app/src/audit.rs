@@ -1,0 +1,125 @@
+//! The audit log: who did what that changes what others may do. Entries are committed together with what they speak of,
+//! and nobody can change them.
+
+use std::sync::Arc;
+
+use fb_auth::{Errand, Principal, system};
+use fb_store::{Effect, Moment, ObjectWrite, Refusal, Write};
+use fb_types::schema::AUDIT_LOG;
+use fb_types::{Acl, Document, ObjectKey, RuleMap, Schema, Stored, Timestamp, Version};
+use serde_json::{Map, Value, json};
+
+use crate::{App, AppError};
+
+/// Longest JSON text of an entry's data in bytes; more is cut off.
+const MAX_DATA: usize = 16 << 10;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    AdminCreated,
+    AdminReset,
+    ConfigChanged,
+    TokenKeyRotated,
+    SchemaChanged,
+    ClassEmptied,
+    ClassExported,
+    ClassImported,
+    RoleWritten,
+    RoleDeleted,
+    RoleAssumed,
+    TokenCreated,
+    TokensRevoked,
+    PasswordSet,
+    FactorRemoved,
+    UserDeactivated,
+    UserActivated,
+    UserDeleted,
+}
+
+impl Action {
+    /// The name in the log.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::AdminCreated => "admin.created",
+            Self::AdminReset => "admin.reset",
+            Self::ConfigChanged => "config.changed",
+            Self::TokenKeyRotated => "tokenKey.rotated",
+            Self::SchemaChanged => "schema.changed",
+            Self::ClassEmptied => "class.emptied",
+            Self::ClassExported => "class.exported",
+            Self::ClassImported => "class.imported",
+            Self::RoleWritten => "role.written",
+            Self::RoleDeleted => "role.deleted",
+            Self::RoleAssumed => "role.assumed",
+            Self::TokenCreated => "token.created",
+            Self::TokensRevoked => "tokens.revoked",
+            Self::PasswordSet => "password.set",
+            Self::FactorRemoved => "factor.removed",
+            Self::UserDeactivated => "user.deactivated",
+            Self::UserActivated => "user.activated",
+            Self::UserDeleted => "user.deleted",
+        }
+    }
+}
+
+impl App {
+    /// The write of an entry. `target` is the id or name of what was changed; `data` says how, without secrets.
+    pub(crate) fn audit(
+        &self,
+        schema: &Schema,
+        caller: &Principal,
+        action: Action,
+        target: &str,
+        data: Value,
+    ) -> Result<Write, AppError> {
+        let class = self.entity(schema, AUDIT_LOG)?;
+        let text = data.to_string();
+        let data = match text.len() > MAX_DATA {
+            true => json!({ "truncated": text.chars().take(MAX_DATA).collect::<String>() }),
+            false => data,
+        };
+        let now = self.clock().now();
+        let mut fields = Map::new();
+        fields.insert("date".into(), json!(now.to_string()));
+        fields.insert("action".into(), json!(action.as_str()));
+        fields.insert("user".into(), json!(caller.user_id().map(ToString::to_string)));
+        fields.insert("target".into(), json!(target));
+        fields.insert("data".into(), data);
+        let fields = schema.check_fields(class, &fields, None)?;
+        let id = Self::id_of(class, &entry_key(now)?);
+        let key = id.key().clone();
+        let shape = class.shape();
+        let acl = Some(Arc::new(Acl {
+            read: RuleMap::allow(fb_types::schema::ADMIN_ROLE),
+            write: RuleMap::deny_everybody(),
+        }));
+        let decide = move |before: Option<&Stored>, moment: Moment| match before {
+            Some(_) => Err(Refusal::Exists),
+            None => {
+                let entry = Document {
+                    id: id.clone(),
+                    version: Version::FIRST,
+                    created_at: moment.now,
+                    updated_at: moment.now,
+                    acl: acl.clone(),
+                    fields: fields.clone(),
+                };
+                Ok(Effect::Put(entry.store(shape)))
+            }
+        };
+        Ok(Write::Object(ObjectWrite {
+            grant: system(Errand::Audit).grant(class.name()),
+            key,
+            checked_under: schema.rev(),
+            decide: Box::new(decide),
+        }))
+    }
+}
+
+/// Keys grow with time, so that the log is kept and listed in its order.
+fn entry_key(now: Timestamp) -> Result<ObjectKey, AppError> {
+    let random = fb_auth::random_bytes::<8>().map_err(|e| AppError::internal("making a key", e))?;
+    let key = format!("{:012x}-{}", now.millis().max(0), fb_auth::encode_hex(&random));
+    Ok(ObjectKey::from_raw(&key)?)
+}
