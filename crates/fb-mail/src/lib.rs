@@ -21,6 +21,8 @@ mod mailer;
 mod message;
 mod outbox;
 mod purpose;
+#[cfg(test)]
+mod s35;
 mod smtp;
 mod template;
 mod text;

@@ -148,11 +148,11 @@ impl Message {
 
     /// Envelope and bytes for SMTP, before dots are doubled. The `Date` is that of this call.
     pub(crate) fn encode(&self) -> Result<(lettre::address::Envelope, Vec<u8>), MailError> {
-        let mailbox = Mailbox::new(self.sender.name().map(str::to_owned), self.sender.wire().clone());
+        let mailbox = Mailbox::new(self.sender.name().map(single_spaced), self.sender.wire().clone());
         let builder = lettre::Message::builder()
             .from(mailbox)
             .to(Mailbox::new(None, self.to.wire().clone()))
-            .subject(self.subject())
+            .subject(single_spaced(self.subject()))
             .message_id(Some(self.id.clone()))
             // Asks for no out-of-office replies (RFC 3834).
             .raw_header(HeaderValue::new(
@@ -173,6 +173,14 @@ impl Message {
         })?;
         Ok((message.envelope().clone(), message.formatted()))
     }
+}
+
+/// With one space for several. Between words outside of ASCII lettre would write them in a way that readers drop.
+fn single_spaced(text: &str) -> String {
+    text.split(' ')
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Always quoted-printable: it leaves no long lines, no control characters, and nothing on the way has to be 8-bit clean.
@@ -235,6 +243,14 @@ mod tests {
         ] {
             assert_eq!(message.unwrap_err(), error);
         }
+    }
+
+    #[test]
+    fn spaces_between_words_outside_of_ascii_survive() {
+        let message = make("todo", "b@example.org", "ß  ß   ß x", "t").unwrap();
+        let bytes = message.encode().unwrap().1;
+        let parsed = mail_parser::MessageParser::default().parse(&bytes).unwrap();
+        assert_eq!(parsed.subject(), Some("ß ß ß x"));
     }
 
     #[test]
