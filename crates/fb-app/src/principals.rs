@@ -128,7 +128,12 @@ impl App {
         let credentials = self.credentials(id.key()).await?;
         let schema = self.schema();
         let class = schema.class(ROLE).ok_or_else(|| AppError::NoClass(ROLE.into()))?;
-        let filter = parse_filter(&json!({ "users": id.to_string() }), &schema, class, &self.limits().query)?;
+        let filter = parse_filter(
+            &json!({ "users": id.to_string() }),
+            &schema,
+            class,
+            &self.limits().query,
+        )?;
         let query = Query::new(class, filter, Vec::new(), 0, MAX_ROLES);
         let rows = self
             .store()

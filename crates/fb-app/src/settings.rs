@@ -116,7 +116,7 @@ pub struct Settings {
     /// Lifetime of the sessions of shared computers (`"global": false`) in seconds. 60 to 31,536,000; default a day.
     pub short_session_seconds: u32,
     /// Which passwords are accepted.
-    pub password: PasswordPolicy,
+    pub password_policy: PasswordPolicy,
     /// How often passwords and codes may be wrong.
     pub lockout: Lockout,
     /// How many costly requests one source may make.
@@ -143,7 +143,7 @@ impl Settings {
             },
             session_seconds: 30 * 24 * 3600,
             short_session_seconds: 24 * 3600,
-            password: match profile {
+            password_policy: match profile {
                 Profile::Secure => PasswordPolicy {
                     min_length: 8,
                     reject_common: true,
@@ -199,8 +199,8 @@ impl Settings {
                 return Err(format!("{name} must be 1 to 86400"));
             }
         }
-        if !(1..=64).contains(&self.password.min_length) {
-            return Err("password.minLength must be 1 to 64".into());
+        if !(1..=64).contains(&self.password_policy.min_length) {
+            return Err("passwordPolicy.minLength must be 1 to 64".into());
         }
         if let Some(name) = &self.name
             && (name.is_empty() || name.len() > 100 || name.chars().any(char::is_control))
@@ -240,6 +240,9 @@ impl Settings {
 /// True for absolute http(s) URLs without a fragment, of at most 2000 bytes.
 fn is_web_url(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' | '#');
-    text.len() <= 2000 && text.chars().all(plain) && host.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?']))
+    let plain =
+        |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' | '#');
+    text.len() <= 2000
+        && text.chars().all(plain)
+        && host.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?']))
 }

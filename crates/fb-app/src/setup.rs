@@ -30,10 +30,17 @@ pub struct FirstAdmin {
 }
 
 impl Apps {
-    /// Checks and hashes what an administrator is created from.
-    pub async fn first_admin(&self, username: &str, password: &Secret) -> Result<FirstAdmin, AppError> {
+    /// Checks and hashes what the administrator of an app of this profile is created from.
+    pub async fn first_admin(
+        &self,
+        profile: Profile,
+        username: &str,
+        password: &Secret,
+    ) -> Result<FirstAdmin, AppError> {
         check_username(username)?;
-        check_admin_password(password, username)?;
+        Settings::new(profile)
+            .password_policy
+            .check(password.expose(), username)?;
         let hash = self.shared().hashing.hash(password).await?;
         Ok(FirstAdmin {
             username: username.to_owned(),
@@ -209,7 +216,10 @@ impl App {
             return Err(AppError::BadToken);
         }
         check_username(username)?;
-        check_admin_password(password, username)?;
+        // Whatever the app asks of others.
+        Settings::new(Profile::Secure)
+            .password_policy
+            .check(password.expose(), username)?;
         let admin = FirstAdmin {
             username: username.to_owned(),
             hash: self.hash(password).await?,
@@ -220,11 +230,7 @@ impl App {
     }
 
     /// Creates a user in the admin role, together with `more` writes.
-    pub(crate) async fn create_admin(
-        &self,
-        admin: &FirstAdmin,
-        more: impl Fn() -> Vec<Write>,
-    ) -> Result<(), AppError> {
+    pub(crate) async fn create_admin(&self, admin: &FirstAdmin, more: impl Fn() -> Vec<Write>) -> Result<(), AppError> {
         let draft = Draft {
             username: admin.username.clone(),
             hash: Some(admin.hash.clone()),
@@ -238,7 +244,9 @@ impl App {
             batch.writes.push(self.admin_role_write(&schema, &id)?);
             let data = json!({ "username": draft.username });
             let caller = Principal::anonymous();
-            batch.writes.push(self.audit(&schema, &caller, Action::AdminCreated, &id.to_string(), data)?);
+            batch
+                .writes
+                .push(self.audit(&schema, &caller, Action::AdminCreated, &id.to_string(), data)?);
             batch.writes.extend(more());
             Self::created(&id, self.store().commit(batch).await).map(drop)
         })
@@ -287,7 +295,13 @@ impl App {
         let new = old.merged(changes)?;
         let schema = self.schema();
         let names: Vec<&String> = changes.keys().collect();
-        let entry = self.audit(&schema, caller, Action::ConfigChanged, "config", json!({ "settings": names }))?;
+        let entry = self.audit(
+            &schema,
+            caller,
+            Action::ConfigChanged,
+            "config",
+            json!({ "settings": names }),
+        )?;
         let writes = vec![
             record(SETTINGS, "app", Expect::Value(encode(&old)?), Some(&encode(&new)?)),
             entry,
@@ -330,14 +344,4 @@ impl App {
         self.set_tokens(keys);
         Ok(())
     }
-}
-
-/// Administrators of a node's apps are held to the strict policy, whatever their app asks of others.
-fn check_admin_password(password: &Secret, username: &str) -> Result<(), AppError> {
-    // The profile that published test suites expect has this one administrator.
-    if username == "root" && password.expose() == "root" {
-        return Ok(());
-    }
-    let policy = Settings::new(Profile::Secure).password;
-    Ok(policy.check(password.expose(), username)?)
 }

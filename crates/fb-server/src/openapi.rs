@@ -159,7 +159,7 @@ fn config() -> Value {
             "registration": { "enum": ["open", "closed"] },
             "sessionSeconds": seconds(60, 31_536_000),
             "shortSessionSeconds": seconds(60, 31_536_000),
-            "password": {
+            "passwordPolicy": {
                 "type": "object",
                 "properties": { "minLength": seconds(1, 64), "rejectCommon": { "type": "boolean" } },
             },

@@ -42,7 +42,9 @@ mod tests {
     #[test]
     fn a_code_is_a_square_picture_with_a_light_border() {
         let uri = png_data_uri("otpauth://totp/App:ann?secret=ABC").unwrap();
-        let bytes = BASE64.decode(uri.strip_prefix("data:image/png;base64,").unwrap().as_bytes()).unwrap();
+        let bytes = BASE64
+            .decode(uri.strip_prefix("data:image/png;base64,").unwrap().as_bytes())
+            .unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();

@@ -80,7 +80,9 @@ mod tests {
 
     #[test]
     fn s18_only_trusted_proxies_say_where_a_request_comes_from() {
-        let trusted: Vec<TrustedProxy> = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"].map(|t| t.parse().unwrap()).into();
+        let trusted: Vec<TrustedProxy> = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]
+            .map(|t| t.parse().unwrap())
+            .into();
         for (peer, forwarded, expected) in [
             ("203.0.113.9", "", "203.0.113.9"),
             ("203.0.113.9", "198.51.100.1", "203.0.113.9"),

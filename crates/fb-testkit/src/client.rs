@@ -81,7 +81,7 @@ impl Client {
 
     /// A new user, logged in; answers with the client and the user's id.
     pub fn register(mut self, username: &str) -> (Self, String) {
-        let body = serde_json::json!({ "user": { "username": username }, "password": "secret", "login": true });
+        let body = serde_json::json!({ "user": { "username": username }, "password": "a secret", "login": true });
         let answer = self.post("/db/User/register", &body).expect(200);
         self.token = answer.header("baqend-authorization-token").map(str::to_owned);
         let id = answer.json()["id"].as_str().expect("a user has an id").to_owned();

@@ -7,4 +7,4 @@ mod client;
 mod process;
 
 pub use client::{Client, Connection, Response, encode, raw_request};
-pub use process::{Server, ServerBuilder, root, wait_for};
+pub use process::{ROOT_PASSWORD, Server, ServerBuilder, root, wait_for};

@@ -33,14 +33,14 @@ impl ServerBuilder {
         }
     }
 
-    /// The open defaults of the original protocol, administrator root/root.
+    /// The open defaults of the original protocol, administrator `root`.
     pub fn baqend(self) -> Self {
-        self.arg("--compat").arg("baqend").admin("root", "root")
+        self.arg("--compat").arg("baqend").admin("root", ROOT_PASSWORD)
     }
 
-    /// The default profile, administrator root/root.
+    /// The default profile, administrator `root`.
     pub fn secure(self) -> Self {
-        self.admin("root", "root")
+        self.admin("root", ROOT_PASSWORD)
     }
 
     /// Another administrator.
@@ -287,7 +287,10 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A client of the default app that is logged in as root/root.
+/// The administrator's password in tests.
+pub const ROOT_PASSWORD: &str = "root has a long one";
+
+/// A client of the default app that is logged in as `root`.
 pub fn root(server: &Server) -> Client {
-    server.client().login("root", "root")
+    server.client().login("root", ROOT_PASSWORD)
 }

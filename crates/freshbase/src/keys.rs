@@ -147,17 +147,14 @@ pub(crate) const KEYS: &[Key] = &[
             Ok(())
         }
     ),
-    key!(
-        "hash-passes",
-        "NUMBER",
-        "2",
-        "Passes over that memory.",
-        |c, v| {
-            let passes = number(v)?;
-            c.hash_cost.passes = u32::try_from(passes).ok().filter(|n| *n <= 100).ok_or("a number of 1 to 100")?;
-            Ok(())
-        }
-    ),
+    key!("hash-passes", "NUMBER", "2", "Passes over that memory.", |c, v| {
+        let passes = number(v)?;
+        c.hash_cost.passes = u32::try_from(passes)
+            .ok()
+            .filter(|n| *n <= 100)
+            .ok_or("a number of 1 to 100")?;
+        Ok(())
+    }),
     key!(
         "max-waiting-logins",
         "NUMBER",

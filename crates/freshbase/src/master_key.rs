@@ -29,7 +29,10 @@ pub(crate) fn of(config: &Config) -> anyhow::Result<Secret> {
     let text = text.with_context(|| format!("reading {}", path.display()))?;
     let text = text.trim();
     if text.len() < 32 {
-        anyhow::bail!("{} is damaged: it must hold at least 32 characters; restore it from a copy", path.display());
+        anyhow::bail!(
+            "{} is damaged: it must hold at least 32 characters; restore it from a copy",
+            path.display()
+        );
     }
     Ok(Secret::new(text))
 }

@@ -159,8 +159,8 @@ impl App {
         let shape_class = class.clone();
         let decide = move |before: Option<&Stored>, moment: Moment| {
             let stored = before.ok_or(Refusal::Missing)?;
-            let mut document = Document::open(id.clone(), stored)
-                .map_err(|e| AppError::internal("reading a user", e).refuse())?;
+            let mut document =
+                Document::open(id.clone(), stored).map_err(|e| AppError::internal("reading a user", e).refuse())?;
             context.complete(&shape_class, &mut document.fields);
             let fields = document.fields.clone();
             change(&mut document.fields);

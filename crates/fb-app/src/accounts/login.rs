@@ -67,7 +67,12 @@ impl App {
         Ok((key, credentials))
     }
 
-    pub(crate) async fn account_with_token(&self, key: &ObjectKey, epoch: u32, long: bool) -> Result<Account, AppError> {
+    pub(crate) async fn account_with_token(
+        &self,
+        key: &ObjectKey,
+        epoch: u32,
+        long: bool,
+    ) -> Result<Account, AppError> {
         let user = self.user(key).await?.ok_or(AppError::BadCredentials)?;
         let token = self.issue(key, TokenKind::Session { long }, epoch)?;
         Ok(Account {

@@ -18,8 +18,7 @@ impl App {
         let Some(user) = self.user(key).await? else {
             return Ok(None);
         };
-        let user: Value =
-            serde_json::from_slice(&user.body).map_err(|e| AppError::internal("reading a user", e))?;
+        let user: Value = serde_json::from_slice(&user.body).map_err(|e| AppError::internal("reading a user", e))?;
         let candidates = [&user["username"], &user["email"]];
         let mut addresses = candidates.into_iter().filter_map(Value::as_str);
         Ok(addresses.find(|text| fb_mail::is_address(text)).map(str::to_owned))
@@ -65,7 +64,11 @@ impl App {
             LinkPurpose::Verify => format!("{base}/db/User/verify?token={token}"),
             LinkPurpose::ChangeUsername => format!("{base}/db/User/verifyUsername?token={token}"),
             LinkPurpose::Reset => {
-                let page = settings.mail.reset_url.clone().unwrap_or_else(|| format!("{base}/db/User/reset"));
+                let page = settings
+                    .mail
+                    .reset_url
+                    .clone()
+                    .unwrap_or_else(|| format!("{base}/db/User/reset"));
                 let separator = if page.contains('?') { '&' } else { '?' };
                 format!("{page}{separator}bq-token={token}")
             }

@@ -143,7 +143,8 @@ impl App {
         };
         self.change_credentials(key, check).await?;
         attempt.succeeded();
-        self.account_with_token(key, claims.epoch, asked && long.unwrap_or(true)).await
+        self.account_with_token(key, claims.epoch, asked && long.unwrap_or(true))
+            .await
     }
 
     /// Removes the user's own second factor.
@@ -152,14 +153,18 @@ impl App {
             credentials.factor = None;
             Ok(Changed::alone(()))
         };
-        self.change_credentials(session.claims.user.key(), remove).await.map(drop)
+        self.change_credentials(session.claims.user.key(), remove)
+            .await
+            .map(drop)
     }
 
     /// Removes the second factor of whoever lost the device. For administrators.
     pub async fn remove_mfa_of(&self, caller: &Principal, user: &ObjectKey) -> Result<(), AppError> {
         authorize_admin(caller, "remove the second factor of others")?;
         let id = Self::user_id(user)?;
-        self.user(user).await?.ok_or_else(|| AppError::NoObject(id.to_string()))?;
+        self.user(user)
+            .await?
+            .ok_or_else(|| AppError::NoObject(id.to_string()))?;
         let schema = self.schema();
         let remove = |credentials: &mut Credentials| {
             credentials.factor = None;

@@ -22,9 +22,9 @@ use fb_types::Stored;
 
 pub(crate) use credentials::{Credentials, fold, record};
 pub use guard::Source;
+pub(crate) use login::is_inactive;
 pub use mfa::{MfaStatus, NewFactor};
 pub use password::PasswordChange;
-pub(crate) use login::is_inactive;
 pub(crate) use register::Draft;
 pub use register::{NewUser, Registered};
 pub(crate) use tokens::limited_to;

@@ -49,12 +49,7 @@ pub(crate) struct Draft {
 
 impl App {
     /// Creates a user account. Class-level insert rules of `User` do not apply, the app's registration setting does.
-    pub async fn register(
-        &self,
-        source: &Source,
-        caller: &Principal,
-        new: &NewUser,
-    ) -> Result<Registered, AppError> {
+    pub async fn register(&self, source: &Source, caller: &Principal, new: &NewUser) -> Result<Registered, AppError> {
         let settings = self.settings();
         if settings.registration == Registration::Closed && !caller.is_admin() {
             return Err(AppError::RegistrationClosed);
@@ -78,7 +73,7 @@ impl App {
                 hash.clone()
             }
             None => {
-                settings.password.check(new.password.expose(), &username)?;
+                settings.password_policy.check(new.password.expose(), &username)?;
                 self.hash(&new.password).await?
             }
         };

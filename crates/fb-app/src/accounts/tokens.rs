@@ -73,7 +73,9 @@ impl App {
         authorize_admin(caller, "create tokens for users")?;
         let schema = self.schema();
         let id = Self::user_id(user)?;
-        self.user(user).await?.ok_or_else(|| AppError::NoObject(id.to_string()))?;
+        self.user(user)
+            .await?
+            .ok_or_else(|| AppError::NoObject(id.to_string()))?;
         let logged = |credentials: &mut Credentials| {
             let entry = self.audit(&schema, caller, Action::TokenCreated, &id.to_string(), json!({}))?;
             Ok(Changed {
@@ -95,7 +97,9 @@ impl App {
         authorize_admin(caller, "revoke tokens")?;
         let schema = self.schema();
         let id = Self::user_id(user)?;
-        self.user(user).await?.ok_or_else(|| AppError::NoObject(id.to_string()))?;
+        self.user(user)
+            .await?
+            .ok_or_else(|| AppError::NoObject(id.to_string()))?;
         let revoke = |credentials: &mut Credentials| {
             credentials.revoke_tokens();
             let entry = self.audit(&schema, caller, Action::TokensRevoked, &id.to_string(), json!({}))?;
@@ -131,10 +135,14 @@ impl App {
         {
             return Err(AppError::NoObject(id.to_string()));
         }
-        let entry = self.audit(&schema, &session.principal, Action::RoleAssumed, &id.to_string(), json!({}))?;
-        self.store()
-            .commit(fb_store::Batch { writes: vec![entry] })
-            .await?;
+        let entry = self.audit(
+            &schema,
+            &session.principal,
+            Action::RoleAssumed,
+            &id.to_string(),
+            json!({}),
+        )?;
+        self.store().commit(fb_store::Batch { writes: vec![entry] }).await?;
         self.issue(session.claims.user.key(), TokenKind::Role(id), session.claims.epoch)
     }
 }

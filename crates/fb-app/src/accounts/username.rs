@@ -47,8 +47,14 @@ impl App {
         if owner.is_some_and(|owner| owner != key) {
             return Ok(());
         }
-        self.send_link(Purpose::ChangeUsername, LinkPurpose::ChangeUsername, &key, new, Some(new.to_owned()))
-            .await
+        self.send_link(
+            Purpose::ChangeUsername,
+            LinkPurpose::ChangeUsername,
+            &key,
+            new,
+            Some(new.to_owned()),
+        )
+        .await
     }
 
     /// Changes the name as the link of a mail says.
@@ -105,12 +111,18 @@ impl App {
     ) -> Result<std::sync::Arc<Stored>, AppError> {
         authorize_admin(caller, "activate and deactivate accounts")?;
         let id = Self::user_id(user)?;
-        self.user(user).await?.ok_or_else(|| AppError::NoObject(id.to_string()))?;
+        self.user(user)
+            .await?
+            .ok_or_else(|| AppError::NoObject(id.to_string()))?;
         if inactive && caller.user_id() == Some(&id) {
             return Err(AppError::Invalid("you cannot deactivate your own account".into()));
         }
         let schema = self.schema();
-        let action = if inactive { Action::UserDeactivated } else { Action::UserActivated };
+        let action = if inactive {
+            Action::UserDeactivated
+        } else {
+            Action::UserActivated
+        };
         let change = |credentials: &mut Credentials| {
             if inactive {
                 credentials.revoke_tokens();
@@ -128,6 +140,8 @@ impl App {
             })
         };
         self.change_credentials(user, change).await?;
-        self.user(user).await?.ok_or_else(|| AppError::NoObject(format!("/db/{USER}/{user}")))
+        self.user(user)
+            .await?
+            .ok_or_else(|| AppError::NoObject(format!("/db/{USER}/{user}")))
     }
 }

@@ -40,12 +40,13 @@ impl App {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Delete, class)?;
-        if bucket == ROLE && is_predefined_role(key) {
-            return Err(AppError::Invalid("the predefined roles cannot be deleted".into()));
-        }
+        let is_predefined = bucket == ROLE && is_predefined_role(key);
         let id = Self::id_of(class, key);
         let decide = move |before: Option<&Stored>, _| {
             condition.check(before)?;
+            if is_predefined {
+                return Err(AppError::Invalid("the predefined roles cannot be deleted".into()).refuse());
+            }
             Ok::<_, Refusal>(if before.is_some() { Effect::Delete } else { Effect::Keep })
         };
         let write = ObjectWrite {

@@ -47,7 +47,8 @@ impl App {
                 Ok(Effect::Put(header.store(shape, &fields)))
             }
         };
-        self.commit_one(caller, &schema, class, (grant, key), input, Box::new(decide)).await
+        self.commit_one(caller, &schema, class, (grant, key), input, Box::new(decide))
+            .await
     }
 
     async fn key_for_insert(&self, class: &Class, input: &Map<String, Value>) -> Result<ObjectKey, AppError> {

@@ -62,7 +62,14 @@ impl App {
             }
             Ok(Effect::Put(after))
         };
-        let written = self.commit_one(caller, &schema, class, (grant, key.clone()), operations, Box::new(decide));
+        let written = self.commit_one(
+            caller,
+            &schema,
+            class,
+            (grant, key.clone()),
+            operations,
+            Box::new(decide),
+        );
         match written.await {
             // Here a missing object is simply not found, unless the caller made it a condition.
             Err(AppError::OutOfDate { id, found: None }) if condition == Condition::None => Err(AppError::NoObject(id)),

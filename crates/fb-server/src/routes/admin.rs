@@ -2,6 +2,7 @@
 
 use fb_app::{NewApp, Profile};
 use fb_auth::Secret;
+use fb_mail::Catcher;
 use fb_types::AppId;
 use http::{Method, header};
 use serde_json::{Map, Value, json};
@@ -18,29 +19,52 @@ const BODY_BYTES: usize = 64 << 10;
 pub(crate) async fn handle(state: &ServerState, mut request: Request, path: &str) -> Result<Reply, ApiError> {
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
     match (&request.method, segments.as_slice()) {
-        (&Method::POST, ["login"]) => login(state, &mut request).await,
-        (&Method::GET, ["apps"]) => {
-            authorize(state, &request).await?;
-            list(state).await
-        }
-        (&Method::POST, ["apps"]) => {
-            authorize(state, &request).await?;
-            create(state, &mut request).await
-        }
+        (&Method::POST, ["login"]) => return login(state, &mut request).await,
+        (_, ["login"]) => return wrong_method(&request, path, "OPTIONS, POST"),
+        _ => authorize(state, &request).await?,
+    }
+    match (&request.method, segments.as_slice()) {
+        (&Method::GET, ["apps"]) => list(state).await,
+        (&Method::POST, ["apps"]) => create(state, &mut request).await,
         (&Method::DELETE, ["apps", name]) => {
-            authorize(state, &request).await?;
             state.apps.delete(&AppId::new(name)?).await?;
             Ok(Reply::empty(204))
         }
-        (_, ["login" | "apps"] | ["apps", _]) => Err(ApiError::new(
-            codes::METHOD_NOT_ALLOWED,
-            format!("{path} does not know {}.", request.method),
-        )),
+        (&Method::GET, ["apps", name, "mails"]) => mails(state, name),
+        (&Method::DELETE, ["apps", name, "mails"]) => {
+            catcher(state)?.clear(name);
+            Ok(Reply::empty(204))
+        }
+        (_, ["apps"]) => wrong_method(&request, path, "GET, POST"),
+        (_, ["apps", _]) => wrong_method(&request, path, "DELETE"),
+        (_, ["apps", _, "mails"]) => wrong_method(&request, path, "DELETE, GET"),
         _ => Err(ApiError::new(
             codes::NO_ENDPOINT,
             format!("There is no endpoint {} /admin/v1{path}.", request.method),
         )),
     }
+}
+
+fn wrong_method(request: &Request, path: &str, allow: &str) -> Result<Reply, ApiError> {
+    let text = format!("{path} knows {allow}, not {}.", request.method);
+    Err(ApiError {
+        allow: Some(allow.to_owned()),
+        ..ApiError::new(codes::METHOD_NOT_ALLOWED, text)
+    })
+}
+
+fn catcher(state: &ServerState) -> Result<&Catcher, ApiError> {
+    state.catcher.as_deref().ok_or_else(|| {
+        let text = "Mails are sent by the mail server of the configuration (FRESHBASE_SMTP_URL), none are kept here.";
+        ApiError::new(codes::NO_ENDPOINT, text)
+    })
+}
+
+/// Mails of an app that were caught instead of sent, the newest first.
+fn mails(state: &ServerState, app: &str) -> Result<Reply, ApiError> {
+    let caught = catcher(state)?.list(app);
+    let body = serde_json::to_value(&caught).map_err(|e| fb_app::AppError::internal("writing mails", e))?;
+    Ok(Reply::json(200, &body).header(header::CACHE_CONTROL, "no-store"))
 }
 
 async fn authorize(state: &ServerState, request: &Request) -> Result<(), ApiError> {
@@ -121,7 +145,12 @@ async fn create(state: &ServerState, request: &mut Request) -> Result<Reply, Api
         None | Some(Value::Null) => None,
         Some(Value::Object(admin)) => {
             let password = Secret::new(text(admin, "password")?);
-            Some(state.apps.first_admin(&text(admin, "username")?, &password).await?)
+            Some(
+                state
+                    .apps
+                    .first_admin(profile, &text(admin, "username")?, &password)
+                    .await?,
+            )
         }
         Some(_) => {
             return Err(ApiError::bad_request(

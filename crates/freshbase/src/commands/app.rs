@@ -55,7 +55,7 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
     let link = runtime()?.block_on(async {
         let apps = attach(&config).await?;
         let admin = match &admin {
-            Some((username, password)) => Some(apps.first_admin(username, password).await?),
+            Some((username, password)) => Some(apps.first_admin(profile, username, password).await?),
             None => None,
         };
         let new = NewApp {

@@ -128,7 +128,7 @@ async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLin
     };
     let given = match (&config.admin_user, &config.admin_password) {
         (Some(username), Some(password)) if !is_made || !apps.has_operator().await? => {
-            Some(apps.first_admin(username, password).await?)
+            Some(apps.first_admin(profile(config), username, password).await?)
         }
         _ => None,
     };
@@ -151,6 +151,14 @@ async fn prepare(apps: &Apps, config: &Config) -> anyhow::Result<Option<SetupLin
     }
 }
 
+fn profile(config: &Config) -> Profile {
+    if config.baqend {
+        Profile::Baqend
+    } else {
+        Profile::Secure
+    }
+}
+
 /// Makes the default app; `existing` is one whose making an earlier start did not finish.
 async fn make_default_app(
     apps: &Apps,
@@ -158,14 +166,10 @@ async fn make_default_app(
     given: Option<FirstAdmin>,
     existing: Option<AppId>,
 ) -> anyhow::Result<()> {
-    let profile = if config.baqend {
-        Profile::Baqend
-    } else {
-        Profile::Secure
-    };
+    let profile = profile(config);
     let admin = match given {
         // The profile's clients expect this administrator on a fresh server.
-        None if config.baqend => Some(apps.first_admin("root", &Secret::new("root")).await?),
+        None if config.baqend => Some(apps.first_admin(profile, "root", &Secret::new("root")).await?),
         given => given,
     };
     let resume = existing.is_some();

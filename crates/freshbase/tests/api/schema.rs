@@ -588,7 +588,7 @@ fn objects_are_written_while_the_schema_changes() {
 #[test]
 fn a_class_that_is_deleted_and_created_does_not_keep_its_objects() {
     let (_server, admin, client) = todo();
-    client.put("/db/Todo/a", &json!({ "name": "secret" })).expect(200);
+    client.put("/db/Todo/a", &json!({ "name": "a secret" })).expect(200);
     let before = read(&admin);
     let edits = json!([
         { "operation": "deleteClass", "bucket": "/db/Todo" },

@@ -111,6 +111,48 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
             "/db/User/login".into(),
             json!({ "username": "x", "password": "y" }),
         ),
+        ("POST", "/config/tokenKeys".into(), json!({ "overlapSeconds": 86_400 })),
+        (
+            "POST",
+            "/config/mail/preview".into(),
+            json!({ "purpose": "resetPassword", "template": { "subject": "{{app}}", "text": "{{link}}" } }),
+        ),
+        (
+            "POST",
+            "/db/User/password".into(),
+            json!({ "username": "x", "password": "y", "newPassword": "z" }),
+        ),
+        (
+            "POST",
+            "/db/User/password".into(),
+            json!({ "token": "32.0011", "newPassword": "z" }),
+        ),
+        ("DELETE", "/db/User/password".into(), Value::Null),
+        ("POST", "/db/User/reset".into(), json!({ "username": "x" })),
+        ("GET", "/db/User/reset".into(), Value::Null),
+        ("GET", "/db/User/reset.js".into(), Value::Null),
+        ("GET", "/db/User/reset.css".into(), Value::Null),
+        (
+            "POST",
+            "/db/User/changeUsername".into(),
+            json!({ "username": "x", "newUsername": "y@example.com", "password": "z" }),
+        ),
+        ("GET", "/db/User/verify?token=32.0011".into(), Value::Null),
+        ("GET", "/db/User/verifyUsername?token=32.0011".into(), Value::Null),
+        ("GET", "/db/User/mfa/init".into(), Value::Null),
+        ("POST", "/db/User/mfa/init".into(), json!({ "code": "123456" })),
+        (
+            "POST",
+            "/db/User/mfa/token".into(),
+            json!({ "authToken": "00", "code": 123_456, "global": false }),
+        ),
+        ("DELETE", "/db/User/mfa".into(), Value::Null),
+        ("GET", "/db/User/mfa/status".into(), Value::Null),
+        ("DELETE", "/db/User/seed/mfa".into(), Value::Null),
+        ("POST", "/db/User/seed/token".into(), Value::Null),
+        ("DELETE", "/db/User/seed/token".into(), Value::Null),
+        ("PUT", "/db/User/seed/inactive".into(), json!(true)),
+        ("POST", "/db/Role/seed/assume".into(), Value::Null),
         ("GET", "/db/User/me".into(), Value::Null),
         ("GET", "/db/User/validate".into(), Value::Null),
         ("GET", "/db/User/logout".into(), Value::Null),
@@ -295,7 +337,9 @@ fn fault(answer: &[u8], is_head: bool) -> Option<String> {
     }
     // What is no HTTP the HTTP library refuses by itself, without a body.
     let by_library = status == 400 && body.is_empty();
-    if status >= 400 && !is_head && !by_library {
+    // People who follow a link of a mail in a browser get a page.
+    let page = head.to_ascii_lowercase().contains("content-type: text/html") && body.starts_with("<!doctype html>");
+    if status >= 400 && !is_head && !by_library && !page {
         let error: Value = match serde_json::from_str(body) {
             Ok(error) => error,
             Err(e) => return Some(format!("{e}")),

@@ -176,11 +176,11 @@ fn the_connect_page_cannot_be_broken_out_of() {
         admin
             .post(
                 "/db/User/register",
-                &json!({ "user": { "username": evil.replace('\u{2028}', "") }, "password": "secret" }),
+                &json!({ "user": { "username": evil.replace('\u{2028}', "") }, "password": "a secret" }),
             )
             .expect(200);
         let stranger = server.client();
-        let hostile = stranger.login(&evil.replace('\u{2028}', ""), "secret");
+        let hostile = stranger.login(&evil.replace('\u{2028}', ""), "a secret");
         for client in [&server.client(), &admin, &hostile] {
             let answer = client
                 .request("GET", "/connect", &[("accept", "text/html,*/*;q=0.8")], b"")
@@ -417,7 +417,7 @@ fn one_app_is_invisible_in_another_over_all_routes() {
         other
             .post(
                 "/db/User/register",
-                &json!({ "user": { "username": "tell-tale" }, "password": "tell-tale" }),
+                &json!({ "user": { "username": "tell-tale" }, "password": "tell-tale heart" }),
             )
             .expect(200);
         class(&own, "Doc", &fields, &open);

@@ -36,7 +36,7 @@ impl Profile {
 
 /// A new user, logged in, and its id. Works where registration is closed as well.
 fn user(admin: &Client, stranger: &Client, name: &str) -> (Client, String) {
-    let body = json!({ "user": { "username": name }, "password": "secret", "login": true });
+    let body = json!({ "user": { "username": name }, "password": "a secret", "login": true });
     let answer = admin.post("/db/User/register", &body).expect(200);
     let token = answer
         .header("baqend-authorization-token")
@@ -47,7 +47,7 @@ fn user(admin: &Client, stranger: &Client, name: &str) -> (Client, String) {
 
 /// A token of the operator as it is sent.
 fn operator(server: &Server) -> String {
-    let login = json!({ "username": "root", "password": "root" });
+    let login = json!({ "username": "root", "password": fb_testkit::ROOT_PASSWORD });
     let answer = Client::new(server.address(), "/admin/v1")
         .post("/login", &login)
         .expect(200);
@@ -56,7 +56,7 @@ fn operator(server: &Server) -> String {
 
 /// A second app with administrator root/root, logged in.
 fn second_app(server: &Server, name: &str, profile: Profile) -> Client {
-    let mut body = json!({ "name": name, "admin": { "username": "root", "password": "root" } });
+    let mut body = json!({ "name": name, "admin": { "username": "root", "password": fb_testkit::ROOT_PASSWORD } });
     if profile == Profile::Baqend {
         body["compat"] = json!("baqend");
     }
@@ -66,7 +66,7 @@ fn second_app(server: &Server, name: &str, profile: Profile) -> Client {
     admin_api
         .request("POST", "/apps", &headers, body.to_string().as_bytes())
         .expect(201);
-    server.app(name).login("root", "root")
+    server.app(name).login("root", fb_testkit::ROOT_PASSWORD)
 }
 
 /// Creates a class.

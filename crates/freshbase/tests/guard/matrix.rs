@@ -40,6 +40,15 @@ fn open(route: &'static str, path: &'static str) -> Row {
     same(route, path, Value::Null, [200; 4])
 }
 
+fn open_to(route: &'static str, path: &'static str, body: Value) -> Row {
+    same(route, path, body, [200; 4])
+}
+
+/// For whoever is logged in; others are told that nobody is.
+fn logged_in(route: &'static str, path: &'static str, body: Value, success: u16) -> Row {
+    same(route, path, body, [404, success, success, 404])
+}
+
 /// For administrators.
 fn admin(route: &'static str, path: &'static str, body: Value, success: u16) -> Row {
     same(route, path, body, [466, 466, success, 460])
@@ -59,7 +68,7 @@ fn rows() -> Vec<Row> {
     let none = || Value::Null;
     let field = json!({ "fields": { "extra": { "type": "/db/String" } } });
     let index = json!({ "keys": [{ "n": "asc" }] });
-    let new_user = json!({ "user": { "username": "new @" }, "password": "secret" });
+    let new_user = json!({ "user": { "username": "new @" }, "password": "a secret" });
     vec![
         open("list_all_resources", "/"),
         open("api_version", "/version"),
@@ -96,9 +105,62 @@ fn rows() -> Vec<Row> {
         same(
             "login",
             "/db/User/login",
-            json!({ "username": "root", "password": "root" }),
+            json!({ "username": "root", "password": fb_testkit::ROOT_PASSWORD }),
             [200; 4],
         ),
+        admin("rotate_token_key", "/config/tokenKeys", json!({}), 204),
+        admin(
+            "preview_mail",
+            "/config/mail/preview",
+            json!({ "purpose": "verifyEmail" }),
+            200,
+        ),
+        // Whoever knows the old password or has a link may, whoever else is logged in.
+        same(
+            "new_password",
+            "/db/User/password",
+            json!({ "username": "nobody", "password": "wrong", "newPassword": "a new secret" }),
+            [460; 4],
+        ),
+        same("remove_password", "/db/User/password", none(), [404, 400, 400, 404]),
+        open_to("reset_password", "/db/User/reset", json!({ "username": "nobody" })),
+        open("reset_page", "/db/User/reset"),
+        open("reset_script", "/db/User/reset.js"),
+        open("reset_style", "/db/User/reset.css"),
+        same(
+            "change_username",
+            "/db/User/changeUsername",
+            json!({ "username": "nobody", "newUsername": "x@example.com", "password": "wrong" }),
+            [400; 4],
+        ),
+        same("verify", "/db/User/verify?token=32.0011", none(), [460; 4]),
+        same(
+            "verify_username",
+            "/db/User/verifyUsername?token=32.0011",
+            none(),
+            [460; 4],
+        ),
+        logged_in("mfa_status", "/db/User/mfa/status", none(), 200),
+        logged_in("mfa_init", "/db/User/mfa/init", none(), 200),
+        same(
+            "mfa_confirm",
+            "/db/User/mfa/init",
+            json!({ "code": "000000" }),
+            [404, 400, 400, 404],
+        ),
+        same(
+            "mfa_token",
+            "/db/User/mfa/token",
+            json!({ "authToken": "0011", "code": "000000" }),
+            [460; 4],
+        ),
+        logged_in("mfa_delete", "/db/User/mfa", none(), 204),
+        admin("mfa_delete_of", "/db/User/2/mfa", none(), 204),
+        admin("create_user_token", "/db/User/2/token", none(), 200),
+        // A user that does not exist: the tokens of the callers are needed further on.
+        admin("revoke_user_token", "/db/User/none/token", none(), 404),
+        admin("set_inactive", "/db/User/2/inactive", json!(false), 200),
+        same("assume_role", "/db/Role/3/assume", none(), [404, 200, 200, 404]),
         same("me", "/db/User/me", none(), [404, 200, 200, 404]),
         same("validate", "/db/User/validate", none(), [404, 200, 200, 404]),
         same("logout", "/db/User/logout", none(), [204; 4]),

@@ -64,9 +64,9 @@ fn everybody_may_log_and_administrators_read() {
 fn in_a_secure_app_users_may_log() {
     let server = server().secure().start();
     let admin = root(&server);
-    let user = json!({ "user": { "username": "ann" }, "password": "secret", "login": false });
+    let user = json!({ "user": { "username": "ann" }, "password": "a secret", "login": false });
     admin.post("/db/User/register", &user).expect(200);
-    let ann = server.client().login("ann", "secret");
+    let ann = server.client().login("ann", "a secret");
     let entry = json!({ "message": "hi" });
     let id = ann.post(LOG, &entry).expect(201).json()["id"]
         .as_str()

@@ -74,14 +74,14 @@ fn an_account_is_deleted_as_a_whole_or_not_at_all() {
         stranger.delete(&id).expect_error(466, "PermissionDenied");
     }
     admin.delete("/db/User").expect_error(400, "BadRequest");
-    assert_eq!(login(&anybody, "ann", "secret"), 200);
+    assert_eq!(login(&anybody, "ann", "a secret"), 200);
     ann.request("DELETE", &id, &[("if-match", "\"1\"")], b"").expect(204);
-    assert_eq!(login(&anybody, "ann", "secret"), 460);
+    assert_eq!(login(&anybody, "ann", "a secret"), 460);
     // Once more is no error, and takes nobody else's credentials.
     admin.delete(&id).expect(204);
     anybody.clone().register("ann");
     admin.delete(&id).expect(204);
-    assert_eq!(login(&anybody, "ann", "secret"), 200);
+    assert_eq!(login(&anybody, "ann", "a secret"), 200);
 }
 
 #[test]
@@ -93,16 +93,16 @@ fn a_refused_registration_leaves_the_name_free() {
     let register = |name: &str, fields: Value| {
         let mut user = fields;
         user["username"] = json!(name);
-        anybody.post("/db/User/register", &json!({ "user": user, "password": "secret" }))
+        anybody.post("/db/User/register", &json!({ "user": user, "password": "a secret" }))
     };
     register("ann", json!({ "email": "a@b" })).expect(200);
     let message = register("bob", json!({ "email": "a@b" })).expect_error(409, "ObjectExists");
     assert!(message.contains("email"), "{message}");
     register("bob", json!({ "age": "old" })).expect_error(463, "InvalidTypeValue");
     register("bob", json!({ "acl": { "read": { "everybody": "allow" } } })).expect_error(400, "BadRequest");
-    assert_eq!(login(&anybody, "bob", "secret"), 460);
+    assert_eq!(login(&anybody, "bob", "a secret"), 460);
     register("bob", json!({ "email": "b@b", "age": 7 })).expect(200);
-    assert_eq!(login(&anybody, "bob", "secret"), 200);
+    assert_eq!(login(&anybody, "bob", "a secret"), 200);
     assert_eq!(admin.get("/db/User/count").json()["count"], 3);
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{open, server};
 
 fn register(client: &Client, name: &str) -> fb_testkit::Response {
-    let body = json!({ "user": { "username": name }, "password": "secret", "login": true });
+    let body = json!({ "user": { "username": name }, "password": "a secret", "login": true });
     client.post("/db/User/register", &body)
 }
 
@@ -23,8 +23,14 @@ fn settings_take_effect_at_once_and_outlive_a_restart() {
     let builder = server().secure().data_dir(dir.path());
     let mut first = builder.start();
     let (admin, anybody) = (root(&first), first.client());
-    let initial = json!({ "profile": "secure", "registration": "closed", "sessionSeconds": 2_592_000 });
-    assert_eq!(admin.get("/config").expect(200).json(), initial);
+    let mut expected = json!({
+        "profile": "secure", "name": null, "registration": "closed",
+        "sessionSeconds": 2_592_000, "shortSessionSeconds": 86_400,
+        "passwordPolicy": { "minLength": 8, "rejectCommon": true },
+        "lockout": { "attempts": 10, "seconds": 900 }, "rateLimit": { "requests": 300, "seconds": 300 },
+        "emailVerification": false, "publicUrl": null, "mail": {},
+    });
+    assert_eq!(admin.get("/config").expect(200).json(), expected);
     assert_eq!(lifetime(&admin.get("/db/User/me")), 2_592_000);
     register(&anybody, "ann").expect_error(466, "PermissionDenied");
 
@@ -33,7 +39,7 @@ fn settings_take_effect_at_once_and_outlive_a_restart() {
         .put("/config", &json!({ "registration": "open" }))
         .expect(200)
         .json();
-    let expected = json!({ "profile": "secure", "registration": "open", "sessionSeconds": 2_592_000 });
+    expected["registration"] = json!("open");
     assert_eq!(opened, expected);
     let ann = register(&anybody, "ann").expect(200);
     assert_eq!(lifetime(&ann), 2_592_000);
@@ -66,7 +72,21 @@ fn settings_that_make_no_sense_are_refused() {
         json!({ "sessionSeconds": -1 }),
         json!({ "sessionSeconds": "60" }),
         json!({ "sessionSeconds": 60.5 }),
-        json!({ "secret": "x" }),
+        json!({ "shortSessionSeconds": 0 }),
+        json!({ "passwordPolicy": { "minLength": 0, "rejectCommon": true } }),
+        json!({ "passwordPolicy": { "minLength": 8 } }),
+        json!({ "lockout": { "attempts": 10, "seconds": 0 } }),
+        json!({ "lockout": null }),
+        json!({ "rateLimit": { "requests": -1, "seconds": 1 } }),
+        json!({ "emailVerification": true }),
+        json!({ "publicUrl": "javascript:alert(1)" }),
+        json!({ "publicUrl": "https://" }),
+        json!({ "name": "line\nbreak" }),
+        json!({ "mail": { "from": "nobody" } }),
+        json!({ "mail": { "verifiedUrl": "//evil.example" } }),
+        json!({ "mail": { "templates": { "verifyEmail": { "subject": "{{secret}}", "text": "x" } } } }),
+        json!({ "mail": { "templates": { "unknown": { "subject": "x", "text": "x" } } } }),
+        json!({ "a secret": "x" }),
         json!({ "sessionSeconds": 60, "unknown": 1 }),
         json!([]),
         Value::Null,

@@ -128,8 +128,8 @@ fn an_app_that_was_deleted_and_created_again_is_empty_and_keeps_its_writes() {
     let cli = |args: &[&str]| freshbase(dir.path(), &[args, &["--data-dir", text(dir.path())]].concat());
     cli(&["app", "create", "shop", "--compat", "baqend"]).ok();
     let shop = running.app("shop");
-    let ann = json!({ "username": "ann", "password": "secret" });
-    let register = json!({ "user": { "username": "ann" }, "password": "secret" });
+    let ann = json!({ "username": "ann", "password": "a secret" });
+    let register = json!({ "user": { "username": "ann" }, "password": "a secret" });
     shop.post("/db/User/register", &register).expect(200);
     cli(&["app", "delete", "shop", "--yes"]).ok();
     cli(&["app", "create", "shop", "--compat", "baqend"]).ok();
@@ -137,7 +137,7 @@ fn an_app_that_was_deleted_and_created_again_is_empty_and_keeps_its_writes() {
     shop.post("/db/User/register", &register).expect(200);
     assert!(running.stop().success());
     let again = builder.start();
-    again.app("shop").login("ann", "secret");
+    again.app("shop").login("ann", "a secret");
 }
 
 /// Requests may come while the command line is still at work on an app.
@@ -300,7 +300,7 @@ fn two_hundred_apps_sleep_without_files_and_threads_and_wake_with_their_data() {
                     // Most have no administrator: hashing all the passwords would take longer than the rest.
                     if name.ends_with('7') {
                         operator.create(name);
-                        let admin = running.app(name).login("root", "root");
+                        let admin = running.app(name).login("root", fb_testkit::ROOT_PASSWORD);
                         let fields = json!({ "name": { "type": "/db/String" } });
                         admin.post("/schema/Item", &json!({ "fields": fields })).expect(200);
                         admin
@@ -395,7 +395,7 @@ fn an_app_can_be_deleted_while_it_is_used() {
     let operator = Operator::root(&running);
     for round in 0..5 {
         operator.create("shop");
-        let shop = running.app("shop").login("root", "root");
+        let shop = running.app("shop").login("root", fb_testkit::ROOT_PASSWORD);
         shop.post("/schema/Item", &json!({ "fields": {} })).expect(200);
         let (written, progress) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {

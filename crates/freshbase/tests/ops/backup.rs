@@ -31,7 +31,7 @@ fn furnish(admin: &Client) {
             "acl": { "read": if n % 2 == 0 { json!({}) } else { json!({ "/db/Role/1": "allow" }) } } });
         admin.post("/db/Item", &object).expect(201);
     }
-    let register = json!({ "user": { "username": "ann" }, "password": "secret", "login": false });
+    let register = json!({ "user": { "username": "ann" }, "password": "a secret", "login": false });
     admin.post("/db/User/register", &register).expect(200);
     let settings = json!({ "registration": "closed", "sessionSeconds": 7777 });
     admin.put("/config", &settings).expect(200);
@@ -80,17 +80,17 @@ fn a_restored_app_has_everything_but_the_tokens() {
     let copy = running.app("copy");
     for token in [
         admin.token().unwrap(),
-        running.client().login("ann", "secret").token().unwrap(),
+        running.client().login("ann", "a secret").token().unwrap(),
     ] {
         copy.clone()
             .with_token(token)
             .get("/config")
             .expect_error(460, "BadCredentials");
     }
-    let copy_admin = copy.clone().login("root", "root");
+    let copy_admin = copy.clone().login("root", fb_testkit::ROOT_PASSWORD);
     assert_eq!(everything(&copy_admin, &copy), before);
     copy.clone()
-        .login("ann", "secret")
+        .login("ann", "a secret")
         .get("/config")
         .expect_error(466, "PermissionDenied");
     running
@@ -106,7 +106,7 @@ fn a_restored_app_has_everything_but_the_tokens() {
         .post("/db/Item", &json!({ "n": 5 }))
         .expect_error(409, "ObjectExists");
     copy_admin.post("/db/Item", &json!({ "n": 5000 })).expect(201);
-    let register = json!({ "user": { "username": "bob" }, "password": "secret" });
+    let register = json!({ "user": { "username": "bob" }, "password": "a secret" });
     copy.post("/db/User/register", &register)
         .expect_error(466, "PermissionDenied");
 
@@ -184,7 +184,7 @@ fn a_backup_while_clients_write_is_consistent() {
         let name = format!("copy{n}");
         let data = text(running.data_dir());
         freshbase(running.data_dir(), &["restore", &name, text(file), "--data-dir", data]).ok();
-        let copy = running.app(&name).login("root", "root");
+        let copy = running.app(&name).login("root", fb_testkit::ROOT_PASSWORD);
         let mut total = 0;
         for (writer, at_least) in at_least.iter().enumerate() {
             let counter = copy.get(&format!("/db/Item/counter{writer}")).expect(200).json();

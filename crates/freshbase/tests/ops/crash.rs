@@ -275,7 +275,7 @@ fn register(client: &Client, users: &mut Vec<String>, n_users: &mut u64, acknowl
     loop {
         *n_users += 1;
         let name = format!("user{n_users}");
-        let body = json!({ "user": { "username": name }, "password": "secret", "login": false });
+        let body = json!({ "user": { "username": name }, "password": "a secret", "login": false });
         let Some(answer) = client.try_request("POST", "/db/User/register", &body) else {
             return Some(name);
         };
@@ -380,7 +380,7 @@ fn check_objects(client: &Client, writers: &mut [BTreeMap<String, Known>]) {
 
 fn check_users(client: &Client, world: &mut World) {
     let can_log_in = |name: &str| {
-        let body = json!({ "username": name, "password": "secret" });
+        let body = json!({ "username": name, "password": "a secret" });
         match client.post("/db/User/login", &body).status {
             200 => true,
             460 => false,
@@ -398,7 +398,7 @@ fn check_users(client: &Client, world: &mut World) {
     if let Some(name) = world.maybe_user.take() {
         let exists = can_log_in(&name);
         assert_eq!(n_objects(&name), usize::from(exists), "{name}");
-        let body = json!({ "user": { "username": name }, "password": "secret", "login": false });
+        let body = json!({ "user": { "username": name }, "password": "a secret", "login": false });
         let again = client.post("/db/User/register", &body);
         assert_eq!(again.status, if exists { 409 } else { 200 }, "{name}");
         world.users.push(name);

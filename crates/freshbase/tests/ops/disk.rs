@@ -58,7 +58,7 @@ fn a_full_disk_refuses_writes_and_loses_nothing() {
     let path = format!("/db/Item/{}", written[0]);
     let big = json!({ "id": path, "name": "n0", "pad": "y".repeat(900_000) });
     let was_updated = admin.put(&path, &big).status == 200;
-    let user = json!({ "user": { "username": "ann" }, "password": "secret" });
+    let user = json!({ "user": { "username": "ann" }, "password": "a secret" });
     let was_registered = match admin.post("/db/User/register", &user) {
         answer if answer.status == 200 => true,
         answer => {

@@ -125,7 +125,7 @@ impl Operator {
     }
 
     fn root(server: &Server) -> Self {
-        Self::login(server, "root", "root")
+        Self::login(server, "root", fb_testkit::ROOT_PASSWORD)
     }
 
     fn call(&self, method: &str, path: &str, body: &Value) -> Response {
@@ -140,7 +140,7 @@ impl Operator {
 
     /// Creates an app with the open defaults, administrator root/root.
     fn create(&self, name: &str) {
-        let admin = json!({ "username": "root", "password": "root" });
+        let admin = json!({ "username": "root", "password": fb_testkit::ROOT_PASSWORD });
         self.call(
             "POST",
             "/apps",

@@ -38,7 +38,10 @@ fn session(ctx: &Ctx) -> Result<&Session, ApiError> {
     match &ctx.session {
         Ok(Some(session)) => Ok(session),
         Ok(None) | Err(AppError::BadToken) => Err(ApiError::new(codes::NOT_FOUND, "Nobody is logged in.")),
-        Err(_) => Err(ctx.caller().err().unwrap_or_else(|| ApiError::new(codes::UNAVAILABLE, "Try again shortly."))),
+        Err(_) => Err(ctx
+            .caller()
+            .err()
+            .unwrap_or_else(|| ApiError::new(codes::UNAVAILABLE, "Try again shortly."))),
     }
 }
 

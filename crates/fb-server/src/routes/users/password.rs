@@ -72,7 +72,10 @@ async fn reset_page(_ctx: Ctx) -> Result<Reply, ApiError> {
 }
 
 async fn reset_script(_ctx: Ctx) -> Result<Reply, ApiError> {
-    asset("text/javascript;charset=utf-8", include_str!("../../../assets/reset.js"))
+    asset(
+        "text/javascript;charset=utf-8",
+        include_str!("../../../assets/reset.js"),
+    )
 }
 
 async fn reset_style(_ctx: Ctx) -> Result<Reply, ApiError> {

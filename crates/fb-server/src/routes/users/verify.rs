@@ -41,7 +41,11 @@ async fn verify(ctx: Ctx) -> Result<Reply, ApiError> {
 async fn verify_username(ctx: Ctx) -> Result<Reply, ApiError> {
     let token = token(&ctx)?;
     let done = ctx.app.verify_username(&token).await;
-    answer(&ctx, done, "Your new user name is confirmed. You can log in with it now.")
+    answer(
+        &ctx,
+        done,
+        "Your new user name is confirmed. You can log in with it now.",
+    )
 }
 
 /// Links are used up by GET alone: what looks at them in advance asks with HEAD.
@@ -59,15 +63,19 @@ fn answer(ctx: &Ctx, done: Result<(), AppError>, success: &str) -> Result<Reply,
     let settings = ctx.app.settings();
     let (url, status, text) = match done {
         Ok(()) if !accept.contains("text/html") => return Ok(Reply::empty(204)),
-        Ok(()) => (&settings.mail.verified_url, 200, success),
+        Ok(()) => (settings.mail.verified_url.clone(), 200, success),
         Err(AppError::BadLink) if accept.contains("text/html") => {
             let text = "This link is not valid any more: it was used already, or it is too old.";
-            (&settings.mail.failed_url, 460, text)
+            (settings.mail.failed_url.clone(), 460, text)
         }
         Err(error) => return Err(error.into()),
     };
     let reply = match url {
-        Some(url) => Reply::empty(302).header(header::LOCATION, url),
+        Some(url) => {
+            let mut reply = Reply::empty(302);
+            reply.set_header(header::LOCATION, &url);
+            reply
+        }
         None => Reply::text(
             status,
             "text/html;charset=utf-8",
@@ -77,7 +85,10 @@ fn answer(ctx: &Ctx, done: Result<(), AppError>, success: &str) -> Result<Reply,
                  <link rel=\"stylesheet\" href=\"reset.css\"></head><body><main><p>{text}</p></main></body></html>\n"
             ),
         )
-        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'; frame-ancestors 'none'")
+        .header(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
+        )
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     };
     Ok(reply
