@@ -44,5 +44,7 @@ pub(crate) fn is_web_url(url: &str) -> bool {
     let has_host = uri
         .authority()
         .is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@'));
-    matches!(uri.scheme_str(), Some("http" | "https")) && has_host && !url.contains('#')
+    // `Uri` lets more than ASCII pass, and drops fragments.
+    let is_plain_text = url.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    matches!(uri.scheme_str(), Some("http" | "https")) && has_host && is_plain_text
 }

@@ -1,5 +1,6 @@
 //! The two steps of a login.
 
+use std::fmt;
 use std::sync::Arc;
 
 use fb_auth::{Secret, random_bytes};
@@ -42,12 +43,19 @@ pub struct Flow {
 }
 
 /// A login that has begun.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Started {
     /// Where the browser is to be sent. It contains the state and the nonce.
     pub authorize_url: String,
     /// What has to be kept until the browser returns.
     pub pending: Pending,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL has the state in it.
+        write!(f, "Started({:?})", self.pending)
+    }
 }
 
 /// An OpenID Connect provider, discovered.

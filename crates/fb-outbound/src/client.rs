@@ -161,7 +161,7 @@ impl Outbound {
     /// A client that looks names up with the system's resolver. Fails with [`OutboundError::Setup`] when the user agent
     /// or a certificate is malformed.
     pub fn new(options: OutboundOptions) -> Result<Self, OutboundError> {
-        Self::with_resolver(options, Arc::new(SystemResolver))
+        Self::with_resolver(options, Arc::new(SystemResolver::default()))
     }
 
     /// A client that looks names up with `resolver`.

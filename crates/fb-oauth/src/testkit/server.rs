@@ -10,13 +10,17 @@ use fb_outbound::{Outbound, OutboundOptions};
 use fb_types::{Clock, SystemClock};
 use percent_encoding::percent_decode_str;
 use ring::digest;
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
 use serde_json::{Value, json};
 
 use super::http::Listening;
 use super::signing::{Keys, SigningAlgorithm, access_token_hash};
 use super::{Breakage, Misbehaviour};
-use crate::encoding::{to_base64url, with_query};
-use crate::settings::{Mapping, ProviderSettings};
+use crate::encoding::{from_base64url, to_base64url, with_query};
+use crate::settings::{AppleKey, Mapping, ProviderSettings};
 
 /// The client that the provider knows.
 pub const CLIENT_ID: &str = "client-1";
@@ -24,6 +28,10 @@ pub const CLIENT_ID: &str = "client-1";
 pub const CLIENT_SECRET: &str = "s3cret:+/ ü%";
 /// The redirect URI that is registered from the start.
 pub const REDIRECT_URI: &str = "https://api.test/v1/db/User/OAuth/idp";
+
+const APPLE_TEAM: &str = "TEAM123456";
+/// A throw-away key.
+const APPLE_KEY: &str = include_str!("../testdata/apple.p8");
 
 /// A running provider. It stops when it is dropped.
 pub struct Idp {
@@ -47,6 +55,7 @@ struct State {
     claims: Value,
     is_email_in_user_info: bool,
     tenant: Option<String>,
+    is_apple: bool,
     github_profile: Value,
     github_emails: Value,
     codes: HashMap<String, Grant>,
@@ -153,6 +162,20 @@ impl Idp {
         }
     }
 
+    /// Settings for the preset `apple`, with a key that the provider knows after [`set_apple`](Self::set_apple).
+    pub fn apple_settings(&self) -> ProviderSettings {
+        ProviderSettings {
+            preset: Some("apple".to_owned()),
+            client_secret: None,
+            apple: Some(AppleKey {
+                team_id: APPLE_TEAM.to_owned(),
+                key_id: "KEY1234567".to_owned(),
+                private_key: Secret::new(APPLE_KEY),
+            }),
+            ..self.openid_settings()
+        }
+    }
+
     /// Settings for the preset `github`.
     pub fn github_settings(&self) -> ProviderSettings {
         ProviderSettings {
@@ -232,6 +255,11 @@ impl Idp {
         self.state().tenant = Some(tenant.to_owned());
     }
 
+    /// Behaves like Apple: takes client secrets that are signed, and no others, and gives id tokens without being asked.
+    pub fn set_apple(&self, is_apple: bool) {
+        self.state().is_apple = is_apple;
+    }
+
     /// Sets the profile at `/user`, in the manner of GitHub.
     pub fn set_github_profile(&self, profile: Value) {
         self.state().github_profile = profile;
@@ -278,6 +306,7 @@ impl State {
             }),
             is_email_in_user_info: false,
             tenant: None,
+            is_apple: false,
             github_profile: json!({ "id": 583_231, "login": "octocat", "name": "The Octocat", "email": "set-by@anybody.test" }),
             github_emails: json!([
                 { "email": "other@example.test", "primary": false, "verified": true },
@@ -461,7 +490,12 @@ impl Shared {
         let refuse = |status, error: &str| Answer::json(status, &json!({ "error": error, "error_description": "No." }));
         let mut state = self.state();
         let get = |name: &str| form.get(name).map(String::as_str);
-        if !is_client(authorization, get("client_id"), get("client_secret")) {
+        let (id, secret) = (get("client_id"), get("client_secret"));
+        let is_known = match state.is_apple {
+            true => id == Some(CLIENT_ID) && secret.is_some_and(|secret| is_apple_secret(secret, &self.issuer(None))),
+            false => is_client(authorization, id, secret),
+        };
+        if !is_known {
             return refuse(401, "invalid_client");
         }
         if get("grant_type") != Some("authorization_code") || state.is(Misbehaviour::RefusedCode) {
@@ -479,7 +513,7 @@ impl Shared {
         let access_token = state.issue("token");
         state.access_tokens.insert(access_token.clone());
         let mut answer = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 3600 });
-        if grant.is_openid {
+        if grant.is_openid || state.is_apple {
             let claims = self.claims(&state, &grant, &access_token);
             answer["id_token"] = json!(state.keys.sign(&claims, state.algorithm, state.wrong));
         }
@@ -587,6 +621,36 @@ fn is_client(authorization: Option<&str>, id: Option<&str>, secret: Option<&str>
         return false;
     };
     secret.is_none() && decode(basic_id) == CLIENT_ID && decode(basic_secret) == CLIENT_SECRET
+}
+
+/// Is it a client secret as Apple wants it: signed with the team's key, for this issuer and client, and valid?
+fn is_apple_secret(secret: &str, issuer: &str) -> bool {
+    let Some((signed, signature)) = secret.rsplit_once('.') else {
+        return false;
+    };
+    let (Some(signature), Some(public)) = (from_base64url(signature), apple_public_key()) else {
+        return false;
+    };
+    let is_signed = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public)
+        .verify(signed.as_bytes(), &signature)
+        .is_ok();
+    let payload = signed.split_once('.').and_then(|(_, payload)| from_base64url(payload));
+    let claims: Value = payload
+        .and_then(|payload| serde_json::from_slice(&payload).ok())
+        .unwrap_or_default();
+    let is_for_us = claims["iss"] == APPLE_TEAM && claims["sub"] == CLIENT_ID && claims["aud"] == issuer;
+    let now = SystemClock.now().seconds();
+    is_signed
+        && is_for_us
+        && claims["exp"]
+            .as_i64()
+            .is_some_and(|expires| (now..now + 15_777_000).contains(&expires))
+}
+
+fn apple_public_key() -> Option<Vec<u8>> {
+    let der = crate::apple::read_pem(APPLE_KEY)?;
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der, &SystemRandom::new()).ok()?;
+    Some(key.public_key().as_ref().to_vec())
 }
 
 /// The query of a URL, decoded. Of a name that comes twice, the last one counts.

@@ -504,12 +504,14 @@ async fn s22_a_login_that_the_client_started_is_checked_but_for_the_nonce() {
         client_secret: None,
         ..world.idp.openid_settings()
     };
+    let n_exchanges = world.idp.n_requests("/token");
     let flow = world.flow(&public);
     let error = flow
         .finish_client_started("code", REDIRECT_URI, None, world.now)
         .await
         .unwrap_err();
     assert!(matches!(error, OAuthError::Config(_)), "{error:?}");
+    assert_eq!(world.idp.n_requests("/token"), n_exchanges, "the code is not sent");
 }
 
 #[tokio::test]
@@ -536,10 +538,11 @@ async fn s47_nothing_that_prints_shows_a_secret() {
     let started = flow.begin(REDIRECT_URI, world.now).await.unwrap();
     let profile = world.log_in(&world.idp.openid_settings()).await.unwrap();
     let printed = format!(
-        "{:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?} {:?}",
         world.idp.openid_settings(),
+        world.idp.apple_settings(),
         flow,
-        started.pending,
+        started,
         profile,
         world.oauth,
     );
@@ -552,6 +555,7 @@ async fn s47_nothing_that_prints_shows_a_secret() {
         profile.access_token.expose(),
         "jane@example.test",
         "Jane Doe",
+        "PRIVATE",
     ] {
         assert!(!printed.contains(secret), "{secret} in {printed}");
     }

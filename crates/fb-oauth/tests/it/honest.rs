@@ -198,19 +198,6 @@ async fn presets_follow_the_manners_of_their_providers() {
             "{name}"
         );
     }
-
-    // Apple: no scope, and the answer in the query.
-    let apple = ProviderSettings {
-        client_secret: None,
-        apple: Some(serde_json::from_value(json!({
-            "teamId": "TEAM123456", "keyId": "KEY1234567", "privateKey": include_str!("../../src/testdata/apple.p8"),
-        })).unwrap()),
-        ..preset("apple", world.idp.openid_settings())
-    };
-    let started = world.flow(&apple).begin(REDIRECT_URI, world.now).await.unwrap();
-    let query = query_of(&started.authorize_url);
-    assert_eq!(query["response_mode"], "query");
-    assert!(!query.contains_key("scope") && query.contains_key("nonce"));
 }
 
 #[tokio::test]
@@ -315,4 +302,39 @@ async fn s23_addresses_that_are_not_verified_say_so() {
         };
         assert!(world.log_in(&trusting).await.unwrap().email_verified, "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn an_honest_apple_login_shows_a_secret_that_was_signed_for_it() {
+    let world = World::new();
+    world.idp.set_apple(true);
+    let started = world
+        .flow(&world.idp.apple_settings())
+        .begin(REDIRECT_URI, world.now)
+        .await
+        .unwrap();
+    let query = query_of(&started.authorize_url);
+    assert_eq!(query["response_mode"], "query");
+    assert!(!query.contains_key("scope") && query.contains_key("nonce"));
+
+    let profile = world.log_in(&world.idp.apple_settings()).await.unwrap();
+    assert_eq!(profile.subject, "248289761001");
+    // Apple's text counts, but from Apple only.
+    world.idp.set_misbehaviour(Some(Misbehaviour::TextEmailVerified));
+    assert!(world.log_in(&world.idp.apple_settings()).await.unwrap().email_verified);
+    world.idp.set_misbehaviour(Some(Misbehaviour::UnverifiedEmail));
+    assert!(!world.log_in(&world.idp.apple_settings()).await.unwrap().email_verified);
+    world.idp.set_misbehaviour(Some(Misbehaviour::WrongNonce));
+    assert!(world.log_in(&world.idp.apple_settings()).await.is_err());
+}
+
+#[test]
+fn logins_can_be_spawned() {
+    fn is_send<T: Send>(_: &T) {}
+    let world = World::new();
+    let flow = world.flow(&world.idp.openid_settings());
+    let begin = flow.begin(REDIRECT_URI, world.now);
+    is_send(&begin);
+    is_send(&flow.finish_client_started("code", REDIRECT_URI, None, world.now));
+    is_send(&world.log_in(&world.idp.openid_settings()));
 }

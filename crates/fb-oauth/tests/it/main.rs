@@ -1,5 +1,7 @@
 //! Logins at an identity provider that is honest, and at one that is not.
 
+#![expect(clippy::unwrap_used, reason = "what is unexpected fails the test")]
+
 mod forged;
 mod honest;
 mod settings;
