@@ -117,6 +117,11 @@ impl Cache {
         Ok(found)
     }
 
+    /// Forgets what the issuer at `address` published.
+    pub(crate) fn forget(&self, address: &str) {
+        self.lock().remove(address);
+    }
+
     fn look(&self, address: &str) -> Option<Entry> {
         self.lock().get(address).cloned()
     }
@@ -130,4 +135,32 @@ impl Cache {
 /// A clock that was set back makes everything old, not eternally young.
 fn is_younger(at: Timestamp, now: Timestamp, limit_ms: i64) -> bool {
     (0..limit_ms).contains(&(now.millis() - at.millis()))
+}
+
+#[cfg(all(test, feature = "testkit"))]
+mod tests {
+    use super::*;
+    use crate::testkit::Idp;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000 + millis)
+    }
+
+    #[tokio::test]
+    async fn the_issuer_fetched_longest_ago_is_forgotten_first() {
+        let idp = Idp::start();
+        let (cache, outbound) = (Cache::default(), idp.outbound());
+        let address = |i: usize| idp.url(&format!("/{i}"));
+        for (i, millis) in (0..MAX_ISSUERS + 10).zip(0..) {
+            cache.metadata(&outbound, &address(i), at(millis)).await.unwrap();
+        }
+        assert_eq!(cache.lock().len(), MAX_ISSUERS);
+        assert!(cache.look(&address(9)).is_none() && cache.look(&address(10)).is_some());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_entries_old() {
+        assert!(is_younger(at(0), at(0), 10) && is_younger(at(0), at(9), 10));
+        assert!(!is_younger(at(0), at(10), 10) && !is_younger(at(0), at(-1), 10));
+    }
 }

@@ -416,12 +416,12 @@ impl Flow {
     async fn discover(&self, issuer: &Issuer, now: Timestamp) -> Result<Discovered, OAuthError> {
         let address = issuer.address();
         let metadata = self.shared.cache.metadata(&self.shared.outbound, &address, now).await?;
-        let rule = issuer.rule_for(&metadata.issuer).ok_or_else(|| {
-            garbage(
-                "telling its configuration",
-                "the discovery document names another issuer",
-            )
-        })?;
+        let Some(rule) = issuer.rule_for(&metadata.issuer) else {
+            // So that the next login sees when it is put right.
+            self.shared.cache.forget(&address);
+            let what = "the discovery document names another issuer";
+            return Err(garbage("telling its configuration", what));
+        };
         Ok(Discovered {
             address,
             metadata,

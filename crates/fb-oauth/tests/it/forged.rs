@@ -421,6 +421,15 @@ async fn s33_discovery_does_not_lead_into_the_network() {
 }
 
 #[tokio::test]
+async fn a_discovery_document_that_was_put_right_serves_the_next_login() {
+    let world = World::new();
+    world.idp.set_misbehaviour(Some(Misbehaviour::WrongDiscoveryIssuer));
+    assert!(world.log_in(&world.idp.openid_settings()).await.is_err());
+    world.idp.set_misbehaviour(None);
+    assert!(world.log_in(&world.idp.openid_settings()).await.is_ok());
+}
+
+#[tokio::test]
 async fn s22_forged_key_names_do_not_make_a_crowd_of_requests() {
     let mut world = World::new();
     let settings = world.idp.openid_settings();
