@@ -1,0 +1,377 @@
+//! Requests: one connection each. Logins and hooks are rare enough that a pool would only blur which address was checked.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::resolve::{Resolve, SystemResolver};
+use crate::target::{Host, Target};
+use crate::{AllowedTarget, OutboundError, why_refused};
+
+/// Addresses of one host that are tried, and the time each of them has to accept the connection.
+const MAX_ADDRESSES: usize = 4;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Largest head of an answer in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Headers that this client sets itself: what delimits messages, and what would make the answer something else than the
+/// bytes that were counted.
+const OWN_HEADERS: &[HeaderName] = &[
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::CONNECTION,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::EXPECT,
+    header::ACCEPT_ENCODING,
+];
+
+/// How requests are made.
+#[derive(Debug, Clone)]
+pub struct OutboundOptions {
+    /// Targets outside of the public internet that are permitted, and targets that may be requested without TLS. Whoever
+    /// can make the server request a URL can reach them.
+    pub allow: Vec<AllowedTarget>,
+    /// Time for a whole request: lookup, connection, answer with its body. 10 s by default.
+    pub timeout: Duration,
+    /// Largest body of an answer in bytes. 1 MiB by default.
+    pub max_response_bytes: usize,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+    /// Certificates in PEM of further authorities, beside those that browsers trust. The system's store is not read.
+    pub extra_authorities: Vec<String>,
+}
+
+impl Default for OutboundOptions {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            timeout: Duration::from_secs(10),
+            max_response_bytes: 1024 * 1024,
+            user_agent: "Freshbase".to_owned(),
+            extra_authorities: Vec::new(),
+        }
+    }
+}
+
+/// A request. `Host`, `Content-Length` and the like are set by the client and refused in `headers`.
+#[derive(Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// An absolute URL.
+    pub url: String,
+    /// Further headers.
+    pub headers: HeaderMap,
+    /// The body, empty for none.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers and body carry credentials, and so may the query.
+        let path = self.url.split('?').next().unwrap_or_default();
+        write!(f, "Request({} {path})", self.method)
+    }
+}
+
+impl Request {
+    /// A request without headers and body.
+    pub fn new(method: Method, url: impl Into<String>) -> Self {
+        Self {
+            method,
+            url: url.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// A POST of `fields` as a form.
+    pub fn form(url: impl Into<String>, fields: &[(&str, &str)]) -> Self {
+        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let mut body = String::new();
+        for (name, value) in fields {
+            if !body.is_empty() {
+                body.push('&');
+            }
+            body.push_str(&format!("{}={}", encode(name), encode(value)));
+        }
+        let mut request = Self::new(Method::POST, url);
+        request.body = body.into();
+        request.headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        request
+    }
+}
+
+/// A complete answer, whatever its status; redirects are answers like any other.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as it was sent.
+    pub body: Bytes,
+}
+
+/// The client. Clones share everything; a clone costs one reference count.
+#[derive(Clone)]
+pub struct Outbound {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: OutboundOptions,
+    user_agent: HeaderValue,
+    tls: TlsConnector,
+    resolver: Arc<dyn Resolve>,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound")
+            .field("options", &self.inner.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outbound {
+    /// A client that looks names up with the system's resolver. Fails with [`OutboundError::Setup`] when the user agent
+    /// or a certificate is malformed.
+    pub fn new(options: OutboundOptions) -> Result<Self, OutboundError> {
+        Self::with_resolver(options, Arc::new(SystemResolver::default()))
+    }
+
+    /// A client that looks names up with `resolver`.
+    pub fn with_resolver(options: OutboundOptions, resolver: Arc<dyn Resolve>) -> Result<Self, OutboundError> {
+        let user_agent = HeaderValue::from_str(&options.user_agent).map_err(setup("reading the user agent"))?;
+        let tls = TlsConnector::from(Arc::new(tls_config(&options.extra_authorities)?));
+        let inner = Inner {
+            options,
+            user_agent,
+            tls,
+            resolver,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Requests `url` with GET.
+    pub async fn get(&self, url: &str) -> Result<Response, OutboundError> {
+        self.send(Request::new(Method::GET, url)).await
+    }
+
+    /// Posts `fields` as a form to `url`.
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<Response, OutboundError> {
+        self.send(Request::form(url, fields)).await
+    }
+
+    /// Sends a request and reads the whole answer. Nothing is retried. Dropping the future closes the connection.
+    pub async fn send(&self, request: Request) -> Result<Response, OutboundError> {
+        let limit = self.inner.options.timeout;
+        match tokio::time::timeout(limit, self.inner.send(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(OutboundError::Timeout { limit }),
+        }
+    }
+}
+
+impl Inner {
+    async fn send(&self, request: Request) -> Result<Response, OutboundError> {
+        let target = Target::parse(&request.url)?;
+        let request = self.prepare(&target, request)?;
+        let addresses = self.checked_addresses(&target).await?;
+        let stream = connect(&addresses).await?;
+        if target.is_tls {
+            let name = match &target.host {
+                Host::Ip(ip) => ServerName::from(*ip),
+                Host::Name(name) => {
+                    ServerName::try_from(name.clone()).map_err(unreachable("reading the host's name"))?
+                }
+            };
+            let stream = self
+                .tls
+                .connect(name, stream)
+                .await
+                .map_err(unreachable("starting TLS"))?;
+            self.exchange(stream, request).await
+        } else {
+            self.exchange(stream, request).await
+        }
+    }
+
+    fn prepare(&self, target: &Target, request: Request) -> Result<http::Request<Full<Bytes>>, OutboundError> {
+        let invalid = |reason| OutboundError::Invalid { reason };
+        if OWN_HEADERS.iter().any(|name| request.headers.contains_key(name)) {
+            return Err(invalid("a header is given that the client sets itself"));
+        }
+        let host = HeaderValue::from_str(&target.authority).map_err(|_| invalid("its host is no name"))?;
+        let mut prepared = http::Request::new(Full::new(request.body));
+        *prepared.method_mut() = request.method;
+        *prepared.uri_mut() = target.path.clone().into();
+        *prepared.headers_mut() = request.headers;
+        let headers = prepared.headers_mut();
+        headers.insert(header::HOST, host);
+        if !headers.contains_key(header::USER_AGENT) {
+            headers.insert(header::USER_AGENT, self.user_agent.clone());
+        }
+        Ok(prepared)
+    }
+
+    /// The addresses to connect to: one lookup, and of its answer what passes the guard.
+    async fn checked_addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, OutboundError> {
+        let (host, addresses) = match &target.host {
+            Host::Ip(ip) => (ip.to_string(), vec![*ip]),
+            Host::Name(name) => {
+                let addresses = self.resolver.resolve(name).await;
+                (name.clone(), addresses.map_err(unreachable("looking up the host"))?)
+            }
+        };
+        let mut reason = "its name has no address";
+        let mut checked = Vec::new();
+        for ip in addresses {
+            match self.check(target, ip) {
+                Ok(()) => checked.push(SocketAddr::new(ip, target.port)),
+                Err(why) => reason = why,
+            }
+        }
+        checked.truncate(MAX_ADDRESSES);
+        if checked.is_empty() {
+            return Err(OutboundError::Refused { host, reason });
+        }
+        Ok(checked)
+    }
+
+    fn check(&self, target: &Target, ip: IpAddr) -> Result<(), &'static str> {
+        if self.options.allow.iter().any(|allowed| allowed.permits(target, ip)) {
+            return Ok(());
+        }
+        match why_refused(ip) {
+            Some(why) => Err(why),
+            None if target.is_tls => Ok(()),
+            None => Err("plain http is only for targets that the operator allowed"),
+        }
+    }
+
+    async fn exchange<S>(&self, stream: S, request: http::Request<Full<Bytes>>) -> Result<Response, OutboundError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(MAX_HEAD)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(unreachable("starting the connection"))?;
+        let mut exchange = pin!(async {
+            let answer = sender
+                .send_request(request)
+                .await
+                .map_err(unreachable("waiting for the answer"))?;
+            let (head, body) = answer.into_parts();
+            let body = read_body(body, self.options.max_response_bytes).await?;
+            Ok(Response {
+                status: head.status,
+                headers: head.headers,
+                body,
+            })
+        });
+        // The connection is driven here and not in a task of its own, so that nothing outlives the request.
+        let mut connection = pin!(connection);
+        tokio::select! {
+            result = &mut exchange => result,
+            // It has ended; what was received before is still to be read.
+            _ = &mut connection => exchange.await,
+        }
+    }
+}
+
+/// Connects to the first of `addresses` that accepts.
+async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, OutboundError> {
+    let mut last: Result<TcpStream, std::io::Error> = Err(std::io::ErrorKind::AddrNotAvailable.into());
+    for address in addresses {
+        last = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+        };
+        if last.is_ok() {
+            break;
+        }
+    }
+    let stream = last.map_err(unreachable("connecting"))?;
+    // Small requests should not wait for more to send; a failure only costs time.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+async fn read_body(mut body: hyper::body::Incoming, limit: usize) -> Result<Bytes, OutboundError> {
+    // An announced size is refused before anything is read.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(OutboundError::TooLarge { limit });
+    }
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(unreachable("reading the answer"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if read.len() + data.len() > limit {
+            return Err(OutboundError::TooLarge { limit });
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read.freeze())
+}
+
+fn tls_config(extra_authorities: &[String]) -> Result<ClientConfig, OutboundError> {
+    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for pem in extra_authorities {
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let certificate = certificate.map_err(setup("reading the certificate of an authority"))?;
+            roots
+                .add(certificate)
+                .map_err(setup("reading the certificate of an authority"))?;
+        }
+    }
+    // The provider is named, because a process-wide default would depend on which crates happen to be linked.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(setup("choosing TLS versions"))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn unreachable<E: Into<crate::BoxError>>(during: &'static str) -> impl FnOnce(E) -> OutboundError {
+    move |source| OutboundError::Unreachable {
+        during,
+        source: source.into(),
+    }
+}
+
+fn setup<E: Into<crate::BoxError>>(during: &'static str) -> impl FnOnce(E) -> OutboundError {
+    move |source| OutboundError::Setup {
+        during,
+        source: source.into(),
+    }
+}
