@@ -5,6 +5,7 @@
 //! Storage only answers to a [`Grant`], and only [`authorize`] (or [`Admin`], which [`authorize_admin`] gives, or
 //! [`system`] for the server's own errands) makes one.
 
+mod fields;
 mod grant;
 mod hex;
 mod kernel;
@@ -13,9 +14,12 @@ mod principal;
 mod secret;
 mod token;
 
+pub use fields::{FieldRights, Objects};
 pub use grant::{Grant, Scope};
 pub use hex::{decode_hex, encode_hex};
-pub use kernel::{Admin, Denied, Errand, Operation, authorize, authorize_admin, authorize_class, system};
+pub use kernel::{
+    Admin, Denied, Errand, FieldRight, Operation, authorize, authorize_admin, authorize_class, field_rights, system,
+};
 pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, check_password};
 pub use principal::{Principal, Roles};
 pub use secret::{NoRandomness, Secret, fingerprint, random_bytes};

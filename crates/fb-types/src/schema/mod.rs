@@ -20,7 +20,7 @@ pub use builtin::{
     ADMIN_ROLE, LOGGED_IN_ROLE, NODE_ROLE, OBJECT, ROLE, ROOT_USER, USER, predefined, server_assigns_ids,
 };
 pub use class::{Class, Field};
-pub use def::{ClassAcl, ClassDef, FieldDef, FieldFlag, Permission};
+pub use def::{ClassAcl, ClassDef, FieldAcl, FieldDef, FieldFlag, Permission};
 pub use types::{FieldType, ItemType};
 
 /// Why a set of class definitions is not a schema.
