@@ -19,6 +19,7 @@ pub mod schema;
 mod settings;
 mod setup;
 mod users;
+mod view;
 
 pub use app::App;
 pub use apps::{Apps, AppsOptions, NewApp};

@@ -29,9 +29,10 @@ impl App {
         let key = key.ok_or(AppError::BadCredentials)?;
         let user = self.fetch_for(Errand::ResolvePrincipal, USER, &key).await?;
         let user = user.ok_or(AppError::BadCredentials)?;
-        let token = self.issue_token(&ObjectId::new(ClassName::new(USER)?, key));
+        let id = ObjectId::new(ClassName::new(USER)?, key);
+        let token = self.issue_token(&id);
         Ok(Account {
-            user,
+            user: self.user_for(&self.principal_of(&id).await?, &user)?,
             token: Some(token),
         })
     }

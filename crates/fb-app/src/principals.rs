@@ -24,8 +24,8 @@ pub struct Session {
     pub principal: Principal,
     /// What the token said.
     pub claims: Claims,
-    /// The user as it is now.
-    pub user: Arc<Stored>,
+    /// The user as it is now, whole: what it may see of itself is [`App::me`]'s business.
+    pub(crate) user: Arc<Stored>,
 }
 
 /// Roles by user, until any role or user changes.

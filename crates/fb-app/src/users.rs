@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use fb_auth::{Errand, Principal, Secret, system};
+use fb_auth::{Errand, Principal, Roles, Secret, system};
 use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, RecordWrite, Refusal, StoreError, Write};
 use fb_types::schema::USER;
 use fb_types::{Acl, Document, ObjectId, ObjectKey, Rule, Schema, Stored, Version};
 use serde_json::{Map, Value};
 
+use crate::objects::Seen;
 use crate::{App, AppError, Registration, Session};
 
 /// Longest user name in bytes.
@@ -21,8 +22,8 @@ pub(crate) const PASSWORDS: &str = "password";
 /// A user, and a token where one is issued.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// The user as it is.
-    pub user: Arc<Stored>,
+    /// The user as it sees itself.
+    pub user: Seen,
     /// A fresh token.
     pub token: Option<Secret>,
 }
@@ -49,6 +50,7 @@ impl App {
             _ => return Err(AppError::Invalid("a user name is required".into())),
         };
         let schema = self.schema();
+        self.authorize_registration(caller, &schema, &new.fields)?;
         check_username(username)?;
         let hash = self.hash(&new.password).await?;
         let (id, batch) = self.new_user(&schema, username, &hash, &new.fields).await?;
@@ -58,7 +60,7 @@ impl App {
     /// The user of a session, with a renewed token.
     pub fn me(&self, session: &Session) -> Result<Account, AppError> {
         Ok(Account {
-            user: session.user.clone(),
+            user: self.user_for(&session.principal, &session.user)?,
             token: Some(self.issue_token(&session.claims.user)),
         })
     }
@@ -134,7 +136,7 @@ impl App {
         match committed {
             Ok(outcomes) => match outcomes.into_iter().next() {
                 Some(Outcome::Written(user)) => Ok(Account {
-                    user: user.into(),
+                    user: self.user_for(&Principal::user(id.clone(), Roles::default()), &user)?,
                     token: login.then(|| self.issue_token(id)),
                 }),
                 _ => Err(AppError::internal("creating a user", "the store kept an insert")),

@@ -8,6 +8,7 @@ use futures_util::stream::FuturesOrdered;
 use serde_json::Value;
 
 use super::Condition;
+use crate::view::visible_row;
 use crate::{App, AppError};
 
 /// Objects per transaction when a class is emptied.
@@ -68,10 +69,11 @@ impl App {
         let admin = authorize_admin(caller, "export a class")?;
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
-        let rows = self.store().scan(&admin.grant(class.name()), after, 500).await?;
+        let grant = admin.grant(class.name());
+        let rows = self.store().scan(&grant, after, 500).await?;
         let mut bodies = Vec::with_capacity(rows.rows().len());
         for row in rows.rows() {
-            bodies.push(crate::query::current_body(&schema, class, row, rows.body(row))?);
+            bodies.push(visible_row(&schema, class, &grant, row, rows.body(row))?);
         }
         Ok((bodies, rows.rows().last().map(|row| row.key.clone())))
     }

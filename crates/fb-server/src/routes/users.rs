@@ -80,7 +80,7 @@ async fn me(ctx: Ctx) -> Result<Reply, ApiError> {
 async fn validate(ctx: Ctx) -> Result<Reply, ApiError> {
     match &ctx.session {
         Ok(Some(session)) => Ok(user(&Account {
-            user: session.user.clone(),
+            user: ctx.app.me(session)?.user,
             token: None,
         })),
         Ok(None) | Err(AppError::BadToken) => Err(ApiError::new(codes::NOT_FOUND, "Nobody is logged in.")),
@@ -93,8 +93,8 @@ async fn logout(_ctx: Ctx) -> Result<Reply, ApiError> {
 }
 
 fn user(account: &Account) -> Reply {
-    Reply::json_bytes(200, account.user.body.clone())
-        .etag(account.user.version)
+    Reply::json_bytes(200, account.user.body())
+        .etag(account.user.version())
         .header(header::CACHE_CONTROL, "private, no-store")
         .token(account.token.as_ref())
 }

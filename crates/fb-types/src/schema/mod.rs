@@ -111,6 +111,18 @@ impl Schema {
         false
     }
 
+    /// The class that defines a field of `class`: itself or one it inherits from.
+    pub fn definer(&self, class: &ClassName, field: &str) -> Option<&ClassName> {
+        let mut current = self.class(class.as_str());
+        while let Some(class) = current {
+            if class.def().fields.contains_key(field) {
+                return Some(class.name());
+            }
+            current = class.super_class().and_then(|name| self.class(name.as_str()));
+        }
+        None
+    }
+
     /// The definitions, as clients see them and stores keep them.
     pub fn defs(&self) -> Vec<ClassDef> {
         self.classes.iter().map(|c| c.def().clone()).collect()
