@@ -708,6 +708,20 @@ fn who_saves_an_object_without_the_field_it_cannot_see_keeps_it() {
         .put("/db/Doc/1", &json!({ "title": "x" }))
         .expect(200);
     assert_eq!(admin.get("/db/Doc/1").json()["secret"], Value::Null);
+    // What is kept has by now a member more.
+    let part = |fields: Value| json!({ "class": "/db/Part", "embedded": true, "fields": fields });
+    let number = json!({ "type": "/db/Integer" });
+    let secret_part = json!({ "name": "part", "type": "/db/Part", "acl": { "read": people.team() } });
+    let add = json!({ "operation": "addField", "bucket": "/db/Doc", "field": secret_part });
+    admin
+        .post("/schema", &json!([part(json!({ "n": number })), add]))
+        .expect(200);
+    admin.put("/db/Doc/1", &json!({ "part": { "n": 1 } })).expect(200);
+    admin
+        .post("/schema", &part(json!({ "n": number, "m": number })))
+        .expect(200);
+    plain.put("/db/Doc/1", &json!({ "title": "mine" })).expect(200);
+    assert_eq!(admin.get("/db/Doc/1").json()["part"], json!({ "n": 1, "m": null }));
     // What is kept counts.
     let large = "x".repeat(700_000);
     admin.put("/db/Doc/1", &json!({ "secret": large })).expect(200);
