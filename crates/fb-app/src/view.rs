@@ -25,18 +25,19 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What a caller with these rights sees of an object in the current shape of its class.
-    pub(crate) fn new(class: &Class, rights: &FieldRights, object: &Stored) -> Result<Self, AppError> {
+    /// What a caller with these rights, which were decided for `class` of `schema`, sees of an object.
+    pub(crate) fn new(schema: &Schema, class: &Class, rights: &FieldRights, object: &Stored) -> Result<Self, AppError> {
         let everybody = Principal::anonymous();
+        let Visible { body, is_cut } = visible(schema, class, rights, &object.key, object.shape, object.body.clone())?;
         let is_public = !class.has_read_rules()
+            && !is_cut
             && everybody.passes(class.acl().rules(Permission::Load))
             && everybody.passes(object.acl.as_ref().map(|acl| &acl.read));
-        let cut = cut(class, rights, &object.key, &object.body)?;
         Ok(Self {
             key: object.key.clone(),
             version: object.version,
-            is_cut: cut.is_some(),
-            body: cut.unwrap_or_else(|| object.body.clone()),
+            body,
+            is_cut,
             is_public,
             depends_on_caller: class.has_read_rules(),
         })
@@ -78,7 +79,7 @@ impl App {
     pub(crate) fn user_for(&self, caller: &Principal, user: &Stored) -> Result<Seen, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, USER)?;
-        Seen::new(class, &field_rights(caller, class), user)
+        Seen::new(&schema, class, &field_rights(caller, class), user)
     }
 }
 
@@ -98,7 +99,7 @@ impl App {
 
 /// Rows as one JSON array, with what the grant's holder may read of each.
 pub(crate) fn visible_rows(schema: &Schema, class: &Class, grant: &Grant, rows: Rows) -> Result<Bytes, AppError> {
-    let is_current = rows.rows().iter().all(|row| row.shape >= class.shape());
+    let is_current = rows.rows().iter().all(|row| row.shape == class.shape());
     if is_current && grant.fields().read_everything() {
         return Ok(rows.into_json().into());
     }
@@ -121,27 +122,102 @@ pub(crate) fn visible_row(
     row: &Row,
     body: &[u8],
 ) -> Result<Bytes, AppError> {
-    let whole = if row.shape >= class.shape() {
-        Bytes::copy_from_slice(body)
-    } else {
-        let completed = schema.complete_body(class, body);
-        completed.map_err(|e| AppError::internal("reading an object", e))?
-    };
-    let cut = cut(class, grant.fields(), &row.key, &whole)?;
-    Ok(cut.unwrap_or(whole))
+    let body = Bytes::copy_from_slice(body);
+    visible(schema, class, grant.fields(), &row.key, row.shape, body).map(|visible| visible.body)
 }
 
-/// The text without the fields that may not be read; `None` if all of them may.
-fn cut(class: &Class, rights: &FieldRights, key: &ObjectKey, body: &[u8]) -> Result<Option<Bytes>, AppError> {
-    if rights.read_everything() {
-        return Ok(None);
-    }
+/// What is left of an object's text.
+struct Visible {
+    body: Bytes,
+    is_cut: bool,
+}
+
+/// The text in the shape of `class`, without the fields that may not be read.
+fn visible(
+    schema: &Schema,
+    class: &Class,
+    rights: &FieldRights,
+    key: &ObjectKey,
+    shape: u32,
+    body: Bytes,
+) -> Result<Visible, AppError> {
+    let unreadable = |error| AppError::internal("reading an object", error);
+    let body = if shape < class.shape() {
+        schema.complete_body(class, &body).map_err(unreadable)?
+    } else {
+        body
+    };
     let is_hidden = |name: &str| !rights.may_read(name, Objects::One(key));
-    if !class.fields().iter().any(|field| is_hidden(field.name())) {
-        return Ok(None);
+    // An object that is newer than the schema the rights were decided by may have fields that nobody has decided about:
+    // new ones, and old ones under new names.
+    let is_ahead = shape > class.shape();
+    if !is_ahead && (rights.read_everything() || !class.fields().iter().any(|field| is_hidden(field.name()))) {
+        return Ok(Visible { body, is_cut: false });
     }
-    match without_members(body, is_hidden) {
-        Ok(cut) => Ok(Some(cut)),
-        Err(error) => Err(AppError::internal("reading an object", error)),
+    let is_known = |name: &str| class.field(name).is_some() || class.metadata_type(name).is_some();
+    let cut = without_members(&body, |name| !is_known(name) || is_hidden(name)).map_err(unreadable)?;
+    Ok(Visible {
+        body: cut,
+        is_cut: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use fb_auth::Roles;
+    use fb_types::schema::predefined;
+    use fb_types::{ClassDef, Document, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema(fields: &Value, previous: Option<&Schema>) -> Schema {
+        let mut defs = predefined();
+        defs.push(ClassDef::from_json(&json!({ "class": "/db/Doc", "fields": fields })).unwrap());
+        Schema::build(defs, previous.map_or(1, |p| p.rev() + 1), previous, &[]).unwrap()
+    }
+
+    fn stored(class: &Class, fields: Value) -> Stored {
+        let Value::Object(fields) = fields else { panic!() };
+        let document = Document {
+            id: "/db/Doc/1".parse().unwrap(),
+            version: Version::FIRST,
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(0),
+            acl: None,
+            fields,
+        };
+        document.store(class.shape())
+    }
+
+    /// Whoever reads while the schema changes has rights by the old one and may meet objects of the new one.
+    #[test]
+    fn fields_that_nobody_has_decided_about_are_not_seen() {
+        let text = json!({ "type": "/db/String" });
+        let hidden = json!({ "type": "/db/String", "acl": { "read": { "/db/Role/1": "allow" } } });
+        let old = schema(&json!({ "title": text, "secret": hidden }), None);
+        let open = schema(&json!({ "title": text }), None);
+        let new = schema(&json!({ "title": text, "renamed": hidden }), Some(&old));
+        let object = stored(new.class("Doc").unwrap(), json!({ "title": "a", "renamed": "x" }));
+        let admin = Principal::user("/db/User/1".parse().unwrap(), Roles::new(vec!["/db/Role/1".into()]));
+        for caller in [Principal::anonymous(), admin.clone()] {
+            for schema in [&old, &open] {
+                let class = schema.class("Doc").unwrap();
+                let seen = Seen::new(schema, class, &field_rights(&caller, class), &object).unwrap();
+                let body: Value = serde_json::from_slice(&seen.body()).unwrap();
+                assert_eq!((&body["title"], body.get("renamed")), (&json!("a"), None));
+                assert_eq!((&body["id"], &body["version"]), (&json!("/db/Doc/1"), &json!(1)));
+                // Neither kept by shared caches nor ever confirmed to be all there is.
+                assert!(seen.is_cut() && !seen.is_public());
+            }
+        }
+        // The other way round: the object is older.
+        let object = stored(old.class("Doc").unwrap(), json!({ "title": "a", "secret": "x" }));
+        let class = new.class("Doc").unwrap();
+        let seen = |caller| Seen::new(&new, class, &field_rights(&caller, class), &object).unwrap();
+        let cut: Value = serde_json::from_slice(&seen(Principal::anonymous()).body()).unwrap();
+        assert_eq!((cut.get("secret"), cut.get("renamed")), (None, None));
+        let whole: Value = serde_json::from_slice(&seen(admin).body()).unwrap();
+        assert_eq!((whole.get("secret"), whole.get("renamed")), (None, Some(&Value::Null)));
     }
 }

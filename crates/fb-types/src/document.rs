@@ -217,3 +217,31 @@ impl Schema {
         serde_json::to_vec(&whole).map(Bytes::from)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_left_out_and_all_others_stay_as_they_are_written() {
+        let body = r#"{"a":1.50,"b\u0062":{"x":[1, {"a":2}]},"c":"\u00e4\"}","a.b":null,"d":12345678901234567890}"#;
+        let without = |hidden: &[&str]| {
+            let rest = without_members(body.as_bytes(), |name| hidden.contains(&name)).unwrap();
+            String::from_utf8(rest.to_vec()).unwrap()
+        };
+        assert_eq!(without(&[]), body.replace("b\\u0062", "bb"));
+        assert_eq!(
+            without(&["a", "bb"]),
+            r#"{"c":"\u00e4\"}","a.b":null,"d":12345678901234567890}"#
+        );
+        assert_eq!(
+            without(&["d", "c", "x"]),
+            r#"{"a":1.50,"bb":{"x":[1, {"a":2}]},"a.b":null}"#
+        );
+        assert_eq!(without(&["a", "bb", "c", "a.b", "d"]), "{}");
+        // As deep as objects may be.
+        let deep = format!("{{\"a\":{}{},\"b\":1}}", "[".repeat(120), "]".repeat(120));
+        assert!(without_members(deep.as_bytes(), |name| name == "b").is_ok());
+        without_members(b"[1]", |_| false).unwrap_err();
+    }
+}

@@ -48,7 +48,7 @@ impl App {
                 Ok(Effect::Put(header.store(shape, &fields)))
             }
         };
-        self.commit_one(class, grant, key, schema.rev(), Box::new(decide)).await
+        self.commit_one(&schema, class, grant, key, Box::new(decide)).await
     }
 
     async fn key_for_insert(&self, class: &Class, input: &Map<String, Value>) -> Result<ObjectKey, AppError> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use fb_auth::Grant;
 use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal};
-use fb_types::{Acl, Class, ObjectKey, Stored, Version};
+use fb_types::{Acl, Class, ObjectKey, Schema, Stored, Version};
 use serde_json::{Map, Value};
 
 use crate::{App, AppError};
@@ -49,10 +49,10 @@ impl App {
     /// Commits one write of one object that is there afterwards.
     async fn commit_one(
         &self,
+        schema: &Schema,
         class: &Class,
         grant: Grant,
         key: ObjectKey,
-        checked_under: u32,
         decide: Decide,
     ) -> Result<Seen, AppError> {
         let id = Self::id_of(class, &key);
@@ -60,13 +60,13 @@ impl App {
         let write = ObjectWrite {
             grant,
             key,
-            checked_under,
+            checked_under: schema.rev(),
             decide,
         };
         let committed = self.store().commit(Batch::object(write)).await;
         let outcomes = committed.map_err(|error| AppError::from_commit(error, &id.to_string()))?;
         match outcomes.into_iter().next() {
-            Some(Outcome::Written(object)) => Seen::new(class, &rights, &object),
+            Some(Outcome::Written(object)) => Seen::new(schema, class, &rights, &object),
             _ => Err(AppError::internal("writing an object", "the store kept the write")),
         }
     }

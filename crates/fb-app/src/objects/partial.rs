@@ -64,7 +64,7 @@ impl App {
             }
             Ok(Effect::Put(after))
         };
-        let written = self.commit_one(class, grant, key.clone(), schema.rev(), Box::new(decide));
+        let written = self.commit_one(&schema, class, grant, key.clone(), Box::new(decide));
         match written.await {
             // Here a missing object is simply not found, unless the caller made it a condition.
             Err(AppError::OutOfDate { id, found: None }) if condition == Condition::None => Err(AppError::NoObject(id)),

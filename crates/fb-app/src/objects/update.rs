@@ -81,7 +81,7 @@ impl App {
             }
             Ok(Effect::Put(after))
         };
-        self.commit_one(class, grant, key.clone(), schema.rev(), Box::new(decide))
+        self.commit_one(&schema, class, grant, key.clone(), Box::new(decide))
             .await
     }
 }
