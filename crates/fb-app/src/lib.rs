@@ -20,6 +20,7 @@ mod query;
 pub mod schema;
 mod settings;
 mod setup;
+mod view;
 
 pub use accounts::{Account, MfaStatus, NewFactor, NewUser, PasswordChange, Registered, Source};
 pub use app::App;

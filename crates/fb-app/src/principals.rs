@@ -24,8 +24,8 @@ pub struct Session {
     pub principal: Principal,
     /// What the token said.
     pub claims: Claims,
-    /// The user as it is now.
-    pub user: Arc<Stored>,
+    /// The user as it is now, whole: what it may see of itself is [`App::me`]'s business.
+    pub(crate) user: Arc<Stored>,
 }
 
 /// What is known of a user between requests.
@@ -117,6 +117,11 @@ impl App {
             claims,
             user,
         })
+    }
+
+    /// A user with all roles it is a member of now.
+    pub(crate) async fn principal_of(&self, id: &ObjectId, user: &Stored) -> Result<Principal, AppError> {
+        Ok(self.known(id, user).await?.principal)
     }
 
     /// What there is to know of a user: all roles it is a member of now, its epoch, whether it is active.

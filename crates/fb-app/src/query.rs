@@ -1,12 +1,12 @@
 //! Queries and counts.
 
 use bytes::Bytes;
-use fb_auth::{Operation, Principal, authorize};
+use fb_auth::{Grant, Objects, Operation, Principal, authorize};
 use fb_query::{Query, parse_filter, parse_sort};
-use fb_store::Row;
 use fb_types::{Class, Schema};
 use serde_json::Value;
 
+use crate::view::visible_rows;
 use crate::{App, AppError};
 
 /// A filter as it came, parsed as JSON but not yet against a schema.
@@ -31,24 +31,9 @@ impl App {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Query, class)?;
-        let filter = parse_filter(&request.filter, &schema, class, &self.limits().query)?;
-        let sort = parse_sort(&request.sort, &schema, class, &self.limits().query)?;
-        let most = self.limits().results;
-        let limit = request.limit.unwrap_or(most).min(most);
-        let query = Query::new(class, filter, sort, request.offset, limit);
+        let query = self.checked(&schema, class, &grant, &request)?;
         let rows = self.store().query(&grant, &query).await?;
-        if rows.rows().iter().all(|row| row.shape >= class.shape()) {
-            return Ok(rows.into_json().into());
-        }
-        let mut json = vec![b'['];
-        for (i, row) in rows.rows().iter().enumerate() {
-            if i > 0 {
-                json.push(b',');
-            }
-            json.extend_from_slice(&current_body(&schema, class, row, rows.body(row))?);
-        }
-        json.push(b']');
-        Ok(json.into())
+        visible_rows(&schema, class, &grant, rows)
     }
 
     /// How many objects match that the caller may read.
@@ -56,17 +41,35 @@ impl App {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Query, class)?;
-        let filter = parse_filter(filter, &schema, class, &self.limits().query)?;
-        Ok(self.store().count(&grant, &filter).await?)
+        let request = QueryRequest {
+            filter: filter.clone(),
+            sort: Value::Null,
+            offset: 0,
+            limit: None,
+        };
+        let query = self.checked(&schema, class, &grant, &request)?;
+        Ok(self.store().count(&grant, &query.filter).await?)
     }
-}
 
-/// The JSON text of a row in the current shape of its class.
-pub(crate) fn current_body(schema: &Schema, class: &Class, row: &Row, body: &[u8]) -> Result<Bytes, AppError> {
-    if row.shape >= class.shape() {
-        return Ok(Bytes::copy_from_slice(body));
+    /// A caller's query in typed form. Which objects it finds, and in which order, tells about the fields it names: all
+    /// of them must be readable on every object.
+    fn checked(
+        &self,
+        schema: &Schema,
+        class: &Class,
+        grant: &Grant,
+        request: &QueryRequest,
+    ) -> Result<Query, AppError> {
+        let limits = self.limits();
+        let filter = parse_filter(&request.filter, schema, class, &limits.query)?;
+        let sort = parse_sort(&request.sort, schema, class, &limits.query)?;
+        let limit = request.limit.unwrap_or(limits.results).min(limits.results);
+        let query = Query::new(class, filter, sort, request.offset, limit);
+        if !grant.fields().read_everything() {
+            for field in query.fields() {
+                grant.fields().authorize_read(field, Objects::All)?;
+            }
+        }
+        Ok(query)
     }
-    schema
-        .complete_body(class, body)
-        .map_err(|e| AppError::internal("reading an object", e))
 }

@@ -2,6 +2,7 @@
 
 use fb_types::{Acl, ClassName};
 
+use crate::fields::FieldRights;
 use crate::principal::Principal;
 
 /// Permission to reach the objects of one class, limited by their object-level rules to what the caller may see.
@@ -11,6 +12,7 @@ use crate::principal::Principal;
 pub struct Grant {
     class: ClassName,
     scope: Scope,
+    fields: FieldRights,
 }
 
 /// Which objects of a class a grant reaches.
@@ -23,8 +25,8 @@ pub enum Scope {
 }
 
 impl Grant {
-    pub(crate) fn new(class: ClassName, scope: Scope) -> Self {
-        Self { class, scope }
+    pub(crate) fn new(class: ClassName, scope: Scope, fields: FieldRights) -> Self {
+        Self { class, scope, fields }
     }
 
     /// The class the grant is for.
@@ -35,6 +37,11 @@ impl Grant {
     /// Which objects the grant reaches.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// What the caller may do with single fields. Storage needs not know: it holds and searches whole objects.
+    pub fn fields(&self) -> &FieldRights {
+        &self.fields
     }
 }
 

@@ -3,6 +3,7 @@
 use fb_types::schema::{APP_LOG, AUDIT_LOG};
 use fb_types::{Class, ClassName, Permission};
 
+use crate::fields::FieldRights;
 use crate::grant::{Grant, Scope};
 use crate::principal::Principal;
 
@@ -47,6 +48,16 @@ pub enum Denied {
         /// The permission that is missing.
         permission: Permission,
     },
+    /// Rules of a field refuse the caller.
+    #[error("{right} permission is required on the field {class}.{field}")]
+    Field {
+        /// The class.
+        class: ClassName,
+        /// The field.
+        field: String,
+        /// What is missing.
+        right: FieldRight,
+    },
     /// Object-level rules refuse the write.
     #[error("write permission is required on {0}")]
     Object(String),
@@ -55,8 +66,26 @@ pub enum Denied {
     Admin(&'static str),
 }
 
+/// What a rule of a field can permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldRight {
+    /// See the value, filter and sort by it.
+    Read,
+    /// Change the value.
+    Write,
+}
+
+impl std::fmt::Display for FieldRight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        })
+    }
+}
+
 /// Decides whether `principal` may do `operation` on objects of `class`, as far as the class is concerned. The grant's
-/// scope carries the object-level rules on to where the objects are.
+/// scope carries the object-level rules on to where the objects are, its field rights those of single fields.
 pub fn authorize(principal: &Principal, operation: Operation, class: &Class) -> Result<Grant, Denied> {
     for permission in operation.needs() {
         authorize_class(principal, *permission, class)?;
@@ -66,7 +95,13 @@ pub fn authorize(principal: &Principal, operation: Operation, class: &Class) -> 
     } else {
         Scope::Of(principal.clone())
     };
-    Ok(Grant::new(class.name().clone(), scope))
+    Ok(Grant::new(class.name().clone(), scope, field_rights(principal, class)))
+}
+
+/// Decides about the single fields of `class`, for objects that reach the caller without an operation of its own: the
+/// user of a session.
+pub fn field_rights(principal: &Principal, class: &Class) -> FieldRights {
+    FieldRights::new(principal, class)
 }
 
 /// Decides about one class-level permission, also those that concern the schema.
@@ -106,7 +141,7 @@ pub struct Admin(());
 impl Admin {
     /// Access to all objects of `class`.
     pub fn grant(&self, class: &ClassName) -> Grant {
-        Grant::new(class.clone(), Scope::Everything)
+        Grant::new(class.clone(), Scope::Everything, FieldRights::ALL)
     }
 }
 

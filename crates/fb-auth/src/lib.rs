@@ -6,6 +6,7 @@
 //! [`system`] for the server's own errands) makes one.
 
 mod attempts;
+mod fields;
 mod grant;
 mod hex;
 mod kernel;
@@ -17,9 +18,12 @@ mod token;
 mod totp;
 
 pub use attempts::{AttemptLimit, Attempts, TooManyAttempts};
+pub use fields::{FieldRights, Objects};
 pub use grant::{Grant, Scope};
 pub use hex::{decode_hex, encode_hex};
-pub use kernel::{Admin, Denied, Errand, Operation, authorize, authorize_admin, authorize_class, system};
+pub use kernel::{
+    Admin, Denied, Errand, FieldRight, Operation, authorize, authorize_admin, authorize_class, field_rights, system,
+};
 pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, PasswordPolicy, Verdict};
 pub use principal::{Principal, Roles};
 pub use seal::{CannotOpen, Sealer};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fb_types::schema::{ADMIN_ROLE, LOGGED_IN_ROLE};
-use fb_types::{ObjectId, PRINCIPAL_EVERYBODY, Rule, RuleMap};
+use fb_types::{ObjectId, PRINCIPAL_EVERYBODY, PRINCIPAL_SELF, Rule, RuleMap};
 
 /// Ids of the roles a user is a member of, resolved once per request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,7 +77,22 @@ impl Principal {
         let Some(rules) = rules.filter(|rules| !rules.is_empty()) else {
             return true;
         };
-        let own = |rule: Rule| self.0.ids.iter().any(|id| rules.get(id) == Some(rule));
+        Self::evaluate(rules, |rule| self.0.ids.iter().any(|id| rules.get(id) == Some(rule)))
+    }
+
+    /// The same for rules of a field of the caller's own user object, where `self` is the caller.
+    pub(crate) fn passes_on_itself(&self, rules: &RuleMap) -> bool {
+        if self.0.is_admin || rules.is_empty() {
+            return true;
+        }
+        let is_self = |rule| rules.get(PRINCIPAL_SELF) == Some(rule);
+        Self::evaluate(rules, |rule| {
+            is_self(rule) || self.0.ids.iter().any(|id| rules.get(id) == Some(rule))
+        })
+    }
+
+    /// `own` says whether a rule of this kind names the caller.
+    fn evaluate(rules: &RuleMap, own: impl Fn(Rule) -> bool) -> bool {
         if rules.get(PRINCIPAL_EVERYBODY) == Some(Rule::Deny) || own(Rule::Deny) {
             return false;
         }

@@ -41,7 +41,22 @@ pub struct SortKey {
     pub descending: bool,
 }
 
-/// A condition on one object.
+impl Query {
+    /// Names of the top-level fields that filter and order look at, as often as they occur: whoever may learn the result
+    /// learns something about these.
+    pub fn fields(&self) -> Vec<&str> {
+        let mut fields = Vec::new();
+        self.filter.collect_fields(&mut fields);
+        match &self.order {
+            Order::Natural => {}
+            Order::By(keys) => fields.extend(keys.iter().map(|key| key.path.field())),
+            Order::Distance(path, _) => fields.push(path.field()),
+        }
+        fields
+    }
+}
+
+/// A condition on one object. From the parser, every path that the caller wrote is in it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
     /// All hold; of an empty list: always.
@@ -57,6 +72,15 @@ pub enum Filter {
 impl Filter {
     /// The filter that every object passes.
     pub const ALL: Self = Self::And(Vec::new());
+
+    /// Paths inside of `$elemMatch` are not followed: they start at the elements of a field that is collected.
+    fn collect_fields<'a>(&'a self, fields: &mut Vec<&'a str>) {
+        match self {
+            Self::And(filters) | Self::Or(filters) => filters.iter().for_each(|f| f.collect_fields(fields)),
+            Self::Not(filter) => filter.collect_fields(fields),
+            Self::Field(path, _) => fields.push(path.field()),
+        }
+    }
 }
 
 /// Where in an object a value is, and what the schema says about it.
@@ -72,6 +96,11 @@ impl Path {
     /// Member names (or list indexes) from the object's root, at least one.
     pub fn steps(&self) -> &[Box<str>] {
         &self.steps
+    }
+
+    /// The top-level field that the path begins with.
+    pub fn field(&self) -> &str {
+        self.steps.first().map_or("", |step| step)
     }
 
     /// What the schema says about the value.

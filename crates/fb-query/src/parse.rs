@@ -165,11 +165,6 @@ fn negate(filter: Filter) -> Filter {
     Filter::Not(Box::new(filter))
 }
 
-/// The filter that no object passes.
-fn never() -> Filter {
-    Filter::Or(Vec::new())
-}
-
 /// Operators of MongoDB that are not offered, and what to do instead.
 const UNSUPPORTED: [(&str, &str); 10] = [
     ("$where", "it would run code of the caller: use the other operators"),

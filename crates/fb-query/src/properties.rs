@@ -1,6 +1,7 @@
 //! Laws that hold for all filters, orders and updates.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use fb_types::Timestamp;
 use proptest::prelude::*;
@@ -12,6 +13,21 @@ use crate::{Filter, Limits, Order, Query, QueryError, Update, UpdateError, parse
 
 fn parsed(world: &World, json: &Value) -> Filter {
     parse_filter(json, &world.schema, &world.class, &Limits::default()).unwrap_or_else(|e| panic!("{e} in {json}"))
+}
+
+/// The first steps of all paths that a filter or sort order writes down.
+fn named<'a>(json: &'a Value, fields: &mut BTreeSet<&'a str>) {
+    for (name, value) in json.as_object().into_iter().flatten() {
+        if name.starts_with('$') {
+            value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .for_each(|branch| named(branch, fields));
+        } else {
+            fields.insert(name.split('.').next().unwrap_or(name));
+        }
+    }
 }
 
 fn with_filter() -> impl Strategy<Value = (World, Value, Vec<Value>)> {
@@ -60,6 +76,18 @@ proptest! {
         for object in &objects {
             prop_assert_eq!(filter.matches(object), !negated.matches(object));
         }
+    }
+
+    #[test]
+    fn no_field_that_is_written_is_lost(
+        (world, json, order) in world().prop_flat_map(|w| (Just(w.clone()), filter(&w), sort(&w)))
+    ) {
+        let keys = parse_sort(&order, &world.schema, &world.class, &Limits::default()).unwrap();
+        let query = Query::new(&world.class, parsed(&world, &json), keys, 0, 1);
+        let mut written = BTreeSet::new();
+        named(&json, &mut written);
+        named(&order, &mut written);
+        prop_assert_eq!(query.fields().into_iter().collect::<BTreeSet<_>>(), written);
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub struct Update {
     operations: Vec<Operation>,
 }
 
+impl Update {
+    /// Names of the top-level fields that operations look at or change, as often as they occur.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.operations.iter().map(|o| &**o.parents.first().unwrap_or(&o.field))
+    }
+}
+
 /// Most elements that `$replace` lets a list grow to.
 pub const MAX_PADDED_LIST: usize = 10_000;
 

@@ -227,8 +227,17 @@ fn schemas() -> Value {
                 "type": { "type": "string", "examples": ["/db/String", "/db/collection.List[/db/Todo]"] },
                 "order": { "type": "integer" },
                 "flags": { "type": "array", "items": { "enum": ["METADATA", "READONLY"] } },
+                "acl": { "$ref": "#/components/schemas/FieldAcl" },
                 "metadata": { "type": "object", "additionalProperties": text },
             },
+        },
+        "FieldAcl": {
+            "type": ["object", "null"],
+            "description": "Who may read (see, filter and sort by) and who may write a field. Fields of User also know \
+                the principal self: the user that the object is. In a replaced class, a field without this member keeps \
+                its rules; null removes them.",
+            "properties": { "read": { "$ref": "#/components/schemas/Rules" }, "write": { "$ref": "#/components/schemas/Rules" } },
+            "additionalProperties": false,
         },
         "Class": {
             "type": "object",
@@ -244,7 +253,7 @@ fn schemas() -> Value {
         "Schema": { "type": "array", "items": { "$ref": "#/components/schemas/Class" } },
         "SchemaEdits": {
             "description": "Classes to add or extend, and operations: addField, renameField, removeField, \
-                updateClassAcl, replaceClass, deleteClass",
+                updateClassAcl, updateFieldAcl, replaceClass, deleteClass",
             "oneOf": [{ "type": "object" }, { "type": "array", "items": { "type": "object" } }],
         },
         "Index": {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ObjectId, PRINCIPAL_EVERYBODY};
+use crate::{ObjectId, PRINCIPAL_EVERYBODY, PRINCIPAL_SELF};
 
 /// What a rule says about one principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,6 +63,22 @@ impl RuleMap {
 
     /// Reads `{"<user or role id>": "allow" | "deny"}`; `null` is the empty map. `at` names the place in errors.
     pub fn from_json(value: &Value, at: &str) -> Result<Self, AclError> {
+        Self::read(value, at, canonical_principal)
+    }
+
+    /// The same for rules of a field, in which `self` is a principal as well.
+    pub(crate) fn field_rules_from_json(value: &Value, at: &str) -> Result<Self, AclError> {
+        Self::read(value, at, |text, at| match text {
+            PRINCIPAL_SELF => Ok(text.to_owned()),
+            text => canonical_principal(text, at),
+        })
+    }
+
+    fn read(
+        value: &Value,
+        at: &str,
+        principal_of: impl Fn(&str, &str) -> Result<String, AclError>,
+    ) -> Result<Self, AclError> {
         let members = match value {
             Value::Null => return Ok(Self::default()),
             Value::Object(members) => members,
@@ -92,7 +108,7 @@ impl RuleMap {
                 }
             };
             // Two spellings of one principal may contradict each other; deny beats allow here as everywhere.
-            let known = rules.entry(canonical_principal(principal, at)?).or_insert(rule);
+            let known = rules.entry(principal_of(principal, at)?).or_insert(rule);
             if rule == Rule::Deny {
                 *known = rule;
             }

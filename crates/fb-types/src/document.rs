@@ -1,8 +1,12 @@
 //! Objects: as the store keeps them, and opened up for editing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::{Acl, Class, ObjectId, ObjectKey, Schema, Timestamp, Version};
@@ -150,6 +154,55 @@ impl Header<'_> {
     }
 }
 
+/// The JSON text of an object without some of its members; all others stay as they are written. Cost: one pass over the
+/// text, values are copied unparsed.
+pub fn without_members(body: &[u8], is_hidden: impl Fn(&str) -> bool) -> Result<Bytes, serde_json::Error> {
+    let Members(members) = serde_json::from_slice(body)?;
+    let mut rest = Vec::with_capacity(body.len());
+    rest.push(b'{');
+    for (name, value) in members.iter().filter(|(name, _)| !is_hidden(name)) {
+        if rest.len() > 1 {
+            rest.push(b',');
+        }
+        serde_json::to_writer(&mut rest, name)?;
+        rest.push(b':');
+        rest.extend_from_slice(value.get().as_bytes());
+    }
+    rest.push(b'}');
+    Ok(Bytes::from(rest))
+}
+
+/// The members of a JSON object in their order, values unparsed.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut members = Vec::new();
+                while let Some(Name(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// A member name; borrowed unless it has escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 impl Schema {
     /// The JSON text of an object that was stored under an older shape of `class`, as it is under the current one.
     /// Cost: parses and writes the object.
@@ -162,5 +215,33 @@ impl Schema {
         self.complete(class, &mut stored);
         whole.extend(stored);
         serde_json::to_vec(&whole).map(Bytes::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_left_out_and_all_others_stay_as_they_are_written() {
+        let body = r#"{"a":1.50,"b\u0062":{"x":[1, {"a":2}]},"c":"\u00e4\"}","a.b":null,"d":12345678901234567890}"#;
+        let without = |hidden: &[&str]| {
+            let rest = without_members(body.as_bytes(), |name| hidden.contains(&name)).unwrap();
+            String::from_utf8(rest.to_vec()).unwrap()
+        };
+        assert_eq!(without(&[]), body.replace("b\\u0062", "bb"));
+        assert_eq!(
+            without(&["a", "bb"]),
+            r#"{"c":"\u00e4\"}","a.b":null,"d":12345678901234567890}"#
+        );
+        assert_eq!(
+            without(&["d", "c", "x"]),
+            r#"{"a":1.50,"bb":{"x":[1, {"a":2}]},"a.b":null}"#
+        );
+        assert_eq!(without(&["a", "bb", "c", "a.b", "d"]), "{}");
+        // As deep as objects may be.
+        let deep = format!("{{\"a\":{}{},\"b\":1}}", "[".repeat(120), "]".repeat(120));
+        assert!(without_members(deep.as_bytes(), |name| name == "b").is_ok());
+        without_members(b"[1]", |_| false).unwrap_err();
     }
 }

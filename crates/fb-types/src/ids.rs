@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// The pseudo principal that stands for everybody in a rule map.
 pub const PRINCIPAL_EVERYBODY: &str = "*";
 
+/// The pseudo principal in the rules of fields of `User`: the user that the object is.
+pub const PRINCIPAL_SELF: &str = "self";
+
 /// What JavaScript's `encodeURIComponent` leaves alone, besides letters and digits.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')

@@ -20,8 +20,10 @@ mod value;
 
 pub use acl::{Acl, AclError, Rule, RuleMap};
 pub use change::{Change, ChangeKind, Seq};
-pub use document::{Document, FieldsText, Header, Stored};
-pub use ids::{AppId, ClassName, IdError, ObjectId, ObjectKey, PRINCIPAL_EVERYBODY, Version, encode_component};
+pub use document::{Document, FieldsText, Header, Stored, without_members};
+pub use ids::{
+    AppId, ClassName, IdError, ObjectId, ObjectKey, PRINCIPAL_EVERYBODY, PRINCIPAL_SELF, Version, encode_component,
+};
 pub use schema::{Class, ClassAcl, ClassDef, Field, FieldType, ItemType, Permission, Schema, SchemaError};
 pub use time::{Clock, SystemClock, TimeError, Timestamp, date_normal_form, time_normal_form};
 pub use value::{ValueError, ValueKind, kind_of, same_value};

@@ -73,12 +73,16 @@ impl App {
         epoch: u32,
         long: bool,
     ) -> Result<Account, AppError> {
-        let user = self.user(key).await?.ok_or(AppError::BadCredentials)?;
         let token = self.issue(key, TokenKind::Session { long }, epoch)?;
-        Ok(Account {
-            user,
-            token: Some(token),
-        })
+        self.account(key, Some(token)).await
+    }
+
+    /// The user as it sees itself.
+    pub(crate) async fn account(&self, key: &ObjectKey, token: Option<Secret>) -> Result<Account, AppError> {
+        let user = self.user(key).await?.ok_or(AppError::BadCredentials)?;
+        let principal = self.principal_of(&Self::user_id(key)?, &user).await?;
+        let user = self.user_for(&principal, &user)?;
+        Ok(Account { user, token })
     }
 
     pub(crate) async fn hash(&self, password: &Secret) -> Result<Secret, AppError> {

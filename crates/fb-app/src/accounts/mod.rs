@@ -15,10 +15,9 @@ mod remove;
 mod tokens;
 mod username;
 
-use std::sync::Arc;
-
 use fb_auth::Secret;
-use fb_types::Stored;
+
+use crate::view::Seen;
 
 pub(crate) use credentials::{Credentials, fold, record};
 pub use guard::Source;
@@ -33,8 +32,8 @@ pub(crate) use username::check_username;
 /// A user, and a token where one is issued.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// The user as it is.
-    pub user: Arc<Stored>,
+    /// The user as it sees itself.
+    pub user: Seen,
     /// A fresh token.
     pub token: Option<Secret>,
 }

@@ -94,11 +94,12 @@ impl App {
         };
         let (epoch, _) = self.change_credentials(&key, replace).await?;
         let is_own = caller.user_id() == Some(&id);
-        let user = self.user(&key).await?.ok_or(AppError::BadCredentials)?;
         let token = match is_own {
             true => Some(self.issue(&key, TokenKind::Session { long: true }, epoch)?),
             false => None,
         };
+        let user = self.user(&key).await?.ok_or(AppError::BadCredentials)?;
+        let user = self.user_for(caller, &user)?;
         Ok(Account { user, token })
     }
 
@@ -130,7 +131,7 @@ impl App {
         self.tell_about_password(&key, &known.username).await;
         let user = self.user(&key).await?.ok_or(AppError::BadLink)?;
         if super::login::is_inactive(&user) {
-            return Ok(Account { user, token: None });
+            return self.account(&key, None).await;
         }
         if needs_factor {
             let token = self.issue(&key, TokenKind::SecondFactor { long: true }, epoch)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fb_auth::{Errand, Hasher, Principal, Secret, TokenKind, authorize_admin, system};
+use fb_auth::{Errand, Hasher, Principal, Roles, Secret, TokenKind, authorize_admin, system};
 use fb_mail::Purpose;
 use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, Refusal, StoreError, Write};
 use fb_types::schema::USER;
@@ -62,6 +62,7 @@ impl App {
             _ => return Err(AppError::Invalid("a user name is required".into())),
         };
         check_username(&username)?;
+        self.authorize_registration(caller, &self.schema(), &new.fields)?;
         let verify = settings.email_verification && !caller.is_admin();
         if verify && !fb_mail::is_address(&username) {
             return Err(AppError::Invalid("the user name must be an e-mail address".into()));
@@ -93,6 +94,7 @@ impl App {
             true => Some(self.issue(id.key(), TokenKind::Session { long: new.long }, 0)?),
             false => None,
         };
+        let user = self.user_for(&Principal::user(id, Roles::default()), &user)?;
         Ok(Registered::Active(Account { user, token }))
     }
 

@@ -19,7 +19,7 @@ impl App {
     /// The user of a session, with a renewed token.
     pub fn me(&self, session: &Session) -> Result<Account, AppError> {
         Ok(Account {
-            user: session.user.clone(),
+            user: self.user_for(&session.principal, &session.user)?,
             token: self.renewed(&session.claims),
         })
     }

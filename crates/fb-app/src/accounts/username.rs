@@ -3,14 +3,14 @@
 use fb_auth::{Principal, Secret, authorize_admin};
 use fb_mail::Purpose;
 use fb_store::{Expect, Write};
-use fb_types::schema::USER;
-use fb_types::{ObjectKey, Schema, Stored};
+use fb_types::{ObjectKey, Schema};
 use serde_json::{Value, json};
 
 use super::credentials::{Changed, USERNAMES, fold, record};
 use super::links::LinkPurpose;
 use super::{Credentials, Source};
 use crate::audit::Action;
+use crate::view::Seen;
 use crate::{App, AppError};
 
 /// Longest user name in bytes.
@@ -103,12 +103,7 @@ impl App {
     }
 
     /// Deactivates an account, whose tokens die and who cannot log in any more, or activates it. For administrators.
-    pub async fn set_inactive(
-        &self,
-        caller: &Principal,
-        user: &ObjectKey,
-        inactive: bool,
-    ) -> Result<std::sync::Arc<Stored>, AppError> {
+    pub async fn set_inactive(&self, caller: &Principal, user: &ObjectKey, inactive: bool) -> Result<Seen, AppError> {
         authorize_admin(caller, "activate and deactivate accounts")?;
         let id = Self::user_id(user)?;
         self.user(user)
@@ -140,8 +135,10 @@ impl App {
             })
         };
         self.change_credentials(user, change).await?;
-        self.user(user)
+        let user = self
+            .user(user)
             .await?
-            .ok_or_else(|| AppError::NoObject(format!("/db/{USER}/{user}")))
+            .ok_or_else(|| AppError::NoObject(id.to_string()))?;
+        self.user_for(caller, &user)
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Condition;
 use crate::audit::Action;
+use crate::view::visible_row;
 use crate::{App, AppError};
 
 /// Objects per transaction when a class is emptied.
@@ -72,10 +73,11 @@ impl App {
         if after.is_none() {
             self.log_bulk(caller, Action::ClassExported, bucket).await?;
         }
-        let rows = self.store().scan(&admin.grant(class.name()), after, 500).await?;
+        let grant = admin.grant(class.name());
+        let rows = self.store().scan(&grant, after, 500).await?;
         let mut bodies = Vec::with_capacity(rows.rows().len());
         for row in rows.rows() {
-            bodies.push(crate::query::current_body(&schema, class, row, rows.body(row))?);
+            bodies.push(visible_row(&schema, class, &grant, row, rows.body(row))?);
         }
         Ok((bodies, rows.rows().last().map(|row| row.key.clone())))
     }

@@ -1,6 +1,6 @@
 //! Insert one object.
 
-use fb_auth::{Operation, Principal, authorize};
+use fb_auth::{Objects, Operation, Principal, authorize};
 use fb_store::{Effect, Moment, Refusal};
 use fb_types::schema::server_assigns_ids;
 use fb_types::{Class, FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
@@ -28,6 +28,8 @@ impl App {
         }
         let acl = NewAcl::from_json(input)?.over(None);
         let fields = schema.check_fields(class, input, None)?;
+        let has_value = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+        grant.fields().authorize_new(Objects::All, has_value)?;
         let key = self.key_for_insert(class, input).await?;
         let id = Self::id_of(class, &key);
 

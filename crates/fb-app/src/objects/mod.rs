@@ -2,6 +2,7 @@
 
 mod bulk;
 mod delete;
+mod fields;
 mod insert;
 mod load;
 mod partial;
@@ -12,13 +13,14 @@ use std::sync::Arc;
 use fb_auth::{Grant, Principal};
 use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal, StoreError};
 use fb_types::schema::ROLE;
-use fb_types::{Acl, Class, ObjectKey, Permission, Schema, Stored, Version};
+use fb_types::{Acl, Class, ObjectKey, Schema, Stored, Version};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::audit::Action;
 use crate::{App, AppError};
 
+pub use crate::view::Seen;
 pub use bulk::{ImportFailure, Imported};
 
 /// A caller's condition on the object it writes.
@@ -40,24 +42,6 @@ impl Condition {
             (Self::Version(_), Some(stored)) => Err(Refusal::VersionMismatch { found: stored.version }),
             (Self::Exists | Self::Version(_), None) => Err(Refusal::Missing),
         }
-    }
-}
-
-/// An object as it was loaded, or as it is after a write.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// The object.
-    pub object: Arc<Stored>,
-    /// True if everybody may load it, so that shared caches may keep a copy.
-    pub is_public: bool,
-}
-
-impl Seen {
-    fn new(class: &Class, object: Arc<Stored>) -> Self {
-        let everybody = Principal::anonymous();
-        let is_public = everybody.passes(class.acl().rules(Permission::Load))
-            && everybody.passes(object.acl.as_ref().map(|acl| &acl.read));
-        Self { object, is_public }
     }
 }
 
@@ -88,6 +72,7 @@ impl App {
         decide: Decide,
     ) -> Result<Seen, AppError> {
         let id = Self::id_of(class, &key);
+        let rights = grant.fields().clone();
         let write = ObjectWrite {
             grant,
             key,
@@ -104,7 +89,7 @@ impl App {
         let committed = self.store().commit(batch).await;
         let outcomes = committed.map_err(|error| AppError::from_commit(error, &id.to_string()))?;
         match outcomes.into_iter().next() {
-            Some(Outcome::Written(object)) => Ok(Seen::new(class, object.into())),
+            Some(Outcome::Written(object)) => Seen::new(schema, class, &rights, &object),
             _ => Err(AppError::internal("writing an object", "the store kept the write")),
         }
     }
@@ -116,16 +101,6 @@ impl App {
         }
         let text = format!("the object has about {bytes} bytes, at most {limit} are allowed");
         Err(AppError::TooLarge(text))
-    }
-}
-
-/// The class's read-only fields of the object as it is, if it has any.
-fn read_only_fields(class: &Class, before: Option<&Stored>) -> Result<Option<Map<String, Value>>, Refusal> {
-    match before {
-        Some(stored) if class.fields().iter().any(|f| f.is_read_only()) => serde_json::from_slice(&stored.body)
-            .map(Some)
-            .map_err(|e| AppError::internal("reading an object", e).refuse()),
-        _ => Ok(None),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Change parts of one object.
 
-use fb_auth::{Operation, Principal, authorize};
+use fb_auth::{Objects, Operation, Principal, authorize};
 use fb_query::Update;
 use fb_store::{Effect, Moment, Refusal};
 use fb_types::{Document, ObjectKey, Stored};
@@ -35,6 +35,11 @@ impl App {
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Update, class)?;
         let update = Update::parse(operations, &schema, class, &self.limits().query)?;
+        for field in update.fields() {
+            // Whether it works, and what comes out, may depend on what is there.
+            grant.fields().authorize_read(field, Objects::One(key))?;
+            grant.fields().authorize_write(field, Objects::One(key))?;
+        }
         let id = Self::id_of(class, key);
 
         let (context, class_then, new_id) = (schema.clone(), class.clone(), id.clone());
@@ -54,10 +59,8 @@ impl App {
             document.updated_at = moment.now;
             let after = document.store(class_then.shape());
             if after.body.len() > object_bytes {
-                let text = format!(
-                    "the object would have {} bytes, at most {object_bytes} are allowed",
-                    after.body.len()
-                );
+                // Not how many: the caller may not see all of them.
+                let text = format!("the object would have more than {object_bytes} bytes");
                 return Err(AppError::TooLarge(text).refuse());
             }
             Ok(Effect::Put(after))

@@ -6,7 +6,8 @@ use fb_types::schema::server_assigns_ids;
 use fb_types::{FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
-use super::{Condition, NewAcl, Seen, read_only_fields};
+use super::fields::Replacement;
+use super::{Condition, NewAcl, Seen};
 use crate::{App, AppError};
 
 impl App {
@@ -55,31 +56,31 @@ impl App {
         let text = FieldsText::new(&fields);
         self.check_size(text.object_bytes())?;
 
-        let (class_then, shape, new_id) = (class.clone(), class.shape(), id.clone());
+        let replacement = Replacement::new(&schema, class, &id, grant.fields(), input, fields);
+        let (shape, object_bytes) = (class.shape(), self.limits().object_bytes);
         let may_insert = !server_assigns_ids(class.name()) && class.name().as_str() != "Device";
         let decide = move |before: Option<&Stored>, moment: Moment| {
             condition.check(before)?;
             if before.is_none() && !may_insert {
-                return Err(
-                    AppError::Invalid(format!("ids of {} are given by the server", class_then.name())).refuse(),
-                );
+                let class = replacement.class().name();
+                return Err(AppError::Invalid(format!("ids of {class} are given by the server")).refuse());
             }
             let header = Header {
-                id: &new_id,
+                id: replacement.id(),
                 version: before.map_or(Version::FIRST, |stored| stored.version.next()),
                 created_at: before.map_or(moment.now, |stored| stored.created_at),
                 updated_at: moment.now,
                 acl: acl.over(before),
             };
-            let Some(kept) = read_only_fields(&class_then, before)? else {
+            if !replacement.needs_stored() {
                 return Ok(Effect::Put(header.store(shape, &text)));
-            };
-            let mut fields = fields.clone();
-            for field in class_then.fields().iter().filter(|f| f.is_read_only()) {
-                let value = kept.get(field.name()).cloned().unwrap_or_default();
-                fields.insert(field.name().to_owned(), value);
             }
-            Ok(Effect::Put(header.store(shape, &FieldsText::new(&fields))))
+            let after = header.store(shape, &FieldsText::new(&replacement.over(before)?));
+            if after.body.len() > object_bytes {
+                let text = format!("the object would have more than {object_bytes} bytes");
+                return Err(AppError::TooLarge(text).refuse());
+            }
+            Ok(Effect::Put(after))
         };
         self.commit_one(caller, &schema, class, (grant, key.clone()), input, Box::new(decide))
             .await

@@ -65,6 +65,13 @@ impl<'a> Draft<'a> {
                 }
                 Ok(())
             }
+            SchemaEdit::UpdateFieldAcl { class, field, acl } => {
+                self.check(Permission::SchemaReplace, class)?;
+                let def = self.def(class)?.fields.get_mut(field);
+                let def = def.ok_or_else(|| no_field(class, field))?;
+                def.acl = Some(acl.clone()).filter(|acl| !acl.is_empty());
+                Ok(())
+            }
             SchemaEdit::Delete(class) => self.delete(class),
         }
     }
@@ -154,6 +161,7 @@ impl<'a> Draft<'a> {
         let (caller, profile) = (self.caller, self.profile);
         let known = self.def(&class)?;
         let mut def = keep_built_in(known, new);
+        keep_field_rules(known, &mut def);
         if parent(known) != parent(&def) {
             // Under another super class it is as good as a new class.
             may_create(caller, &self.defs, &def)?;
@@ -249,8 +257,11 @@ fn keep_built_in(known: &ClassDef, new: &ClassDef) -> ClassDef {
     };
     let mut fields = indexmap_of(&built_in);
     for (name, field) in &new.fields {
-        if !built_in.fields.contains_key(name) {
-            fields.insert(name.clone(), field.clone());
+        match fields.get_mut(name) {
+            Some(built_in) => built_in.acl.clone_from(&field.acl),
+            None => {
+                fields.insert(name.clone(), field.clone());
+            }
         }
     }
     def.fields = fields;
@@ -260,6 +271,15 @@ fn keep_built_in(known: &ClassDef, new: &ClassDef) -> ClassDef {
         def.acl = known.acl.clone();
     }
     def
+}
+
+/// Fields that the client says nothing about rules of keep theirs: published clients know no such rules, and would
+/// open what is protected with every schema they send.
+fn keep_field_rules(known: &ClassDef, def: &mut ClassDef) {
+    for (name, field) in &mut def.fields {
+        let acl = field.acl.take().or_else(|| known.fields.get(name)?.acl.clone());
+        field.acl = acl.filter(|acl| !acl.is_empty());
+    }
 }
 
 /// What a class inherits from; `None` for embedded ones.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fb_auth::{Denied, Errand, Principal, authorize_class, system};
 use fb_store::{Alteration, Batch, IndexDef, Rewrite};
-use fb_types::schema::{ADMIN_ROLE, FieldDef, LOGGED_IN_ROLE, OBJECT};
+use fb_types::schema::{ADMIN_ROLE, FieldAcl, FieldDef, LOGGED_IN_ROLE, OBJECT};
 use fb_types::{ClassAcl, ClassDef, ClassName, PRINCIPAL_EVERYBODY, Permission, Rule, RuleMap, Schema, SchemaError};
 
 use serde_json::{Value, json};
@@ -53,6 +53,15 @@ pub enum SchemaEdit {
         /// The new rules.
         acl: ClassAcl,
     },
+    /// Replace the rules of one field.
+    UpdateFieldAcl {
+        /// The class that defines the field.
+        class: ClassName,
+        /// The field.
+        field: String,
+        /// The new rules.
+        acl: FieldAcl,
+    },
     /// Remove the class, and all its objects.
     Delete(ClassName),
 }
@@ -86,6 +95,7 @@ impl App {
         let changes = summary(&before, &defs);
         let rev = old.rev() + 1;
         let tentative = Arc::new(Schema::build(defs.clone(), rev, Some(&old), &[])?);
+        moved_fields_keep_rules(&old, &tentative)?;
         let refitted = refit::classes_to_refit(&old, &tentative, &renames);
         let new = Arc::new(Schema::build(defs, rev, Some(&old), &refitted)?);
         let mut rewrites = Vec::new();
@@ -163,6 +173,24 @@ fn summary(before: &[ClassDef], after: &[ClassDef]) -> Value {
         }
     }
     Value::Object(changes)
+}
+
+/// Refuses schemas in which a field with rules continues, with its values, as a field of another class in the line of
+/// inheritance that has none: whoever wants that removes the rules first.
+fn moved_fields_keep_rules(old: &Schema, new: &Schema) -> Result<(), AppError> {
+    for class in old.classes().filter(|class| class.has_field_rules()) {
+        let name = class.name();
+        let Some(next) = new.class(name.as_str()) else { continue };
+        for field in class.fields().iter().filter(|field| !field.acl().is_empty()) {
+            let field = field.name();
+            let is_open = next.field(field).is_some_and(|f| f.acl().is_empty());
+            if is_open && old.definer(name, field) != new.definer(name, field) {
+                let text = format!("{name}.{field} has rules; move them with the field, or remove them first");
+                return Err(SchemaError::Incompatible(text).into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// In the secure profile nobody is allowed by silence: a data permission without rules, or with rules that only deny, is

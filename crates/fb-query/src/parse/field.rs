@@ -11,7 +11,7 @@ use crate::value::compare;
 
 use super::area::{near, point_place, within};
 use super::operand::{At, Form, depth_of, normal_form};
-use super::{Parser, and, negate, never, unknown_operator, wrong};
+use super::{Parser, and, negate, unknown_operator, wrong};
 
 impl<'a> Parser<'a> {
     /// What stands behind a path: an object of operators, or a value to equal. Conditions are appended to `all`.
@@ -118,7 +118,7 @@ impl<'a> Parser<'a> {
             (Comparison::LessOrEqual | Comparison::GreaterOrEqual, Value::Null) => {
                 Filter::Field(path.clone(), Test::Equal(operand))
             }
-            (Comparison::Less | Comparison::Greater, Value::Null) => never(),
+            (Comparison::Less | Comparison::Greater, Value::Null) => Filter::Field(path.clone(), Test::In(Vec::new())),
             _ => Filter::Field(path.clone(), Test::Compare(comparison, operand)),
         })
     }

@@ -52,7 +52,7 @@ fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
     let (user, token) = match session {
         Some(session) => {
             let account = ctx.app.me(session)?;
-            let user: Value = serde_json::from_slice(&account.user.body)
+            let user: Value = serde_json::from_slice(&account.user.body())
                 .map_err(|e| fb_app::AppError::internal("reading a user", e))?;
             (Some(user), account.token)
         }

@@ -32,15 +32,15 @@ async fn create_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let seen = ctx.app.insert(&caller, &bucket, &input).await?;
     let mut reply = answer(201, &seen);
     let collection = ctx.request.path().trim_end_matches('/');
-    reply.set_header(header::LOCATION, &format!("{collection}/{}", seen.object.key));
+    reply.set_header(header::LOCATION, &format!("{collection}/{}", seen.key()));
     Ok(reply)
 }
 
 async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let seen = ctx.app.load(&caller, &ctx.bucket()?, &ctx.key()?).await?;
-    if not_modified(&ctx.request, seen.object.version) {
-        let reply = Reply::empty(304).etag(seen.object.version);
+    if !seen.depends_on_caller() && not_modified(&ctx.request, seen.version()) {
+        let reply = Reply::empty(304).etag(seen.version());
         return Ok(reply.header(header::CACHE_CONTROL, cache_control(&seen)));
     }
     Ok(answer(200, &seen))
@@ -74,17 +74,18 @@ async fn update_partially(mut ctx: Ctx) -> Result<Reply, ApiError> {
     Ok(answer(200, &written))
 }
 
-/// The stored JSON as it is, with its version as tag.
+/// The stored JSON as it is, or what the caller may read of it, with its version as tag.
 fn answer(status: u16, seen: &Seen) -> Reply {
-    let reply = Reply::json_bytes(status, seen.object.body.clone());
-    reply
-        .etag(seen.object.version)
-        .header(header::CACHE_CONTROL, cache_control(seen))
+    let mut reply = Reply::json_bytes(status, seen.body()).etag(seen.version());
+    if seen.is_cut() {
+        reply.set_header(header::ETAG, &format!("\"{}{CUT}\"", seen.version()));
+    }
+    reply.header(header::CACHE_CONTROL, cache_control(seen))
 }
 
 /// Copies may be kept, but have to be checked before each use; shared caches keep only what everybody may read.
 fn cache_control(seen: &Seen) -> &'static str {
-    if seen.is_public {
+    if seen.is_public() {
         "no-cache"
     } else {
         "private, no-cache"
@@ -115,13 +116,17 @@ fn version_of(tag: &str) -> Option<Version> {
     number.parse().ok().map(Version)
 }
 
+/// Behind the version in the tag of a body that lacks fields. It may be written back, but is never the current one: the
+/// caller may have got rights since.
+const CUT: &str = "--cut";
+
 fn not_modified(request: &Request, version: Version) -> bool {
-    match request.header(header::IF_NONE_MATCH) {
-        Some(tags) => tags
-            .split(',')
-            .any(|tag| tag.trim() == "*" || version_of(tag.trim()) == Some(version)),
-        None => false,
-    }
+    let Some(tags) = request.header(header::IF_NONE_MATCH) else {
+        return false;
+    };
+    tags.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || (!tag.contains(CUT) && version_of(tag) == Some(version)))
 }
 
 #[cfg(test)]
@@ -130,7 +135,7 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_all_spellings_of_a_tag() {
-        for tag in ["3", "\"3\"", "W/\"3\"", "\"3--gzip\""] {
+        for tag in ["3", "\"3\"", "W/\"3\"", "\"3--gzip\"", "\"3--cut\""] {
             assert_eq!(version_of(tag), Some(Version(3)), "{tag}");
         }
         for tag in ["", "\"-\"", "-", "x", "\"3", "-1", "99999999999999999999"] {

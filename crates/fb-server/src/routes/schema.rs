@@ -2,7 +2,7 @@
 
 use fb_app::AppError;
 use fb_app::schema::SchemaEdit;
-use fb_types::schema::FieldDef;
+use fb_types::schema::{FieldAcl, FieldDef};
 use fb_types::{ClassAcl, ClassDef, ClassName, Schema, SchemaError};
 use http::header;
 use serde_json::{Value, json};
@@ -160,10 +160,20 @@ fn edit(value: &Value) -> Result<SchemaEdit, ApiError> {
             let acl = ClassAcl::from_json(value.get("acl").unwrap_or(&Value::Null), class.as_str())?;
             Ok(SchemaEdit::UpdateAcl { class, acl })
         }
+        Some("updateFieldAcl") => {
+            let (class, field) = (class()?, text("field")?);
+            let Some(acl) = value.get("acl") else {
+                return Err(ApiError::bad_request("The operation needs the member `acl`."));
+            };
+            let acl = FieldAcl::from_json(acl, &format!("{class}.{field}"))?;
+            Ok(SchemaEdit::UpdateFieldAcl { class, field, acl })
+        }
         Some("replaceClass") => Ok(SchemaEdit::Replace(ClassDef::from_json(value)?)),
         Some("deleteClass") => Ok(SchemaEdit::Delete(class()?)),
         _ => Err(ApiError::from(SchemaError::Invalid(
-            "operation must be addField, renameField, removeField, updateClassAcl, replaceClass or deleteClass".into(),
+            "operation must be addField, renameField, removeField, updateClassAcl, updateFieldAcl, replaceClass or \
+             deleteClass"
+                .into(),
         ))),
     }
 }

@@ -168,6 +168,7 @@ fn class(bucket: &str, fields: &[(&str, &str, &[FieldFlag])], acl: ClassAcl) -> 
             type_text: (*type_text).to_owned(),
             order: i64::try_from(order).unwrap_or_default(),
             flags: flags.to_vec(),
+            acl: None,
             metadata: IndexMap::new(),
         };
         ((*name).to_owned(), def)

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::types::{BASIC, ParseError};
-use super::{ClassAcl, ClassDef, FieldDef, FieldFlag, FieldType, ItemType, MAX_CLASSES, MAX_FIELDS, OBJECT};
+use super::{
+    ClassAcl, ClassDef, FieldAcl, FieldDef, FieldFlag, FieldType, ItemType, MAX_CLASSES, MAX_FIELDS, OBJECT, USER,
+};
 use super::{Permission, Schema, SchemaError};
-use crate::ClassName;
 use crate::document::METADATA;
+use crate::{ClassName, PRINCIPAL_SELF};
 
 /// A field of a class, its type resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,7 @@ pub struct Field {
     name: String,
     ty: FieldType,
     read_only: bool,
+    acl: FieldAcl,
 }
 
 impl Field {
@@ -34,6 +37,11 @@ impl Field {
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
+
+    /// Rules about the field; mostly none.
+    pub fn acl(&self) -> &FieldAcl {
+        &self.acl
+    }
 }
 
 /// A class, resolved: its definition, and all fields it has by itself and by inheritance.
@@ -44,6 +52,8 @@ pub struct Class {
     def: ClassDef,
     fields: Vec<Arc<Field>>,
     by_name: HashMap<String, usize>,
+    has_field_rules: bool,
+    has_read_rules: bool,
     signature: String,
     shape: u32,
     floor: u32,
@@ -83,6 +93,16 @@ impl Class {
     /// The user field of this name.
     pub fn field(&self, name: &str) -> Option<&Arc<Field>> {
         self.by_name.get(name).map(|i| &self.fields[*i])
+    }
+
+    /// True if a field has rules, its own or inherited ones.
+    pub fn has_field_rules(&self) -> bool {
+        self.has_field_rules
+    }
+
+    /// True if a field has rules for reading, so that what a caller sees of an object depends on the caller.
+    pub fn has_read_rules(&self) -> bool {
+        self.has_read_rules
     }
 
     /// The type of a metadata field, which every entity has.
@@ -179,6 +199,8 @@ pub(super) fn resolve(
             name: draft.name.clone(),
             super_class: draft.super_class.clone(),
             def: draft.def.clone(),
+            has_field_rules: fields.iter().any(|f| !f.acl.is_empty()),
+            has_read_rules: fields.iter().any(|f| !f.acl.read.is_empty()),
             fields,
             by_name: by_field,
             signature: String::new(),
@@ -236,6 +258,9 @@ fn draft(defs: Vec<ClassDef>) -> Result<Vec<Draft>, SchemaError> {
                 "{name} is embedded and has no permission `{permission}`"
             )));
         }
+        for field in def.fields.values_mut() {
+            field.acl.take_if(|acl| acl.is_empty());
+        }
         order_fields(&mut def.fields);
         drafts.push(Draft { def, name, super_class });
     }
@@ -280,12 +305,29 @@ fn check_inheritance(drafts: &[Draft], by_name: &HashMap<ClassName, usize>) -> R
     Ok(())
 }
 
+/// Rules are for fields of objects that can be asked for by themselves.
+fn check_rules(draft: &Draft, field: &FieldDef) -> Result<(), SchemaError> {
+    let Some(acl) = &field.acl else { return Ok(()) };
+    let (class, name) = (&draft.name, &field.name);
+    let problem = if draft.def.embedded {
+        "fields of embedded classes have no rules; give them to the field that holds the object"
+    } else if METADATA.contains(&name.as_str()) {
+        "metadata has no rules"
+    } else if class.as_str() != USER && [&acl.read, &acl.write].iter().any(|r| r.get(PRINCIPAL_SELF).is_some()) {
+        "`self` is known in rules of User's own fields only"
+    } else {
+        return Ok(());
+    };
+    Err(SchemaError::Invalid(format!("{class}.{name}: {problem}")))
+}
+
 fn own_fields(draft: &Draft, embedded: &dyn Fn(&ClassName) -> Option<bool>) -> Result<Vec<Arc<Field>>, SchemaError> {
     let class = &draft.name;
     let is_root = class.as_str() == OBJECT;
     let mut fields = Vec::with_capacity(draft.def.fields.len());
     for def in draft.def.fields.values() {
         check_field_name(class, &def.name)?;
+        check_rules(draft, def)?;
         if METADATA.contains(&def.name.as_str()) {
             // Embeddables have no metadata of their own, so these names are free there, except for `id`, by which
             // clients tell an entity.
@@ -316,6 +358,7 @@ fn own_fields(draft: &Draft, embedded: &dyn Fn(&ClassName) -> Option<bool>) -> R
             name: def.name.clone(),
             ty,
             read_only,
+            acl: def.acl.clone().unwrap_or_default(),
         }));
     }
     Ok(fields)

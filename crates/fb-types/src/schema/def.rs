@@ -107,6 +107,45 @@ impl ClassAcl {
     }
 }
 
+/// Who may read and who may write one field. A right without rules is everybody's who may read or write the object.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct FieldAcl {
+    /// Rules for seeing the field's value, and for filtering and sorting by it.
+    #[serde(skip_serializing_if = "RuleMap::is_empty")]
+    pub read: RuleMap,
+    /// Rules for changing the field's value.
+    #[serde(skip_serializing_if = "RuleMap::is_empty")]
+    pub write: RuleMap,
+}
+
+impl FieldAcl {
+    /// True if there are no rules.
+    pub fn is_empty(&self) -> bool {
+        self.read.is_empty() && self.write.is_empty()
+    }
+
+    /// Reads `{"read": {…}, "write": {…}}`, whose rules may name `self`; `null` is empty. Other members are an error: a
+    /// misspelt one would leave the field open. `field` names the place in errors.
+    pub fn from_json(value: &Value, field: &str) -> Result<Self, SchemaError> {
+        let mut acl = Self::default();
+        for (name, rules) in object_or_null(value, || format!("acl of {field}"))? {
+            let part = match name.as_str() {
+                "read" => &mut acl.read,
+                "write" => &mut acl.write,
+                other => {
+                    let other: String = other.chars().take(80).collect();
+                    return Err(SchemaError::Invalid(format!(
+                        "acl of {field}: a field has rules for `read` and `write`, not for `{other}`"
+                    )));
+                }
+            };
+            *part = RuleMap::field_rules_from_json(rules, &format!("acl.{name} of {field}"))
+                .map_err(|e| SchemaError::Invalid(e.to_string()))?;
+        }
+        Ok(acl)
+    }
+}
+
 /// A field as it is defined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldDef {
@@ -120,6 +159,10 @@ pub struct FieldDef {
     /// Who maintains the field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<FieldFlag>,
+    /// Who may read and write the field. From a client `None` means that it says nothing about rules, and empty rules
+    /// that there shall be none; in a schema there is no difference, and it is `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acl: Option<FieldAcl>,
     /// Free for applications.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub metadata: IndexMap<String, String>,
@@ -251,15 +294,18 @@ impl FieldDef {
             Some(Value::Array(flags)) => flags.iter().map(|f| flag(f, &at("flags"))).collect::<Result<_, _>>()?,
             Some(other) => return Err(wrong(&at("flags"), "an array", other)),
         };
-        let metadata = metadata(
-            members.get("metadata").unwrap_or(&Value::Null),
-            &format!("{class}.{name}"),
-        )?;
+        let place = format!("{class}.{name}");
+        let acl = match members.get("acl") {
+            None => None,
+            Some(acl) => Some(FieldAcl::from_json(acl, &place)?),
+        };
+        let metadata = metadata(members.get("metadata").unwrap_or(&Value::Null), &place)?;
         Ok(Self {
             name,
             type_text,
             order,
             flags,
+            acl,
             metadata,
         })
     }

@@ -21,7 +21,7 @@ pub use builtin::{
     predefined, server_assigns_ids,
 };
 pub use class::{Class, Field};
-pub use def::{ClassAcl, ClassDef, FieldDef, FieldFlag, Permission};
+pub use def::{ClassAcl, ClassDef, FieldAcl, FieldDef, FieldFlag, Permission};
 pub use types::{FieldType, ItemType};
 
 /// Why a set of class definitions is not a schema.
@@ -110,6 +110,18 @@ impl Schema {
             current = self.class(name.as_str()).and_then(|c| c.super_class());
         }
         false
+    }
+
+    /// The class that defines a field of `class`: itself or one it inherits from.
+    pub fn definer(&self, class: &ClassName, field: &str) -> Option<&ClassName> {
+        let mut current = self.class(class.as_str());
+        while let Some(class) = current {
+            if class.def().fields.contains_key(field) {
+                return Some(class.name());
+            }
+            current = class.super_class().and_then(|name| self.class(name.as_str()));
+        }
+        None
     }
 
     /// The definitions, as clients see them and stores keep them.

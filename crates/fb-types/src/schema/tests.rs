@@ -160,6 +160,8 @@ mod fuzz {
                 Just("order".to_owned()),
                 Just("flags".to_owned()),
                 Just("load".to_owned()),
+                Just("read".to_owned()),
+                Just("write".to_owned()),
                 text.clone(),
             ];
             prop_oneof![
@@ -206,5 +208,118 @@ mod fuzz {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn rules_of_fields_are_read_inherited_and_written_where_there_are_some() {
+    let rules = json!({ "read": { "/db/Role/5": "allow" }, "write": { "*": "deny" } });
+    let schema = with(json!([
+        { "class": "/db/Person", "fields": {
+            "name": { "type": "/db/String" },
+            "rating": { "type": "/db/Integer", "acl": rules },
+            "rank": { "type": "/db/Integer", "acl": { "write": { "/db/Role/5": "allow" } } },
+            "open": { "type": "/db/Integer", "acl": {} }, "null": { "type": "/db/Integer", "acl": null },
+            "empty": { "type": "/db/Integer", "acl": { "read": {}, "write": null } } } },
+        { "class": "/db/Student", "superClass": "/db/Person" },
+        { "class": "/db/Ranked", "fields": { "rank": { "type": "/db/Integer", "acl": { "write": { "*": "deny" } } } } },
+        { "class": "/db/Plain", "fields": { "name": { "type": "/db/String" } } },
+    ]))
+    .unwrap();
+    for class in ["Person", "Student"] {
+        let class = schema.class(class).unwrap();
+        assert_eq!(json!(class.field("rating").unwrap().acl()), rules);
+        assert!(class.has_field_rules() && class.has_read_rules());
+        for open in ["name", "open", "null", "empty"] {
+            assert!(class.field(open).unwrap().acl().is_empty(), "{open}");
+        }
+    }
+    let ranked = schema.class("Ranked").unwrap();
+    assert!(ranked.has_field_rules() && !ranked.has_read_rules());
+    assert!(!schema.class("Plain").unwrap().has_field_rules());
+    let fields = &json!(schema.class("Person").unwrap().def())["fields"];
+    assert_eq!(fields["rating"]["acl"], rules);
+    for open in ["name", "open", "null", "empty"] {
+        assert_eq!(fields[open].get("acl"), None, "{open}");
+    }
+    // What is stored is read back; what is not said differs from what is said to be none.
+    let back = Schema::from_json(&schema.to_json()).unwrap();
+    assert_eq!(back.defs(), schema.defs());
+    let field = |json| FieldDef::from_json(&json, Some("a"), 0, "/db/A").unwrap().acl;
+    assert_eq!(field(json!({ "type": "/db/String" })), None);
+    assert_eq!(
+        field(json!({ "type": "/db/String", "acl": null })),
+        Some(FieldAcl::default())
+    );
+    // Rules do not change what is stored.
+    let without = json!([{ "class": "/db/Ranked", "fields": { "rank": { "type": "/db/Integer" } } }]);
+    let first = with(without).unwrap();
+    let defs = schema.defs();
+    let second = Schema::build(defs, 3, Some(&first), &[]).unwrap();
+    let shapes = |schema: &Schema| {
+        (
+            schema.class("Ranked").unwrap().shape(),
+            schema.class("Ranked").unwrap().floor(),
+        )
+    };
+    assert_eq!(shapes(&second), shapes(&first));
+    assert_eq!(
+        second
+            .definer(&ClassName::new("Student").unwrap(), "rating")
+            .unwrap()
+            .as_str(),
+        "Person"
+    );
+    assert_eq!(second.definer(&ClassName::new("Student").unwrap(), "other"), None);
+}
+
+#[test]
+fn rules_of_fields_are_refused_where_they_mean_nothing() {
+    let acl = json!({ "read": { "*": "deny" } });
+    let own = json!({ "read": { "self": "allow" } });
+    for (class, text) in [
+        (
+            json!({ "class": "/db/A", "embedded": true, "fields": { "x": { "type": "/db/String", "acl": acl } } }),
+            "A.x: fields of embedded classes have no rules",
+        ),
+        (
+            json!({ "class": "/db/A", "fields": { "x": { "type": "/db/String", "acl": own } } }),
+            "`self` is known in rules of User's own fields only",
+        ),
+        (
+            json!({ "class": "/db/A", "fields": { "x": { "type": "/db/String", "acl": { "reed": {} } } } }),
+            "acl of /db/A.x: a field has rules for `read` and `write`, not for `reed`",
+        ),
+        (
+            json!({ "class": "/db/A", "fields": { "x": { "type": "/db/String", "acl": { "read": { "me": "allow" } } } } }),
+            "neither a user id",
+        ),
+        (
+            json!({ "class": "/db/A", "fields": { "x": { "type": "/db/String", "acl": { "read": { "*": "may" } } } } }),
+            "must be \"allow\" or \"deny\"",
+        ),
+        (
+            json!({ "class": "/db/A", "fields": { "x": { "type": "/db/String", "acl": [] } } }),
+            "must be an object",
+        ),
+    ] {
+        let result = ClassDef::from_json(&class).map_err(|e| e.to_string());
+        let error = result
+            .and_then(|_| with(json!([class])).map_err(|e| e.to_string()))
+            .unwrap_err();
+        assert!(error.contains(text), "{class}: {error}");
+    }
+    for (class, field, rules, text) in [
+        ("/db/Object", "id", &acl, Some("metadata has no rules")),
+        ("/db/Object", "createdAt", &acl, Some("metadata has no rules")),
+        ("/db/User", "username", &own, None),
+        ("/db/Role", "users", &acl, None),
+    ] {
+        let mut defs = predefined();
+        let def = defs.iter_mut().find(|def| def.class == class).unwrap();
+        def.fields[field].acl = Some(FieldAcl::from_json(rules, "x").unwrap());
+        let error = Schema::build(defs, 2, None, &[]).map(drop).map_err(|e| e.to_string());
+        assert_eq!(error.is_err(), text.is_some(), "{class}.{field}");
+        assert!(error.err().unwrap_or_default().contains(text.unwrap_or_default()));
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod fields;
 mod fuzz;
 mod http;
 mod matrix;

@@ -27,8 +27,8 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// The user, and a token where there is one.
 fn user(account: &Account) -> Reply {
-    Reply::json_bytes(200, account.user.body.clone())
-        .etag(account.user.version)
+    Reply::json_bytes(200, account.user.body())
+        .etag(account.user.version())
         .header(header::CACHE_CONTROL, "private, no-store")
         .token(account.token.as_ref())
 }

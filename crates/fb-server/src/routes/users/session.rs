@@ -72,7 +72,7 @@ async fn me(ctx: Ctx) -> Result<Reply, ApiError> {
 
 async fn validate(ctx: Ctx) -> Result<Reply, ApiError> {
     Ok(user(&Account {
-        user: session(&ctx)?.user.clone(),
+        user: ctx.app.me(session(&ctx)?)?.user,
         token: None,
     }))
 }

@@ -41,8 +41,8 @@ async fn set_inactive(mut ctx: Ctx) -> Result<Reply, ApiError> {
         _ => return Err(ApiError::bad_request("The body must be true or false.")),
     };
     let user = ctx.app.set_inactive(&caller, &ctx.key()?, inactive).await?;
-    Ok(Reply::json_bytes(200, user.body.clone())
-        .etag(user.version)
+    Ok(Reply::json_bytes(200, user.body())
+        .etag(user.version())
         .header(header::CACHE_CONTROL, "private, no-store"))
 }
 
