@@ -28,10 +28,15 @@ pub struct QueryRequest {
 impl App {
     /// The matching objects that the caller may read, as one JSON array.
     pub async fn query(&self, caller: &Principal, bucket: &str, request: QueryRequest) -> Result<Bytes, AppError> {
+        self.despite_schema_changes(|| self.try_query(caller, bucket, &request))
+            .await
+    }
+
+    async fn try_query(&self, caller: &Principal, bucket: &str, request: &QueryRequest) -> Result<Bytes, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Query, class)?;
-        let query = self.checked(&schema, class, &grant, &request)?;
+        let query = self.checked(&schema, class, &grant, request)?;
         let rows = self.store().query(&grant, &query).await?;
         visible_rows(&schema, class, &grant, rows)
     }

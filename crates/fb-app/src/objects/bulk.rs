@@ -68,11 +68,21 @@ impl App {
         after: Option<&ObjectKey>,
     ) -> Result<(Vec<bytes::Bytes>, Option<ObjectKey>), AppError> {
         let admin = authorize_admin(caller, "export a class")?;
-        let schema = self.schema();
-        let class = self.entity(&schema, bucket)?;
         if after.is_none() {
             self.log_bulk(caller, Action::ClassExported, bucket).await?;
         }
+        self.despite_schema_changes(|| self.try_export_piece(&admin, bucket, after))
+            .await
+    }
+
+    async fn try_export_piece(
+        &self,
+        admin: &Admin,
+        bucket: &str,
+        after: Option<&ObjectKey>,
+    ) -> Result<(Vec<bytes::Bytes>, Option<ObjectKey>), AppError> {
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
         let grant = admin.grant(class.name());
         let rows = self.store().scan(&grant, after, 500).await?;
         let mut bodies = Vec::with_capacity(rows.rows().len());

@@ -9,6 +9,10 @@ use crate::{App, AppError};
 impl App {
     /// The object, if it exists and the caller may read it.
     pub async fn load(&self, caller: &Principal, bucket: &str, key: &ObjectKey) -> Result<Seen, AppError> {
+        self.despite_schema_changes(|| self.try_load(caller, bucket, key)).await
+    }
+
+    async fn try_load(&self, caller: &Principal, bucket: &str, key: &ObjectKey) -> Result<Seen, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Load, class)?;

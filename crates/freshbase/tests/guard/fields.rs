@@ -269,7 +269,7 @@ fn s04_users_see_their_own_fields_where_self_is_allowed() {
         admin
             .put(&me_id, &json!({ "email": CANARY, "hidden": "other-canary" }))
             .expect(200);
-        let credentials = json!({ "username": "me", "password": "secret" });
+        let credentials = json!({ "username": "me", "password": "a secret" });
         let form = format!("BAT={}", me.client.token().unwrap());
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         let sessions = [

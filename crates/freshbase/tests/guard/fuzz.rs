@@ -111,7 +111,11 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
             "/db/User/login".into(),
             json!({ "username": "x", "password": "y" }),
         ),
-        ("POST", "/config/tokenKeys".into(), json!({ "overlapSeconds": 86_400 })),
+        (
+            "POST",
+            "/config/tokenKeys".into(),
+            json!({ "overlapSeconds": "never now" }),
+        ),
         (
             "POST",
             "/config/mail/preview".into(),
