@@ -63,7 +63,7 @@ impl Draft {
     }
 
     /// Adds the condition that lets only objects through that the scope may read.
-    fn and_readable(&mut self, table: &Table, scope: &Scope, few: usize, wanted: Wanted) {
+    fn and_readable(&mut self, table: &Table, scope: &Scope, few: usize, wanted: Wanted, filtered: bool) {
         let Scope::Of(principal) = scope else { return };
         let readable = "(acl IS NULL OR fb_readable(acl))";
         self.and(readable, Vec::new());
@@ -76,6 +76,7 @@ impl Draft {
                 at: self.plan.command.sql.len() - readable.len(),
                 n_params: self.plan.command.params.len(),
                 wanted,
+                filtered,
                 few,
             });
         }
@@ -87,7 +88,7 @@ impl Draft {
         if !predicate.sql.is_empty() {
             self.and(&predicate.sql, predicate.params);
         }
-        self.and_readable(table, scope, few, wanted);
+        self.and_readable(table, scope, few, wanted, *filter != Filter::ALL);
         if let Some(residual) = predicate.residual {
             self.and("fb_match(body)", Vec::new());
             self.plan.work.filter = Some(Arc::new(residual));
@@ -120,9 +121,8 @@ pub(crate) fn query_plan(table: &Table, scope: &Scope, query: &Query, few: usize
 
 /// The plan of a count.
 pub(crate) fn count_plan(table: &Table, scope: &Scope, filter: &Filter, few: usize) -> Plan {
-    let filtered = *filter != Filter::ALL;
     let mut draft = Draft::new("count(*)", table);
-    draft.filter(table, scope, filter, few, Wanted::All { filtered });
+    draft.filter(table, scope, filter, few, Wanted::All);
     draft.finish("", [])
 }
 
@@ -132,14 +132,14 @@ pub(crate) fn scan_plan(table: &Table, scope: &Scope, after: Option<&ObjectKey>,
     if let Some(key) = after {
         draft.and("key > ?", vec![Sql::Text(key.as_str().to_owned())]);
     }
-    draft.and_readable(table, scope, few, Wanted::First(limit as u64));
+    draft.and_readable(table, scope, few, Wanted::First(limit as u64), false);
     draft.finish(" ORDER BY key LIMIT ?", [limit as u64])
 }
 
 /// The plan of a list of keys.
 pub(crate) fn keys_plan(table: &Table, scope: &Scope, offset: u64, limit: u64, few: usize) -> Plan {
     let mut draft = Draft::new("key", table);
-    draft.and_readable(table, scope, few, Wanted::First(offset.saturating_add(limit)));
+    draft.and_readable(table, scope, few, Wanted::First(offset.saturating_add(limit)), false);
     draft.finish(" ORDER BY key LIMIT ? OFFSET ?", [limit, offset])
 }
 

@@ -100,21 +100,20 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Runs `work`, which reads, but no longer than `budget`; `None` if that was not enough. The limit of the read as a
-    /// whole stays in force, and is an error as ever.
+    /// Runs `work`, which reads, but with no more than about `budget` instructions of the engine; `None` if that was not
+    /// enough. The limit of time for the read as a whole stays in force, and is an error as ever.
     pub(crate) fn attempt<T>(
         &self,
-        budget: Duration,
+        budget: u64,
         work: impl FnOnce() -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Option<T>> {
         let watch = &self.watch;
-        let limit = watch.deadline.load(Ordering::Relaxed);
-        let own = u64::try_from((watch.base.elapsed() + budget).as_nanos()).unwrap_or(u64::MAX);
-        watch.deadline.store(own.min(limit), Ordering::Relaxed);
+        let looks = budget / u64::from(STEPS.unsigned_abs());
+        watch.looks_left.store(looks, Ordering::Relaxed);
         let result = work();
-        watch.deadline.store(limit, Ordering::Relaxed);
+        let is_used_up = watch.looks_left.swap(u64::MAX, Ordering::Relaxed) == 0;
         match result {
-            Err(error) if is_interrupt(&error) && !watch.must_stop() => Ok(None),
+            Err(error) if is_used_up && is_interrupt(&error) && !watch.is_over() => Ok(None),
             result => result.map(Some),
         }
     }
@@ -134,6 +133,8 @@ struct Watch {
     base: Instant,
     /// Looks so far, of all connections.
     n_looks: Arc<AtomicU64>,
+    /// Looks until an attempt ends.
+    looks_left: AtomicU64,
     /// Nanoseconds since `base`.
     deadline: AtomicU64,
     /// Set when nobody waits for the result any more. The lock is held for the clone of a pointer.
@@ -151,6 +152,14 @@ impl Watch {
 
     fn must_stop(&self) -> bool {
         self.n_looks.fetch_add(1, Ordering::Relaxed);
+        // Only the thread that uses the connection changes it.
+        let left = self.looks_left.load(Ordering::Relaxed).saturating_sub(1);
+        self.looks_left.store(left, Ordering::Relaxed);
+        left == 0 || self.is_over()
+    }
+
+    /// True if nobody waits for the read any more, or not for so long.
+    fn is_over(&self) -> bool {
         let is_cancelled = || {
             let cancelled = self.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
             cancelled.as_ref().is_some_and(|c| c.load(Ordering::Relaxed))
@@ -308,6 +317,7 @@ impl Readers {
         let watch = Arc::new(Watch {
             base: Instant::now(),
             n_looks: self.n_looks.clone(),
+            looks_left: AtomicU64::new(u64::MAX),
             deadline: AtomicU64::new(u64::MAX),
             cancelled: Mutex::default(),
             closing: self.closing.clone(),

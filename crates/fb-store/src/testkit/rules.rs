@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::bench::{Bench, class};
 use super::{query, schema_with, todo_class, user};
-use crate::{Batch, Direction, Effect, Expect, IndexDef, IndexKey, ObjectWrite, RecordWrite, Rewrite, Write};
+use crate::{Batch, Direction, Effect, Expect, IndexDef, IndexKey, ObjectWrite, RecordWrite, Rewrite, Store, Write};
 
 /// Lives of the class per run, and steps of each.
 const LIVES: u64 = 40;
@@ -336,9 +336,27 @@ pub async fn restricted_reads_agree_with_the_rules(mut bench: Bench) {
             life.step().await;
             life.check().await;
         }
+        if seed % 8 == 0 {
+            // Whoever restores a copy looks at all of it.
+            let copy = copied(&bench, &format!("copy{seed}")).await;
+            copy.close().await;
+        }
         drop_class(&bench).await;
         bench.add_class(&todo_class()).await;
     }
+    copied(&bench, "last").await.close().await;
+}
+
+/// A new app, from a backup of the bench's.
+async fn copied(bench: &Bench, name: &str) -> Arc<dyn Store> {
+    let dir = std::env::temp_dir().join(format!("fb-rules-{}-{:p}", std::process::id(), &raw const *bench));
+    std::fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("backup");
+    bench.node().backup(&bench.app_record("app").id, &file).await.unwrap();
+    let restored = bench.node().restore(&bench.app_record(name), &file).await;
+    std::fs::remove_dir_all(&dir).unwrap();
+    restored.unwrap();
+    bench.open_app(name).await
 }
 
 fn index(paths: Vec<&str>) -> IndexDef {
@@ -420,14 +438,7 @@ pub async fn rules_are_in_force_after_a_restore(bench: Bench) {
     bench
         .insert_with_acl("c", json!({}), Acl::private_to("/db/User/2"))
         .await;
-    let dir = std::env::temp_dir().join(format!("fb-rules-{}-{:p}", std::process::id(), &raw const bench));
-    std::fs::create_dir_all(&dir).unwrap();
-    let file = dir.join("backup");
-    let id = bench.app_record("app").id;
-    bench.node().backup(&id, &file).await.unwrap();
-    bench.node().restore(&bench.app_record("copy"), &file).await.unwrap();
-    std::fs::remove_dir_all(&dir).unwrap();
-    let copy = bench.open_app("copy").await;
+    let copy = copied(&bench, "copy").await;
     let schema = copy.schema();
     let sorted = query(&schema, &json!({}), &json!({ "id": 1 }), 0, 100);
     for (key, expected) in [("1", ["a", "b"]), ("2", ["a", "c"])] {
