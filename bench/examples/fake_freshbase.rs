@@ -2,8 +2,8 @@
 //! needs, in memory, without durability or rights. Its figures mean nothing.
 //!
 //! `FAKE_DEFECT=wrong-group` makes queries answer objects of another group, `FAKE_DEFECT=lose-writes`
-//! acknowledges inserts without keeping them once the collection has 1,100 objects; a run must
-//! notice both.
+//! acknowledges inserts without keeping them once the collection has 1,100 objects, and
+//! `FAKE_DEFECT=leak` shows a user everybody's private objects; a run must notice all three.
 
 use std::{
     collections::BTreeMap,
@@ -25,6 +25,8 @@ struct State {
     objects: BTreeMap<String, Value>,
     groups: BTreeMap<String, Vec<String>>,
     indexes: Vec<Value>,
+    /// Private objects by the path that they were imported at.
+    notes: BTreeMap<String, Vec<Value>>,
     defect: Option<String>,
 }
 
@@ -79,6 +81,9 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
     let body = body.collect().await?.to_bytes();
     let body = if body.is_empty() {
         Value::Null
+    } else if head.method == Method::PUT && matches!(head.uri.path(), "/v1/db/Note" | "/v1/db/OwnNote") {
+        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(serde_json::from_slice::<Value>).collect::<Result<_, _>>()?
     } else {
         serde_json::from_slice(&body)?
     };
@@ -113,6 +118,24 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
         (&Method::GET, "/v1/db/Item/count") => (StatusCode::OK, json!({ "count": state.objects.len() })),
         (&Method::GET, "/v1/db/Item/query") => (StatusCode::OK, Value::Array(state.query(query)?)),
         (&Method::POST, "/v1/db/Item") => state.insert(body)?,
+        (&Method::PUT, "/v1/db/Note" | "/v1/db/OwnNote") if admin => {
+            let count = body.as_array().map_or(0, Vec::len);
+            state
+                .notes
+                .entry(path.to_owned())
+                .or_default()
+                .extend(body.as_array().cloned().unwrap_or_default());
+            (StatusCode::OK, json!({ "count": count, "failed": [] }))
+        }
+        (&Method::GET, "/v1/db/Note/count" | "/v1/db/OwnNote/count") => {
+            let own = state.own(path);
+            (StatusCode::OK, json!({ "count": own.len() }))
+        }
+        (&Method::GET, "/v1/db/Note/query" | "/v1/db/OwnNote/query") => {
+            let mut own = state.own(path);
+            own.truncate(20);
+            (StatusCode::OK, Value::Array(own))
+        }
         (method, path) => {
             let id = path.strip_prefix("/v1").unwrap_or_default();
             state.one(method, id, body)
@@ -122,6 +145,18 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
 }
 
 impl State {
+    /// The user's own objects of the class whose query or count this is, by rank.
+    fn own(&self, path: &str) -> Vec<Value> {
+        let class = path.rsplit_once('/').map_or(path, |(class, _)| class);
+        let notes = self.notes.get(class).into_iter().flatten();
+        let mut own: Vec<Value> = notes
+            .filter(|note| self.defect.as_deref() == Some("leak") || note["acl"]["read"]["/db/User/1"] == "allow")
+            .cloned()
+            .collect();
+        own.sort_by_key(|note| note["rank"].as_i64());
+        own
+    }
+
     fn insert(&mut self, mut object: Value) -> Result<(StatusCode, Value)> {
         let id = object["id"].as_str().context("an object without id")?.to_owned();
         if self.objects.contains_key(&id) {

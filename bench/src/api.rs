@@ -69,6 +69,13 @@ impl Api {
         self.exchange(&request).with_context(|| format!("POST {path}"))
     }
 
+    /// PUT of a text; an error unless the status is 200 … 299.
+    pub(crate) fn put_text(&self, path: &str, text: &str) -> Result<Reply> {
+        let mut request = Vec::new();
+        self.headers.write_json(&mut request, "PUT", path, "", text.as_bytes());
+        self.exchange(&request).with_context(|| format!("PUT {path}"))
+    }
+
     fn exchange(&self, request: &[u8]) -> Result<Reply> {
         let mut stream = TcpStream::connect(self.address).context("connecting")?;
         stream.set_read_timeout(Some(TIMEOUT)).context("setting a time limit")?;

@@ -101,6 +101,11 @@ struct SettingsArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     objects: u64,
 
+    /// Private objects, 100 of each owner, that own-page and own-count find their own among. They are loaded at about
+    /// 20,000 per second
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
+    private: u64,
+
     /// Decides every object and every random choice
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -118,6 +123,7 @@ impl SettingsArgs {
             seconds,
             rounds,
             objects,
+            private,
             seed,
             work_dir: _,
         } = *self;
@@ -126,6 +132,7 @@ impl SettingsArgs {
             seconds,
             rounds,
             objects,
+            private,
             seed,
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     dataset::{Dataset, GROUP_SIZE, Rng},
     http::RequestHeaders,
     measure::{Sample, median},
+    private::{self, OwnLoad, Place},
     process,
     scenarios::Scenario,
     server::Server,
@@ -38,7 +39,15 @@ const VERIFIED: u64 = 20;
 pub(crate) struct Freshbase {
     server: Server,
     data: Dataset,
-    user_token: Option<String>,
+    user: Option<User>,
+    /// Whether the private objects are loaded.
+    has_private: bool,
+}
+
+/// An ordinary user.
+struct User {
+    id: String,
+    token: String,
 }
 
 impl Freshbase {
@@ -49,7 +58,8 @@ impl Freshbase {
         let freshbase = Self {
             server,
             data,
-            user_token: None,
+            user: None,
+            has_private: false,
         };
         freshbase.create_class_and_indexes().context("setting up the schema")?;
         Ok(freshbase)
@@ -92,11 +102,34 @@ impl Freshbase {
 
     /// Requests of `scenario`; registers a user first if it needs one.
     pub(crate) fn workload(&mut self, scenario: Scenario) -> Result<FreshbaseLoad> {
-        if scenario == Scenario::GetToken && self.user_token.is_none() {
-            self.user_token = Some(self.register_user().context("registering a user")?);
+        let token = match scenario {
+            Scenario::GetToken => Some(self.user()?.token.clone()),
+            _ => None,
+        };
+        Ok(FreshbaseLoad::new(scenario, self.data, self.headers(token.as_deref())))
+    }
+
+    /// Requests of a user for its own objects among `objects` private ones, which are loaded first, and for the same
+    /// objects where they lie alone.
+    pub(crate) fn own_workloads(&mut self, scenario: Scenario, objects: u64) -> Result<[OwnLoad; 2]> {
+        let address = self.server.address();
+        let User { id, token } = self.user()?;
+        let (id, token) = (id.clone(), token.clone());
+        if !self.has_private {
+            let admin = Api::with_token(address, &self.log_in().context("logging in as admin")?);
+            private::load(&admin, &id, objects, self.data.seed).context("loading the private objects")?;
+            self.has_private = true;
         }
-        let token = self.user_token.as_deref().filter(|_| scenario == Scenario::GetToken);
-        Ok(FreshbaseLoad::new(scenario, self.data, self.headers(token)))
+        private::verify(&Api::with_token(address, &token), &id).context("verifying the private objects")?;
+        let load = |place| OwnLoad::new(scenario, place, self.headers(Some(&token)));
+        Ok([load(Place::Shared), load(Place::Alone)])
+    }
+
+    fn user(&mut self) -> Result<&User> {
+        if self.user.is_none() {
+            self.user = Some(self.register_user().context("registering a user")?);
+        }
+        self.user.as_ref().context("there is a user now")
     }
 
     /// Where the load goes.
@@ -159,16 +192,23 @@ impl Freshbase {
             .to_owned())
     }
 
-    fn register_user(&self) -> Result<String> {
+    fn register_user(&self) -> Result<User> {
         let user = json!({ "acl": { "read": {}, "write": {} }, "username": "reader" });
         let reply = Api::new(self.server.address()).post(
             "/v1/db/User/register",
             &json!({ "user": user, "password": "only-reads-42", "login": true }),
         )?;
-        Ok(reply
+        let token = reply
             .header(TOKEN_HEADER)
             .context("the answer carries no token")?
-            .to_owned())
+            .to_owned();
+        let answer = reply.json()?;
+        let id = answer["id"]
+            .as_str()
+            .or_else(|| answer["user"]["id"].as_str())
+            .context("the answer names no user")?
+            .to_owned();
+        Ok(User { id, token })
     }
 
     fn verify_object(&self, api: &Api, number: u64) -> Result<()> {

@@ -13,6 +13,7 @@ mod freshbase;
 mod http;
 mod measure;
 mod plain;
+mod private;
 mod process;
 mod report;
 mod run;

@@ -412,6 +412,7 @@ mod tests {
                 seconds: 5.0,
                 rounds: 1,
                 objects: 1000,
+                private: 1_000_000,
                 seed: 1,
             },
             fill: None,

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     freshbase::{self, Freshbase},
     measure::Sample,
     plain::{self, PageLoad},
+    private::PER_OWNER,
     report::{Comparison, Memory, Report},
     scenarios::{Scenario, Yardstick},
     server::Server,
@@ -32,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) rounds: usize,
     /// Objects loaded before measuring.
     pub(crate) objects: u64,
+    /// Private objects that `own-page` and `own-count` find their own among.
+    pub(crate) private: u64,
     /// Decides every object and every choice.
     pub(crate) seed: u64,
 }
@@ -73,6 +76,11 @@ impl Settings {
         ensure!(
             self.objects >= smallest && self.objects.is_multiple_of(GROUP_SIZE),
             "--objects must be a multiple of {GROUP_SIZE} and at least {smallest}"
+        );
+        ensure!(
+            self.private >= 10 * PER_OWNER && self.private.is_multiple_of(PER_OWNER),
+            "--private must be a multiple of {PER_OWNER} and at least {}",
+            10 * PER_OWNER
         );
         Ok(())
     }
@@ -154,6 +162,9 @@ fn compare_one(
     let yardstick = scenario
         .yardstick()
         .context("this scenario puts no load on the server")?;
+    if yardstick == Yardstick::Alone {
+        return compare_with_alone(freshbase, scenario, settings);
+    }
     let mut workload = freshbase.workload(scenario)?;
     let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
     for round in 1..=settings.rounds {
@@ -168,6 +179,20 @@ fn compare_one(
             .context("counting what was inserted")?;
     }
     Comparison::new(Some(scenario), yardstick, reference_rounds, freshbase_rounds)
+}
+
+/// The same requests to the class that holds one owner's objects alone, and to that of all owners.
+fn compare_with_alone(freshbase: &mut Freshbase, scenario: Scenario, settings: Settings) -> Result<Comparison> {
+    progress(&format!("{}: loading private objects", scenario.name()));
+    let [mut shared, mut alone] = freshbase.own_workloads(scenario, settings.private)?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        let target = freshbase.target(settings.connections);
+        reference_rounds.push(client::drive(target, settings.limit(), &mut alone)?);
+        freshbase_rounds.push(client::drive(target, settings.limit(), &mut shared)?);
+    }
+    Comparison::new(Some(scenario), Yardstick::Alone, reference_rounds, freshbase_rounds)
 }
 
 /// The plain server and, from its first use on, the SQLite database.
@@ -202,6 +227,7 @@ impl Yardsticks {
                 };
                 client::drive(target, self.settings.limit(), &mut PageLoad::new(target.address, page))
             }
+            Yardstick::Alone => bail!("this yardstick is no program of its own"),
             Yardstick::Sqlite(operation) => {
                 let sqlite = match &mut self.sqlite {
                     Some(sqlite) => sqlite,

@@ -32,6 +32,10 @@ pub(crate) enum Scenario {
     Partial,
     /// Insert an object with a new id (POST)
     Insert,
+    /// A page of one's own objects among private ones of 10,000 owners, 20 by rank
+    OwnPage,
+    /// How many objects of one's own there are among private ones of 10,000 owners
+    OwnCount,
 }
 
 /// What a scenario is compared with.
@@ -41,10 +45,12 @@ pub(crate) enum Yardstick {
     Plain(Page),
     /// The in-process SQLite writer.
     Sqlite(Operation),
+    /// Freshbase itself: the same request to a class that holds nothing else.
+    Alone,
 }
 
 impl Yardstick {
-    /// Every yardstick, for measuring them alone.
+    /// Every yardstick that is another program than Freshbase, for measuring them alone.
     pub(crate) const ALL: [Self; 5] = [
         Self::Plain(Page::Object),
         Self::Plain(Page::List10),
@@ -61,6 +67,7 @@ impl Yardstick {
             Self::Plain(Page::List20) => "plain, 5.2 KB",
             Self::Sqlite(Operation::Insert) => "SQLite insert",
             Self::Sqlite(Operation::Update) => "SQLite update",
+            Self::Alone => "freshbase, alone",
         }
     }
 }
@@ -156,6 +163,11 @@ const INSERT: &[Target] = &[
     Target::at_most(110.0, Figure::CpuMicros),
 ];
 
+const OWN: &[Target] = &[
+    Target::at_least(0.50, Figure::ThroughputRatio),
+    Target::at_most(2.0, Figure::CpuRatio),
+];
+
 impl Scenario {
     /// Name on the command line and in tables.
     pub(crate) fn name(self) -> &'static str {
@@ -171,6 +183,8 @@ impl Scenario {
             Self::Update => "update",
             Self::Partial => "partial",
             Self::Insert => "insert",
+            Self::OwnPage => "own-page",
+            Self::OwnCount => "own-count",
         }
     }
 
@@ -183,6 +197,7 @@ impl Scenario {
             Self::QueryTopn => Some(Yardstick::Plain(Page::List20)),
             Self::Update | Self::Partial => Some(Yardstick::Sqlite(Operation::Update)),
             Self::Insert => Some(Yardstick::Sqlite(Operation::Insert)),
+            Self::OwnPage | Self::OwnCount => Some(Yardstick::Alone),
         }
     }
 
@@ -193,6 +208,7 @@ impl Scenario {
             Self::QueryUnordered | Self::QueryOrdered => QUERY,
             Self::Update => UPDATE,
             Self::Insert => INSERT,
+            Self::OwnPage | Self::OwnCount => OWN,
             // Idle is judged by IDLE_MEMORY and START_TIME, it has no comparison.
             Self::Idle | Self::Health | Self::GetToken | Self::QueryTopn | Self::Mixed | Self::Partial => &[],
         }

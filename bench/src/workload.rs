@@ -102,7 +102,10 @@ impl Workload for FreshbaseLoad {
     fn write_next(&mut self, out: &mut Vec<u8>) {
         match self.scenario {
             // Idle sends nothing of its own; the health check is what its start waits for.
-            Scenario::Idle | Scenario::Health => self.headers.write_get(out, "/healthz"),
+            // Those of one's own objects have a workload of their own, see `private`.
+            Scenario::Idle | Scenario::Health | Scenario::OwnPage | Scenario::OwnCount => {
+                self.headers.write_get(out, "/healthz")
+            }
             Scenario::Get | Scenario::GetToken => self.write_get(out),
             Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryTopn => self.write_query(out),
             Scenario::Mixed if self.rng.below(100) < 5 => self.write_update(out),
@@ -124,7 +127,9 @@ impl Workload for FreshbaseLoad {
             | Scenario::Mixed
             | Scenario::Update
             | Scenario::Partial
-            | Scenario::Insert => 0,
+            | Scenario::Insert
+            | Scenario::OwnPage
+            | Scenario::OwnCount => 0,
         }
     }
 }

@@ -27,6 +27,8 @@ fn bench(args: &[&str], defect: Option<&str>) -> Output {
             "0.2",
             "--rounds",
             "1",
+            "--private",
+            "2000",
             "--connections",
             "8",
         ])
@@ -68,10 +70,12 @@ fn a_complete_run_compares_every_scenario_and_judges_every_target() {
             "mixed",
             "update",
             "partial",
-            "insert"
+            "insert",
+            "own-page",
+            "own-count"
         ]
     );
-    assert_eq!(report["verdicts"].as_array().unwrap().len(), 10);
+    assert_eq!(report["verdicts"].as_array().unwrap().len(), 14);
     assert!(report["idle"]["first_start_ms"].as_f64().unwrap() > 0.0);
 }
 
@@ -92,6 +96,17 @@ fn acknowledged_inserts_that_are_lost_fail_the_run() {
     assert_eq!(output.status.code(), Some(2));
     assert!(
         text(&output.stderr).contains("were acknowledged"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn private_objects_of_others_fail_the_run() {
+    let output = bench(&["--scenario", "own-page"], Some("leak"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("instead of 100 objects"),
         "{}",
         text(&output.stderr)
     );

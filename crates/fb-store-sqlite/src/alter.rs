@@ -11,6 +11,7 @@ use crate::error::{broken, store_error};
 use crate::feed::Entry;
 use crate::index::{drop_statements, signature, structures};
 use crate::read::{key, stored};
+use crate::rules;
 use crate::writer::Session;
 
 /// Rows rewritten at a time, which bounds memory.
@@ -122,6 +123,9 @@ impl Session {
             .execute_batch(&format!("DROP TABLE c{}", table.id))
             .map_err(altering)?;
         self.conn
+            .execute_batch(&rules::drop_statement(table.id))
+            .map_err(altering)?;
+        self.conn
             .execute("DELETE FROM classes WHERE id = ?1", [table.id])
             .map_err(altering)?;
         Ok(())
@@ -182,9 +186,10 @@ impl Session {
             let rows = self.chunk(&table, after)?;
             let Some((last, _)) = rows.last() else { break };
             after = *last;
-            for (rid, old) in rows {
+            for row in rows {
+                let old = &row.1;
                 let id = ObjectId::new(rewrite.class.clone(), old.key.clone());
-                let mut document = Document::open(id, &old).map_err(|e| broken(ALTERING, e))?;
+                let mut document = Document::open(id, old).map_err(|e| broken(ALTERING, e))?;
                 if !(rewrite.apply)(&mut document) {
                     continue;
                 }
@@ -192,7 +197,7 @@ impl Session {
                 document.version = old.version.next();
                 document.updated_at = now.max(Timestamp::from_millis(old.updated_at.millis() + 1));
                 let new = document.store(class.shape());
-                self.put_row(&table, Some(rid), &new)
+                self.put_row(&table, Some(&row), &new)
                     .map_err(|e| not_unique(&table, e))?;
                 let entry = Entry {
                     class: &rewrite.class,
@@ -226,7 +231,7 @@ impl Session {
         Ok(())
     }
 
-    fn reload(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn reload(&mut self) -> Result<(), StoreError> {
         self.catalog = Arc::new(Catalog::load(&self.conn)?);
         Ok(())
     }

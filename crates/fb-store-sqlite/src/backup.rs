@@ -13,6 +13,7 @@ use crate::error::store_error;
 use crate::format::{APPLICATION_ID, FORMAT, TABLES, check_version, class_table, configure};
 use crate::index::{Structure, signature};
 use crate::node::{Inner, io_error, sync_dir};
+use crate::rules;
 
 /// Writes a consistent, compact copy of an app to `to`, which must not exist.
 pub(crate) fn backup(node: &Inner, id: &AppId, to: &Path) -> Result<u64, NodeError> {
@@ -165,6 +166,9 @@ fn check_objects(conn: &Connection) -> Result<(), String> {
     let catalog = Catalog::load(conn).map_err(describe)?;
     for table in catalog.tables.values() {
         expect(&class_table(table.id))?;
+        if table.has_rules {
+            expect(&rules::create(table.id))?;
+        }
         for (id, _, structures) in &table.structures {
             for structure in structures {
                 for statement in structure.create(table.id, *id) {
@@ -236,6 +240,15 @@ fn check_rows(conn: &Connection) -> Result<(), String> {
             .map_err(text)?;
         if bad > 0 {
             return Err(format!("{bad} objects of class {} are damaged", table.class));
+        }
+        let are_right = if table.has_rules {
+            rules::are_right(conn, table.id)
+        } else {
+            let with_rules = format!("SELECT NOT EXISTS(SELECT 1 FROM c{} WHERE acl IS NOT NULL)", table.id);
+            conn.query_row(&with_rules, [], |row| row.get(0))
+        };
+        if !are_right.map_err(text)? {
+            return Err(format!("its rules of class {} are not listed as expected", table.class));
         }
     }
     Ok(())

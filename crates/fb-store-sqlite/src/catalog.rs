@@ -39,6 +39,8 @@ pub(crate) struct Table {
     pub(crate) class: ClassName,
     /// `/db/<class>/`
     pub(crate) id_prefix: String,
+    /// True if there is a table `r<id>` of read rules: objects of the class have, or had, rules.
+    pub(crate) has_rules: bool,
     /// Indexes and their structures.
     pub(crate) structures: Vec<(i64, IndexDef, Vec<Structure>)>,
     /// `SELECT version, shape, created_at, updated_at, acl, body, rid … WHERE key = ?1`
@@ -80,13 +82,14 @@ impl Catalog {
         }
 
         let mut tables = HashMap::new();
-        let mut statement = conn.prepare("SELECT id, name FROM classes").map_err(sql)?;
+        let mut statement = conn.prepare("SELECT id, name, has_rules FROM classes").map_err(sql)?;
         let mut rows = statement.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
             let name: String = row.get(1).map_err(sql)?;
             let class = ClassName::new(&name).map_err(|e| broken(during, e))?;
             let declared = indexes.get(&class).map_or(&[][..], Vec::as_slice);
-            let table = Table::new(row.get(0).map_err(sql)?, class.clone(), &schema, declared);
+            let mut table = Table::new(row.get(0).map_err(sql)?, class.clone(), &schema, declared);
+            table.has_rules = row.get(2).map_err(sql)?;
             tables.insert(class, Arc::new(table));
         }
         Ok(Self {
@@ -117,6 +120,7 @@ impl Table {
         };
         Self {
             id,
+            has_rules: false,
             id_prefix: format!("/db/{class}/"),
             load: format!("SELECT version, shape, created_at, updated_at, acl, body, rid FROM c{id} WHERE key = ?1"),
             insert: format!(

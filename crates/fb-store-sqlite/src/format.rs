@@ -6,9 +6,10 @@
 //! | `records` | server-side records; `records_by_expiry` lists those that expire, by time |
 //! | `changes` | the change feed; `seq` is assigned by the writer, without gaps |
 //! | `counters` | the next key number per class |
-//! | `classes` | numbers of classes that have a table |
+//! | `classes` | numbers of classes that have a table; whether objects of the class have, or had, access rules |
 //! | `indexes` | declared indexes, and what the engine has built for each |
 //! | `c<n>` | the objects of class number n; `body` is the response's JSON |
+//! | `r<n>` | principal → rid, for class number n if it has rules: whom each object is for, `*` if for all but some |
 //! | `x<n>` | the engine's index for declared index n |
 //! | `m<n>` | element → rid, for declared index n on an array |
 //! | `g<n>` | rectangles for declared index n on a geo point |
@@ -37,7 +38,8 @@ pub(crate) const TABLES: &[&str] = &[
     "CREATE TABLE changes(seq INTEGER PRIMARY KEY, class TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, \
      kind TEXT NOT NULL, stamp INTEGER NOT NULL, origin INTEGER NOT NULL, at INTEGER NOT NULL, body TEXT)",
     "CREATE TABLE counters(class TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE classes(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE classes(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, \
+     has_rules INTEGER NOT NULL DEFAULT 0)",
     "CREATE TABLE indexes(id INTEGER PRIMARY KEY AUTOINCREMENT, class TEXT NOT NULL, def TEXT NOT NULL, built TEXT)",
 ];
 

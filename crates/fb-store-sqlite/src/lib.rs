@@ -26,6 +26,8 @@ mod read;
 mod reader;
 mod record;
 mod registry;
+mod rules;
+mod sight;
 mod sql;
 mod stats;
 mod store;

@@ -18,6 +18,9 @@ pub struct SqliteOptions {
     /// Part of each file that readers map into memory, in MiB. Default 256: a point read takes 4 instead of 6 µs. An
     /// unreadable disk sector ends the process then, where with 0 it fails the one query.
     pub mmap_mib: u32,
+    /// Objects of a class that a caller with limited rights may be able to see and that still count as few: reads for
+    /// such callers begin with these objects. Default 2,000, at most 2,048.
+    pub few_objects: usize,
     /// How much of the change feed is kept.
     pub retention: Retention,
     /// Number of this node in change records. Default 0.
@@ -35,6 +38,7 @@ impl Default for SqliteOptions {
             cache_kib: 1024,
             writer_cache_kib: 8 * 1024,
             mmap_mib: 256,
+            few_objects: 2000,
             retention: Retention::default(),
             origin: 0,
             max_pages: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fb_auth::Scope;
-use fb_query::{Filter, Query};
+use fb_query::{Filter, Order, Query};
 use fb_store::{Rows, RowsBuilder};
 use fb_types::{ObjectKey, Stored, Timestamp, Version};
 use rusqlite::types::{FromSqlError, Type, Value as Sql};
@@ -12,106 +12,135 @@ use rusqlite::{OptionalExtension, Row, params_from_iter};
 
 use crate::catalog::Table;
 use crate::functions::Work;
-use crate::reader::Reader;
+use crate::reader::{Reader, Shape};
+use crate::sight::{Command, Sight, Wanted};
 use crate::sql::{order, predicate};
 
-/// A statement that is ready to run.
+/// A read that is ready to run.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) sql: String,
-    pub(crate) params: Vec<Sql>,
-    pub(crate) work: Work,
+    command: Command,
+    work: Work,
+    /// Set if the caller may not read everything, and the class has objects with rules.
+    sight: Option<Sight>,
 }
 
 /// Most bytes of objects that a scan collects.
 const SCAN_BYTES: usize = 4 << 20;
 
-/// The condition that lets only objects through that the scope may read, as part of a WHERE clause.
-fn push_scope(scope: &Scope, has_where: bool, sql: &mut String, work: &mut Work) {
-    match scope {
-        Scope::Everything => {}
-        Scope::Of(_) => {
-            sql.push_str(if has_where { " AND " } else { " WHERE " });
-            sql.push_str("(acl IS NULL OR fb_readable(acl))");
-            work.scope = Some(scope.clone());
+/// A plan that is being made: WHERE and what follows it are still open.
+struct Draft {
+    plan: Plan,
+    has_where: bool,
+}
+
+impl Draft {
+    /// Begins with the columns of the result.
+    fn new(columns: &str, table: &Table) -> Self {
+        Self {
+            plan: Plan {
+                command: Command {
+                    sql: format!("SELECT {columns} FROM c{}", table.id),
+                    params: Vec::new(),
+                },
+                work: Work::default(),
+                sight: None,
+            },
+            has_where: false,
         }
     }
+
+    fn push(&mut self, sql: &str) {
+        self.plan.command.sql.push_str(sql);
+    }
+
+    /// Adds a condition.
+    fn and(&mut self, condition: &str, params: Vec<Sql>) {
+        self.push(if self.has_where { " AND " } else { " WHERE " });
+        self.has_where = true;
+        self.push(condition);
+        self.plan.command.params.extend(params);
+    }
+
+    /// Adds the condition that lets only objects through that the scope may read.
+    fn and_readable(&mut self, table: &Table, scope: &Scope, few: usize, wanted: Wanted, filtered: bool) {
+        let Scope::Of(principal) = scope else { return };
+        let readable = "(acl IS NULL OR fb_readable(acl))";
+        self.and(readable, Vec::new());
+        self.plan.work.scope = Some(scope.clone());
+        // Without rules everything is public; admins may read what is listed for nobody.
+        if table.has_rules && !principal.is_admin() {
+            self.plan.sight = Some(Sight {
+                table: table.id,
+                principal: principal.clone(),
+                at: self.plan.command.sql.len() - readable.len(),
+                n_params: self.plan.command.params.len(),
+                wanted,
+                filtered,
+                few,
+            });
+        }
+    }
+
+    /// Adds the conditions of a filter and a scope.
+    fn filter(&mut self, table: &Table, scope: &Scope, filter: &Filter, few: usize, wanted: Wanted) {
+        let predicate = predicate(table, filter);
+        if !predicate.sql.is_empty() {
+            self.and(&predicate.sql, predicate.params);
+        }
+        self.and_readable(table, scope, few, wanted, *filter != Filter::ALL);
+        if let Some(residual) = predicate.residual {
+            self.and("fb_match(body)", Vec::new());
+            self.plan.work.filter = Some(Arc::new(residual));
+        }
+    }
+
+    fn finish(mut self, end: &str, params: impl IntoIterator<Item = u64>) -> Plan {
+        self.push(end);
+        self.plan.command.params.extend(params.into_iter().map(integer));
+        self.plan.work.complete();
+        self.plan
+    }
 }
 
-/// FROM and WHERE for a filter and a scope.
-fn from_where(table: &Table, scope: &Scope, filter: &Filter) -> Plan {
-    let predicate = predicate(table, filter);
-    let mut sql = format!(" FROM c{}", table.id);
-    let mut work = Work::default();
-    let mut has_where = false;
-    if !predicate.sql.is_empty() {
-        sql.push_str(" WHERE ");
-        sql.push_str(&predicate.sql);
-        has_where = true;
-    }
-    push_scope(scope, has_where, &mut sql, &mut work);
-    has_where |= work.scope.is_some();
-    if let Some(residual) = predicate.residual {
-        sql.push_str(if has_where { " AND " } else { " WHERE " });
-        sql.push_str("fb_match(body)");
-        work.filter = Some(Arc::new(residual));
-    }
-    Plan {
-        sql,
-        params: predicate.params,
-        work,
-    }
-}
-
-/// The plan of a query.
-pub(crate) fn query_plan(table: &Table, scope: &Scope, query: &Query) -> Plan {
-    let mut plan = from_where(table, scope, &query.filter);
+/// The plan of a query. `few` is what [`Sight`] takes for few, here and below.
+pub(crate) fn query_plan(table: &Table, scope: &Scope, query: &Query, few: usize) -> Plan {
+    let wanted = match query.order {
+        Order::Natural => Wanted::Any,
+        Order::By(_) | Order::Distance(..) => Wanted::First(query.offset.saturating_add(query.limit)),
+    };
+    let mut draft = Draft::new("key, version, shape, body", table);
+    draft.filter(table, scope, &query.filter, few, wanted);
     let order = order(&query.order, &query.filter);
-    plan.sql.insert_str(0, "SELECT key, version, shape, body");
-    plan.sql.push_str(&order.sql);
-    plan.sql.push_str(" LIMIT ? OFFSET ?");
-    plan.params.extend([query.limit, query.offset].map(integer));
-    plan.work.sort_keys = order.keys.into();
-    plan.work.distance = order.distance;
-    plan.work.order = order.whole;
-    plan.work.complete();
-    plan
+    draft.push(&order.sql);
+    draft.plan.work.sort_keys = order.keys.into();
+    draft.plan.work.distance = order.distance;
+    draft.plan.work.order = order.whole;
+    draft.finish(" LIMIT ? OFFSET ?", [query.limit, query.offset])
 }
 
 /// The plan of a count.
-pub(crate) fn count_plan(table: &Table, scope: &Scope, filter: &Filter) -> Plan {
-    let mut plan = from_where(table, scope, filter);
-    plan.sql.insert_str(0, "SELECT count(*)");
-    plan.work.complete();
-    plan
+pub(crate) fn count_plan(table: &Table, scope: &Scope, filter: &Filter, few: usize) -> Plan {
+    let mut draft = Draft::new("count(*)", table);
+    draft.filter(table, scope, filter, few, Wanted::All);
+    draft.finish("", [])
 }
 
 /// The plan of a scan in key order.
-pub(crate) fn scan_plan(table: &Table, scope: &Scope, after: Option<&ObjectKey>, limit: usize) -> Plan {
-    let mut sql = format!("SELECT key, version, shape, body FROM c{}", table.id);
-    let mut work = Work::default();
-    let mut params = Vec::new();
+pub(crate) fn scan_plan(table: &Table, scope: &Scope, after: Option<&ObjectKey>, limit: usize, few: usize) -> Plan {
+    let mut draft = Draft::new("key, version, shape, body", table);
     if let Some(key) = after {
-        sql.push_str(" WHERE key > ?");
-        params.push(Sql::Text(key.as_str().to_owned()));
+        draft.and("key > ?", vec![Sql::Text(key.as_str().to_owned())]);
     }
-    push_scope(scope, after.is_some(), &mut sql, &mut work);
-    sql.push_str(" ORDER BY key LIMIT ?");
-    params.push(integer(limit as u64));
-    Plan { sql, params, work }
+    draft.and_readable(table, scope, few, Wanted::First(limit as u64), false);
+    draft.finish(" ORDER BY key LIMIT ?", [limit as u64])
 }
 
 /// The plan of a list of keys.
-pub(crate) fn keys_plan(table: &Table, scope: &Scope, offset: u64, limit: u64) -> Plan {
-    let mut sql = format!("SELECT key FROM c{}", table.id);
-    let mut work = Work::default();
-    push_scope(scope, false, &mut sql, &mut work);
-    sql.push_str(" ORDER BY key LIMIT ? OFFSET ?");
-    Plan {
-        sql,
-        params: vec![integer(limit), integer(offset)],
-        work,
-    }
+pub(crate) fn keys_plan(table: &Table, scope: &Scope, offset: u64, limit: u64, few: usize) -> Plan {
+    let mut draft = Draft::new("key", table);
+    draft.and_readable(table, scope, few, Wanted::First(offset.saturating_add(limit)), false);
+    draft.finish(" ORDER BY key LIMIT ? OFFSET ?", [limit, offset])
 }
 
 fn integer(n: u64) -> Sql {
@@ -119,20 +148,33 @@ fn integer(n: u64) -> Sql {
 }
 
 impl Plan {
+    /// What the plan has in common with others that are as quick or slow: its text, and the caller if that matters.
+    pub(crate) fn shape(&self) -> Shape {
+        let ids = self.sight.as_ref().map(|sight| sight.principal.ids());
+        Shape::of(&(&self.command.sql, ids))
+    }
+
     /// Runs a query and collects all rows.
     pub(crate) fn rows(&self, reader: &Reader) -> rusqlite::Result<Rows> {
-        self.collect(reader, usize::MAX)
+        self.read(reader, |command| self.collect(reader, command, usize::MAX))
     }
 
     /// Runs a scan and collects rows until there are enough bytes.
     pub(crate) fn some_rows(&self, reader: &Reader) -> rusqlite::Result<Rows> {
-        self.collect(reader, SCAN_BYTES)
+        self.read(reader, |command| self.collect(reader, command, SCAN_BYTES))
     }
 
-    fn collect(&self, reader: &Reader, max_bytes: usize) -> rusqlite::Result<Rows> {
+    fn read<T>(&self, reader: &Reader, execute: impl Fn(&Command) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        match &self.sight {
+            Some(sight) => sight.read(reader, &self.command, execute),
+            None => execute(&self.command),
+        }
+    }
+
+    fn collect(&self, reader: &Reader, command: &Command, max_bytes: usize) -> rusqlite::Result<Rows> {
         reader.functions.set(self.work.clone());
-        let mut statement = reader.conn.prepare_cached(&self.sql)?;
-        let mut rows = statement.query(params_from_iter(&self.params))?;
+        let mut statement = reader.conn.prepare_cached(&command.sql)?;
+        let mut rows = statement.query(params_from_iter(&command.params))?;
         let mut out = RowsBuilder::default();
         while let Some(row) = rows.next()? {
             let body = row.get_ref(3)?.as_bytes().map_err(|e| conversion(3, e))?;
@@ -146,30 +188,36 @@ impl Plan {
 
     /// Runs a count.
     pub(crate) fn count(&self, reader: &Reader) -> rusqlite::Result<u64> {
-        reader.functions.set(self.work.clone());
-        let mut statement = reader.conn.prepare_cached(&self.sql)?;
-        let count: i64 = statement.query_row(params_from_iter(&self.params), |row| row.get(0))?;
-        Ok(count.unsigned_abs())
+        self.read(reader, |command| {
+            reader.functions.set(self.work.clone());
+            let mut statement = reader.conn.prepare_cached(&command.sql)?;
+            let count: i64 = statement.query_row(params_from_iter(&command.params), |row| row.get(0))?;
+            Ok(count.unsigned_abs())
+        })
     }
 
     /// Runs a list of keys.
     pub(crate) fn keys(&self, reader: &Reader) -> rusqlite::Result<Vec<ObjectKey>> {
-        reader.functions.set(self.work.clone());
-        let mut statement = reader.conn.prepare_cached(&self.sql)?;
-        let mut rows = statement.query(params_from_iter(&self.params))?;
-        let mut keys = Vec::new();
-        while let Some(row) = rows.next()? {
-            keys.push(key(row, 0)?);
-        }
-        Ok(keys)
+        self.read(reader, |command| {
+            reader.functions.set(self.work.clone());
+            let mut statement = reader.conn.prepare_cached(&command.sql)?;
+            let mut rows = statement.query(params_from_iter(&command.params))?;
+            let mut keys = Vec::new();
+            while let Some(row) = rows.next()? {
+                keys.push(key(row, 0)?);
+            }
+            Ok(keys)
+        })
     }
 
     /// What the engine does for this plan, one line per step.
     pub(crate) fn explain(&self, reader: &Reader) -> rusqlite::Result<Vec<String>> {
-        reader.functions.set(self.work.clone());
-        let mut statement = reader.conn.prepare(&format!("EXPLAIN QUERY PLAN {}", self.sql))?;
-        let lines = statement.query_map(params_from_iter(&self.params), |row| row.get(3))?;
-        lines.collect()
+        self.read(reader, |command| {
+            reader.functions.set(self.work.clone());
+            let mut statement = reader.conn.prepare(&format!("EXPLAIN QUERY PLAN {}", command.sql))?;
+            let lines = statement.query_map(params_from_iter(&command.params), |row| row.get(3))?;
+            lines.collect()
+        })
     }
 }
 

@@ -34,14 +34,50 @@ impl Shape {
     /// What is quick by itself, and tried so every time.
     pub(crate) const QUICK: Self = Self(u64::MAX);
 
-    pub(crate) fn of(sql: &str) -> Self {
+    pub(crate) fn of(what: &impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
-        sql.hash(&mut hasher);
+        what.hash(&mut hasher);
         Self(hasher.finish().clamp(1, u64::MAX - 1))
     }
 
     fn is_quick(self) -> bool {
         self.0 == Self::QUICK.0
+    }
+}
+
+/// Callers who can see much of a class are remembered in so many places.
+const N_CROWDS: u64 = 256;
+/// Of so many looks at the memory of crowds, one finds nothing, so that they are counted again now and then.
+const FORGET: u64 = 64;
+
+/// Which callers were found to see much of a class. Two may share a number or a place; that costs time only.
+pub(crate) struct Crowds {
+    places: [AtomicU64; N_CROWDS as usize],
+    n_looks: AtomicU64,
+}
+
+impl Crowds {
+    fn new() -> Self {
+        Self {
+            places: [const { AtomicU64::new(0) }; N_CROWDS as usize],
+            n_looks: AtomicU64::new(0),
+        }
+    }
+
+    /// True if this one was last found to be a crowd.
+    pub(crate) fn has(&self, shape: Shape) -> bool {
+        let is_known = self.places[(shape.0 % N_CROWDS) as usize].load(Ordering::Relaxed) == shape.0;
+        is_known && !self.n_looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(FORGET)
+    }
+
+    /// Remembers this one as a crowd, or as none.
+    pub(crate) fn note(&self, shape: Shape, is_crowd: bool) {
+        let place = &self.places[(shape.0 % N_CROWDS) as usize];
+        if is_crowd {
+            place.store(shape.0, Ordering::Relaxed);
+        } else if place.load(Ordering::Relaxed) == shape.0 {
+            place.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -58,13 +94,47 @@ pub(crate) enum ReadError {
 pub(crate) struct Reader {
     pub(crate) conn: Connection,
     pub(crate) functions: Functions,
+    pub(crate) crowds: Arc<Crowds>,
     watch: Arc<Watch>,
     generation: u64,
+}
+
+impl Reader {
+    /// Runs `work`, which reads, but with no more than about `budget` instructions of the engine; `None` if that was not
+    /// enough. The limit of time for the read as a whole stays in force, and is an error as ever.
+    pub(crate) fn attempt<T>(
+        &self,
+        budget: u64,
+        work: impl FnOnce() -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        let watch = &self.watch;
+        let looks = budget / u64::from(STEPS.unsigned_abs());
+        watch.looks_left.store(looks, Ordering::Relaxed);
+        let result = work();
+        let is_used_up = watch.looks_left.swap(u64::MAX, Ordering::Relaxed) == 0;
+        match result {
+            Err(error) if is_used_up && is_interrupt(&error) && !watch.is_over() => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    /// Runs `work` on one state of the file, however many statements it is made of.
+    pub(crate) fn snapshot<T>(&self, work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        self.conn.prepare_cached("BEGIN")?.execute([])?;
+        let result = work();
+        // If this fails, the connection is not used again.
+        let ended = self.conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([]));
+        result.and_then(|value| ended.map(|_| value))
+    }
 }
 
 /// Stops a statement. Looked at by the engine every [`STEPS`] instructions.
 struct Watch {
     base: Instant,
+    /// Looks so far, of all connections.
+    n_looks: Arc<AtomicU64>,
+    /// Looks until an attempt ends.
+    looks_left: AtomicU64,
     /// Nanoseconds since `base`.
     deadline: AtomicU64,
     /// Set when nobody waits for the result any more. The lock is held for the clone of a pointer.
@@ -81,6 +151,15 @@ impl Watch {
     }
 
     fn must_stop(&self) -> bool {
+        self.n_looks.fetch_add(1, Ordering::Relaxed);
+        // Only the thread that uses the connection changes it.
+        let left = self.looks_left.load(Ordering::Relaxed).saturating_sub(1);
+        self.looks_left.store(left, Ordering::Relaxed);
+        left == 0 || self.is_over()
+    }
+
+    /// True if nobody waits for the read any more, or not for so long.
+    fn is_over(&self) -> bool {
         let is_cancelled = || {
             let cancelled = self.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
             cancelled.as_ref().is_some_and(|c| c.load(Ordering::Relaxed))
@@ -104,6 +183,8 @@ pub(crate) struct Readers {
     slow: Semaphore,
     /// Shapes that were too slow, each at the place of its number; 0 is none.
     slow_shapes: [AtomicU64; N_SHAPES as usize],
+    crowds: Arc<Crowds>,
+    n_looks: Arc<AtomicU64>,
     closing: Arc<AtomicBool>,
     returned: Notify,
 }
@@ -124,6 +205,8 @@ impl Readers {
             timeout,
             state: Mutex::default(),
             generation: AtomicU64::new(0),
+            crowds: Arc::new(Crowds::new()),
+            n_looks: Arc::default(),
             closing: Arc::default(),
             returned: Notify::new(),
         }
@@ -197,6 +280,11 @@ impl Readers {
         }
     }
 
+    /// Instructions of the engine that reads have taken so far, in steps of [`STEPS`]; short statements count as none.
+    pub(crate) fn steps(&self) -> u64 {
+        self.n_looks.load(Ordering::Relaxed) * u64::from(STEPS.unsigned_abs())
+    }
+
     /// True once the store was told to close.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
@@ -228,6 +316,8 @@ impl Readers {
         let functions = Functions::register(&conn)?;
         let watch = Arc::new(Watch {
             base: Instant::now(),
+            n_looks: self.n_looks.clone(),
+            looks_left: AtomicU64::new(u64::MAX),
             deadline: AtomicU64::new(u64::MAX),
             cancelled: Mutex::default(),
             closing: self.closing.clone(),
@@ -237,6 +327,7 @@ impl Readers {
         Ok(Reader {
             conn,
             functions,
+            crowds: self.crowds.clone(),
             watch,
             generation,
         })
@@ -292,7 +383,9 @@ impl Drop for Lease<'_> {
         let mut state = self.readers.lock();
         state.out -= 1;
         let wanted = state.idle.len() < self.readers.options.readers && !self.readers.is_closing();
-        if wanted && !std::thread::panicking() {
+        // One that is left within a transaction would not see later writes.
+        let is_sound = reader.as_ref().is_some_and(|r| r.conn.is_autocommit());
+        if wanted && is_sound && !std::thread::panicking() {
             state.idle.extend(reader.take());
         }
         drop(state);

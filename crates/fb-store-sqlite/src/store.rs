@@ -17,6 +17,7 @@ use crate::feed::{self, Position};
 use crate::keys::Reserved;
 use crate::options::SqliteOptions;
 use crate::reader::{ReadError, Reader, Readers, Shape};
+use crate::sight::MAX_FEW;
 use crate::writer::{Job, Writer};
 use crate::{read, record};
 
@@ -120,12 +121,22 @@ impl SqliteStore {
             })
     }
 
+    fn few(&self) -> usize {
+        self.shared.options.few_objects.min(MAX_FEW)
+    }
+
+    /// Instructions of the engine that reads have taken so far, short statements left out. For tests.
+    #[doc(hidden)]
+    pub fn steps(&self) -> u64 {
+        self.shared.readers.steps()
+    }
+
     /// What the engine does for a query, one line per step. For tests and diagnosis.
     #[doc(hidden)]
     pub async fn explain(&self, grant: &Grant, query: &Query) -> Result<Vec<String>, StoreError> {
         let plan = |table: &Arc<Table>| {
-            let plan = read::query_plan(table, grant.scope(), query);
-            (Shape::of(&plan.sql), move |reader: &Reader| plan.explain(reader))
+            let plan = read::query_plan(table, grant.scope(), query, self.few());
+            (plan.shape(), move |reader: &Reader| plan.explain(reader))
         };
         self.read("explaining a query", grant.class(), Vec::new, plan).await
     }
@@ -153,8 +164,8 @@ impl Store for SqliteStore {
     fn query<'a>(&'a self, grant: &'a Grant, query: &'a Query) -> BoxFuture<'a, Result<Rows, StoreError>> {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
-                let plan = read::query_plan(table, grant.scope(), query);
-                (Shape::of(&plan.sql), move |reader: &Reader| plan.rows(reader))
+                let plan = read::query_plan(table, grant.scope(), query, self.few());
+                (plan.shape(), move |reader: &Reader| plan.rows(reader))
             };
             self.read("running a query", grant.class(), no_rows, plan).await
         })
@@ -163,8 +174,8 @@ impl Store for SqliteStore {
     fn count<'a>(&'a self, grant: &'a Grant, filter: &'a Filter) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
-                let plan = read::count_plan(table, grant.scope(), filter);
-                (Shape::of(&plan.sql), move |reader: &Reader| plan.count(reader))
+                let plan = read::count_plan(table, grant.scope(), filter, self.few());
+                (plan.shape(), move |reader: &Reader| plan.count(reader))
             };
             self.read("counting objects", grant.class(), || 0, plan).await
         })
@@ -178,8 +189,8 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'a, Result<Rows, StoreError>> {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
-                let plan = read::scan_plan(table, grant.scope(), after, limit);
-                (Shape::of(&plan.sql), move |reader: &Reader| plan.some_rows(reader))
+                let plan = read::scan_plan(table, grant.scope(), after, limit, self.few());
+                (plan.shape(), move |reader: &Reader| plan.some_rows(reader))
             };
             self.read("scanning objects", grant.class(), no_rows, plan).await
         })
@@ -193,8 +204,8 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'a, Result<Vec<ObjectKey>, StoreError>> {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
-                let plan = read::keys_plan(table, grant.scope(), offset, limit);
-                (Shape::of(&plan.sql), move |reader: &Reader| plan.keys(reader))
+                let plan = read::keys_plan(table, grant.scope(), offset, limit, self.few());
+                (plan.shape(), move |reader: &Reader| plan.keys(reader))
             };
             self.read("listing keys", grant.class(), Vec::new, plan).await
         })

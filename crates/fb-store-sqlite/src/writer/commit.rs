@@ -12,7 +12,7 @@ use crate::catalog::Table;
 use crate::error::{broken, store_error};
 use crate::feed::{Entry, text};
 use crate::read::load;
-use crate::{keys, record};
+use crate::{keys, record, rules};
 
 /// Most batches and about the most bytes in one transaction.
 const MAX_BATCHES: usize = 512;
@@ -143,6 +143,7 @@ impl Session {
         if batch.writes.len() == 1 {
             return self.apply_all(batch, changes);
         }
+        let catalog = self.catalog.clone();
         self.conn
             .prepare_cached("SAVEPOINT batch")
             .and_then(|mut s| s.execute([]))
@@ -151,6 +152,7 @@ impl Session {
         if let Err(Failure::Batch(_)) = &result {
             self.conn.execute_batch("ROLLBACK TO batch").map_err(lose)?;
             self.counters.clear();
+            self.catalog = catalog;
         }
         if !matches!(result, Err(Failure::Transaction(_))) {
             self.conn
@@ -214,7 +216,7 @@ impl Session {
                 } else {
                     ChangeKind::Insert
                 };
-                self.put(&table, found.map(|(rid, _)| rid), &stored)?;
+                self.put(&table, found.as_ref(), &stored)?;
                 let entry = Entry {
                     class,
                     key: &write.key,
@@ -226,7 +228,7 @@ impl Session {
                 Ok(Outcome::Written(stored))
             }
             (Effect::Delete, Some((rid, before))) => {
-                self.remove(&table, rid).map_err(lose)?;
+                self.remove(&table, rid, &before).map_err(lose)?;
                 let entry = Entry {
                     class,
                     key: &write.key,
@@ -251,19 +253,28 @@ impl Session {
         Ok(())
     }
 
-    fn put(&mut self, table: &Table, rid: Option<i64>, stored: &Stored) -> Result<(), Failure> {
-        if rid.is_none() {
+    fn put(&mut self, table: &Table, before: Option<&(i64, Stored)>, stored: &Stored) -> Result<(), Failure> {
+        if before.is_none() {
             self.note_key(&table.class, stored).map_err(lose)?;
         }
-        self.put_row(table, rid, stored)
+        self.put_row(table, before, stored)
             .map_err(|error| match duplicate(table, &error) {
                 Some(error) => Failure::Batch(error),
                 None => lose(error),
             })
     }
 
-    /// Writes a row and what hangs on it. Fails with a violated constraint before anything was changed.
-    pub(crate) fn put_row(&mut self, table: &Table, rid: Option<i64>, stored: &Stored) -> rusqlite::Result<()> {
+    /// Writes a row, given the one before it, and what hangs on it. Fails with a violated constraint before any row was
+    /// changed.
+    pub(crate) fn put_row(
+        &mut self,
+        table: &Table,
+        before: Option<&(i64, Stored)>,
+        stored: &Stored,
+    ) -> rusqlite::Result<()> {
+        if stored.acl.is_some() && !table.has_rules {
+            self.begin_rules(&table.class)?;
+        }
         let acl = match stored.acl.as_deref() {
             None => None,
             Some(acl) => {
@@ -273,13 +284,13 @@ impl Session {
         let body = text(&stored.body)?;
         let version = stored.version.0.cast_signed();
         let (created, updated) = (stored.created_at.millis(), stored.updated_at.millis());
-        let rid = match rid {
+        let rid = match before {
             None => {
                 let row = params![stored.key.as_str(), version, stored.shape, created, updated, acl, body];
                 self.conn.prepare_cached(&table.insert)?.execute(row)?;
                 self.conn.last_insert_rowid()
             }
-            Some(rid) => {
+            Some(&(rid, _)) => {
                 let row = params![version, stored.shape, created, updated, acl, body, rid];
                 self.conn.prepare_cached(&table.update)?.execute(row)?;
                 for statement in &table.side_remove {
@@ -291,12 +302,25 @@ impl Session {
         for statement in &table.side_add {
             self.conn.prepare_cached(statement)?.execute(params![rid, body])?;
         }
+        let are_rules_new = match before {
+            None => table.has_rules || stored.acl.is_some(),
+            Some((_, old)) => old.acl != stored.acl,
+        };
+        if are_rules_new {
+            let old = before.map_or_else(Vec::new, |(_, old)| rules::entries(old.acl.as_deref()));
+            let new = rules::entries(stored.acl.as_deref());
+            rules::change(&self.conn, table.id, rid, &old, &new)?;
+        }
         self.statistics.changed(table.id);
         Ok(())
     }
 
     /// Removes a row and what hangs on it.
-    pub(crate) fn remove(&mut self, table: &Table, rid: i64) -> rusqlite::Result<()> {
+    fn remove(&mut self, table: &Table, rid: i64, before: &Stored) -> rusqlite::Result<()> {
+        if table.has_rules {
+            let old = rules::entries(before.acl.as_deref());
+            rules::change(&self.conn, table.id, rid, &old, &[])?;
+        }
         for statement in table.side_remove.iter().chain([&table.delete]) {
             self.conn.prepare_cached(statement)?.execute([rid])?;
         }

@@ -12,9 +12,9 @@ use crate::catalog::{Catalog, Table};
 use crate::error::{broken, store_error};
 use crate::feed::{self, Position};
 use crate::format::{class_table, open_writer};
-use crate::keys;
 use crate::stats::Statistics;
 use crate::store::Shared;
+use crate::{keys, rules};
 
 /// An open connection for writing. It is dropped, and opened anew, after every failure that leaves it in doubt.
 pub(crate) struct Session {
@@ -113,13 +113,23 @@ impl Session {
             .execute("INSERT INTO classes(name) VALUES(?1)", [class.as_str()])?;
         let id = self.conn.last_insert_rowid();
         self.conn.execute_batch(&class_table(id))?;
-        self.reload_and_reconcile().map_err(|e| match e {
-            StoreError::Internal { source, .. } | StoreError::Unavailable { source } => {
-                rusqlite::Error::UserFunctionError(source)
-            }
-            other => rusqlite::Error::UserFunctionError(other.into()),
-        })?;
+        self.reload_and_reconcile().map_err(as_sql_error)?;
         Ok(self.catalog.tables.get(class).cloned())
+    }
+
+    /// Makes the table of read rules of a class that is about to get its first object with rules. Cost: once in the life
+    /// of a class, about a second per million objects that are there.
+    pub(crate) fn begin_rules(&mut self, class: &ClassName) -> rusqlite::Result<()> {
+        let Some(table) = self.catalog.tables.get(class).filter(|table| !table.has_rules) else {
+            // An earlier write of the same alteration was the first.
+            return Ok(());
+        };
+        let id = table.id;
+        self.conn.execute_batch(&rules::create(id))?;
+        self.conn.execute_batch(&rules::fill(id))?;
+        self.conn
+            .execute("UPDATE classes SET has_rules = 1 WHERE id = ?1", [id])?;
+        self.reload().map_err(as_sql_error)
     }
 
     /// Reserves a block of key numbers and hands out the first of them.
@@ -216,5 +226,14 @@ impl Session {
             }
             Ok(())
         })
+    }
+}
+
+fn as_sql_error(error: StoreError) -> rusqlite::Error {
+    match error {
+        StoreError::Internal { source, .. } | StoreError::Unavailable { source } => {
+            rusqlite::Error::UserFunctionError(source)
+        }
+        other => rusqlite::Error::UserFunctionError(other.into()),
     }
 }

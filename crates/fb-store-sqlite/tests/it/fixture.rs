@@ -13,7 +13,7 @@ use fb_store::{
     Store, StoreError, Write,
 };
 use fb_store_sqlite::{Durability, SqliteNode, SqliteOptions, SqliteStore};
-use fb_types::{AppId, ClassName, ObjectId, ObjectKey, Schema, Stored, SystemClock, Timestamp, Version};
+use fb_types::{Acl, AppId, ClassName, ObjectId, ObjectKey, Schema, Stored, SystemClock, Timestamp, Version};
 use serde_json::Value;
 
 /// A data directory that goes away with the test.
@@ -36,9 +36,14 @@ impl DataDir {
 
     /// In memory if the machine has such a directory, and without waiting for disks.
     pub(crate) fn fast() -> Self {
+        Self::fast_with(SqliteOptions::default())
+    }
+
+    /// The same with other options.
+    pub(crate) fn fast_with(options: SqliteOptions) -> Self {
         let options = SqliteOptions {
             durability: Durability::Relaxed,
-            ..SqliteOptions::default()
+            ..options
         };
         let shared_memory = Path::new("/dev/shm");
         let dir = if shared_memory.is_dir() {
@@ -138,7 +143,7 @@ impl World {
             shape: self.schema.rev(),
             created_at: moment("createdAt"),
             updated_at: moment("updatedAt"),
-            acl: None,
+            acl: Acl::from_json(&object["acl"]).unwrap().map(Arc::new),
             body: Bytes::from(object.to_string()),
         };
         ObjectWrite {

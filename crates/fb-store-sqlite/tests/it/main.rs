@@ -11,3 +11,4 @@ mod limits;
 mod node;
 mod numbers;
 mod planner;
+mod sight;

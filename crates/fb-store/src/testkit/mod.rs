@@ -16,6 +16,7 @@ pub mod indexes;
 pub mod nodes;
 pub mod reads;
 pub mod records;
+pub mod rules;
 pub mod schema;
 pub mod writes;
 
@@ -60,6 +61,8 @@ macro_rules! contract_tests {
             reads: reads_see_acknowledged_writes, limits_are_exact_under_object_rules, scans_follow_the_keys,
                 an_empty_class_is_empty, filters_and_orders_work, hostile_texts_are_data;
             records: records_are_listed_by_key, a_record_expires, a_record_is_prolonged, expired_records_are_removed;
+            rules: restricted_reads_agree_with_the_rules, the_first_rules_of_a_class,
+                rules_are_in_force_after_a_restore;
             feed: changes_are_in_order_without_gaps, stamps_grow_although_the_clock_goes_back,
                 the_observer_sees_what_the_feed_says, a_panicking_observer_does_no_harm;
             schema: writes_checked_under_an_old_schema_are_refused, an_alteration_from_another_revision_is_refused,
