@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, system};
 use fb_mail::{Outbox, Sender};
+use fb_oauth::OAuth;
 use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store, StoreError};
 use fb_types::schema::ROLE;
 use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Timestamp};
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) sealer: Sealer,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) oauth: OAuth,
     /// Who mails are from if an app does not say.
     pub(crate) mail_from: Sender,
     /// Bounds what goes on after answers.
@@ -261,7 +263,7 @@ async fn load_or_complete(store: &dyn Store, id: &AppId, shared: &Shared) -> Res
         return Ok(found);
     }
     let made = setup::initialise(store, id, shared, Profile::Secure).await?;
-    setup::finish(store, &made.0).await?;
+    setup::finish(store, id, shared, &made.0).await?;
     Ok(made)
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use fb_auth::{HashCost, Hasher, Sealer, Secret};
 use fb_mail::{Outbox, Sender};
+use fb_oauth::OAuth;
 use fb_store::{AppRecord, Node, NodeError};
 use fb_types::{AppId, Clock};
 use tokio::sync::{Mutex, Semaphore};
@@ -32,6 +33,8 @@ pub struct AppsOptions {
     pub outbox: Arc<Outbox>,
     /// Who mails are from if an app does not say.
     pub mail_from: Sender,
+    /// Logins through other providers; holds the client for requests to them.
+    pub oauth: OAuth,
     /// Host names `<app>.<domain>` name an app.
     pub domain: String,
 }
@@ -87,6 +90,7 @@ impl Apps {
                 attempts: Arc::default(),
                 sealer: Sealer::new(&options.master_key),
                 outbox: options.outbox,
+                oauth: options.oauth,
                 mail_from: options.mail_from,
                 background: Arc::new(Semaphore::new(BACKGROUND)),
                 limits: options.limits,

@@ -71,7 +71,7 @@ pub(crate) async fn load(
     let Some(settings) = store.record(SETTINGS, "app").await? else {
         return Ok(None);
     };
-    let settings = serde_json::from_slice(&settings).map_err(|e| AppError::internal("reading settings", e))?;
+    let settings = decode(&settings, id, shared)?;
     let stored = store.record(SECRET, TOKENS).await?;
     if let Some(keys) = stored.as_deref().and_then(|bytes| open_keys(bytes, id, shared)) {
         return Ok(Some((settings, keys)));
@@ -167,14 +167,44 @@ pub(crate) async fn initialise(
 }
 
 /// Writes the settings, the last step of an app's creation. Fails if somebody else has finished it.
-pub(crate) async fn finish(store: &dyn Store, settings: &Settings) -> Result<(), AppError> {
-    let writes = vec![record(SETTINGS, "app", Expect::Absent, Some(&encode(settings)?))];
+pub(crate) async fn finish(
+    store: &dyn Store,
+    id: &AppId,
+    shared: &Shared,
+    settings: &Settings,
+) -> Result<(), AppError> {
+    let writes = vec![record(
+        SETTINGS,
+        "app",
+        Expect::Absent,
+        Some(&encode(settings, id, shared)?),
+    )];
     store.commit(Batch { writes }).await?;
     Ok(())
 }
 
-fn encode(settings: &Settings) -> Result<Vec<u8>, AppError> {
-    serde_json::to_vec(settings).map_err(|e| AppError::internal("writing settings", e))
+/// The settings as they are kept: what holds secrets of login providers is sealed.
+fn encode(settings: &Settings, id: &AppId, shared: &Shared) -> Result<Vec<u8>, AppError> {
+    let unwritable = |e| AppError::internal("writing settings", e);
+    let mut value = serde_json::to_value(settings).map_err(unwritable)?;
+    let oauth = Secret::new(value["oauth"].to_string());
+    let sealed = shared.sealer.seal(&format!("{id} oauth"), &oauth);
+    value["oauth"] = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
+    serde_json::to_vec(&value).map_err(unwritable)
+}
+
+fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppError> {
+    let unreadable = |e| AppError::internal("reading settings", e);
+    let mut value: serde_json::Value = serde_json::from_slice(bytes).map_err(unreadable)?;
+    let sealed = value["oauth"].as_str().unwrap_or_default();
+    value["oauth"] = match shared.sealer.open(&format!("{id} oauth"), sealed) {
+        Ok(text) => serde_json::from_str(text.expose()).map_err(unreadable)?,
+        Err(error) => {
+            tracing::warn!(app = %id, error = %error, "the login providers of the app cannot be read; configure them anew");
+            json!({})
+        }
+    };
+    serde_json::from_value(value).map_err(unreadable)
 }
 
 impl App {
@@ -236,6 +266,7 @@ impl App {
             hash: Some(admin.hash.clone()),
             fields: serde_json::Map::new(),
             inactive: false,
+            verified: false,
             identities: Vec::new(),
         };
         self.despite_schema_changes(|| async {
@@ -281,7 +312,7 @@ impl App {
 
     /// Takes the last step of the app's creation.
     pub(crate) async fn finish_setup(&self) -> Result<(), AppError> {
-        finish(self.store(), &self.settings()).await
+        finish(self.store(), self.id(), self.shared(), &self.settings()).await
     }
 
     /// Replaces the settings.
@@ -291,8 +322,17 @@ impl App {
         changes: &serde_json::Map<String, serde_json::Value>,
     ) -> Result<Arc<Settings>, AppError> {
         fb_auth::authorize_admin(caller, "change the app's configuration")?;
+        let out_of_date = || AppError::OutOfDate {
+            id: "configuration".into(),
+            found: None,
+        };
         let old = self.settings();
         let new = old.merged(changes)?;
+        let stored = self.store().record(SETTINGS, "app").await?.unwrap_or_default();
+        if decode(&stored, self.id(), self.shared())? != *old {
+            return Err(out_of_date());
+        }
+        let bytes = encode(&new, self.id(), self.shared())?;
         let schema = self.schema();
         let names: Vec<&String> = changes.keys().collect();
         let entry = self.audit(
@@ -302,21 +342,13 @@ impl App {
             "config",
             json!({ "settings": names }),
         )?;
-        let writes = vec![
-            record(SETTINGS, "app", Expect::Value(encode(&old)?), Some(&encode(&new)?)),
-            entry,
-        ];
+        let writes = vec![record(SETTINGS, "app", Expect::Value(stored), Some(&bytes)), entry];
         match self.store().commit(Batch { writes }).await {
             Ok(_) => self.set_settings(new),
             Err(StoreError::Refused {
                 refusal: Refusal::Record { .. },
                 ..
-            }) => {
-                return Err(AppError::OutOfDate {
-                    id: "configuration".into(),
-                    found: None,
-                });
-            }
+            }) => return Err(out_of_date()),
             Err(error) => return Err(error.into()),
         }
         Ok(self.settings())

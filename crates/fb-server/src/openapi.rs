@@ -174,6 +174,14 @@ fn config() -> Value {
                     "templates": { "type": "object", "additionalProperties": { "type": "object" } },
                 },
             },
+            "oauth": {
+                "type": "object",
+                "properties": {
+                    "providers": { "type": "object", "additionalProperties": { "type": "object" } },
+                    "authorizedDomains": { "type": "array", "items": { "type": "string" } },
+                    "clientStarted": { "type": "boolean" },
+                },
+            },
         },
     })
 }

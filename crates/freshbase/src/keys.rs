@@ -136,6 +136,18 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
     key!(
+        "outbound-allow",
+        "LIST",
+        "",
+        "Hosts and networks outside of the public internet that the server may send requests to, such as an identity provider of your own: idp.internal,10.1.0.0/16,127.0.0.1:9000. Every app's settings can then reach them.",
+        |c, v| {
+            let all = v.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let parsed: Result<_, fb_outbound::AllowError> = all.map(str::parse).collect();
+            c.outbound_allow = parsed.map_err(|e| e.to_string())?;
+            Ok(())
+        }
+    ),
+    key!(
         "hash-memory",
         "SIZE",
         "19MiB",

@@ -116,6 +116,8 @@ impl App {
         let replace = |credentials: &mut Credentials| {
             credentials.use_link(LinkPurpose::Reset, secret, now)?;
             Self::replace_password(credentials, &hash);
+            // Whoever got in without owning the address, through a provider or before it was verified, is out.
+            credentials.verified |= fb_mail::is_address(&credentials.username);
             // The mail reached the user, which is all that verification asks for.
             credentials.forget_link(LinkPurpose::Verify);
             let mut also = Vec::new();

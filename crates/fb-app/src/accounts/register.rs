@@ -44,6 +44,8 @@ pub(crate) struct Draft {
     pub(crate) hash: Option<Secret>,
     pub(crate) fields: Map<String, Value>,
     pub(crate) inactive: bool,
+    /// The name is an address that was shown to be the user's own.
+    pub(crate) verified: bool,
     pub(crate) identities: Vec<String>,
 }
 
@@ -83,6 +85,7 @@ impl App {
             hash: Some(hash),
             fields: new.fields.clone(),
             inactive: verify,
+            verified: false,
             identities: Vec::new(),
         };
         let created = self.create_user(&draft, Vec::new).await;
@@ -178,15 +181,17 @@ impl App {
         let credentials = Credentials {
             username: draft.username.clone(),
             hash: draft.hash.as_ref().map(|hash| hash.expose().to_owned()),
+            verified: draft.verified,
             identities: draft.identities.clone(),
             ..Credentials::default()
         };
         let key = id.key().as_str();
-        let writes = vec![
+        let mut writes = vec![
             Write::Object(object),
             record(USERNAMES, &fold(&draft.username), Expect::Absent, Some(key.as_bytes())),
             record(ACCOUNTS, key, Expect::Absent, Some(&credentials.encode()?)),
         ];
+        writes.extend(draft.identities.iter().map(|known| identity(known, id.key())));
         Ok((id, Batch { writes }))
     }
 

@@ -64,6 +64,7 @@ impl App {
         let schema = self.schema();
         let rename = |credentials: &mut Credentials| {
             let link = credentials.use_link(LinkPurpose::ChangeUsername, secret, now)?;
+            credentials.verified = true;
             let new = link.username.ok_or(AppError::BadLink)?;
             let old = std::mem::replace(&mut credentials.username, new.clone());
             let mut also = Vec::new();
@@ -88,6 +89,7 @@ impl App {
         let schema = self.schema();
         let activate = |credentials: &mut Credentials| {
             credentials.use_link(LinkPurpose::Verify, secret, now)?;
+            credentials.verified = true;
             Ok(Changed {
                 result: (),
                 also: vec![self.activation(&schema, &key)?],

@@ -15,6 +15,8 @@ use anyhow::Context;
 use clap::ArgMatches;
 use fb_app::{AppLimits, Apps, AppsOptions};
 use fb_mail::{Catcher, Outbox, OutboxOptions};
+use fb_oauth::OAuth;
+use fb_outbound::{Outbound, OutboundOptions};
 use fb_store_sqlite::{Durability, SqliteNode, SqliteOptions};
 use fb_types::SystemClock;
 
@@ -70,6 +72,11 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>) -> anyhow::Result<AppsOpti
         master_key: master_key::of(config)?,
         outbox,
         mail_from: config.mail_from.clone(),
+        oauth: OAuth::new(Outbound::new(OutboundOptions {
+            allow: config.outbound_allow.clone(),
+            user_agent: concat!("Freshbase/", env!("CARGO_PKG_VERSION")).into(),
+            ..OutboundOptions::default()
+        })?),
         domain: config.domain.clone(),
     })
 }

@@ -7,6 +7,7 @@ mod fields;
 mod fuzz;
 mod http;
 mod matrix;
+mod oauth;
 mod permissions;
 
 use fb_testkit::{Client, Server, ServerBuilder, root};
