@@ -263,7 +263,7 @@ async fn load_or_complete(store: &dyn Store, id: &AppId, shared: &Shared) -> Res
         return Ok(found);
     }
     let made = setup::initialise(store, id, shared, Profile::Secure).await?;
-    setup::finish(store, id, shared, &made.0).await?;
+    setup::finish(store, shared, &made.0).await?;
     Ok(made)
 }
 

@@ -20,6 +20,8 @@ const SETUP_SECONDS: i64 = 24 * 3600;
 const SETTINGS: &str = "settings";
 const SECRET: &str = "secret";
 const TOKENS: &str = "tokens";
+/// Where the settings of login providers are sealed for.
+const OAUTH: &str = "oauth";
 const SETUP: &str = "setup";
 
 /// Name and hashed password of an app's first administrator, or of the operator. Hashed once for both.
@@ -167,28 +169,23 @@ pub(crate) async fn initialise(
 }
 
 /// Writes the settings, the last step of an app's creation. Fails if somebody else has finished it.
-pub(crate) async fn finish(
-    store: &dyn Store,
-    id: &AppId,
-    shared: &Shared,
-    settings: &Settings,
-) -> Result<(), AppError> {
+pub(crate) async fn finish(store: &dyn Store, shared: &Shared, settings: &Settings) -> Result<(), AppError> {
     let writes = vec![record(
         SETTINGS,
         "app",
         Expect::Absent,
-        Some(&encode(settings, id, shared)?),
+        Some(&encode(settings, shared)?),
     )];
     store.commit(Batch { writes }).await?;
     Ok(())
 }
 
 /// The settings as they are kept: what holds secrets of login providers is sealed.
-fn encode(settings: &Settings, id: &AppId, shared: &Shared) -> Result<Vec<u8>, AppError> {
+fn encode(settings: &Settings, shared: &Shared) -> Result<Vec<u8>, AppError> {
     let unwritable = |e| AppError::internal("writing settings", e);
     let mut value = serde_json::to_value(settings).map_err(unwritable)?;
     let oauth = Secret::new(value["oauth"].to_string());
-    let sealed = shared.sealer.seal(&format!("{id} oauth"), &oauth);
+    let sealed = shared.sealer.seal(OAUTH, &oauth);
     value["oauth"] = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
     serde_json::to_vec(&value).map_err(unwritable)
 }
@@ -197,7 +194,7 @@ fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppErro
     let unreadable = |e| AppError::internal("reading settings", e);
     let mut value: serde_json::Value = serde_json::from_slice(bytes).map_err(unreadable)?;
     let sealed = value["oauth"].as_str().unwrap_or_default();
-    value["oauth"] = match shared.sealer.open(&format!("{id} oauth"), sealed) {
+    value["oauth"] = match shared.sealer.open(OAUTH, sealed) {
         Ok(text) => serde_json::from_str(text.expose()).map_err(unreadable)?,
         Err(error) => {
             tracing::warn!(app = %id, error = %error, "the login providers of the app cannot be read; configure them anew");
@@ -312,7 +309,7 @@ impl App {
 
     /// Takes the last step of the app's creation.
     pub(crate) async fn finish_setup(&self) -> Result<(), AppError> {
-        finish(self.store(), self.id(), self.shared(), &self.settings()).await
+        finish(self.store(), self.shared(), &self.settings()).await
     }
 
     /// Replaces the settings.
@@ -332,7 +329,7 @@ impl App {
         if decode(&stored, self.id(), self.shared())? != *old {
             return Err(out_of_date());
         }
-        let bytes = encode(&new, self.id(), self.shared())?;
+        let bytes = encode(&new, self.shared())?;
         let schema = self.schema();
         let names: Vec<&String> = changes.keys().collect();
         let entry = self.audit(

@@ -76,7 +76,7 @@ impl App {
         let started = flow
             .begin(&self.oauth_redirect_uri(provider)?, self.clock().now())
             .await?;
-        let key = fingerprint(&started.pending.state());
+        let key = fingerprint(started.pending.state());
         let expires_at = started.pending.expires_at();
         let login = Login {
             pending: started.pending,
