@@ -180,28 +180,50 @@ pub(crate) async fn finish(store: &dyn Store, shared: &Shared, settings: &Settin
     Ok(())
 }
 
-/// The settings as they are kept: what holds secrets of login providers is sealed.
+/// The settings as they are kept: the secrets of login providers are sealed.
 fn encode(settings: &Settings, shared: &Shared) -> Result<Vec<u8>, AppError> {
     let unwritable = |e| AppError::internal("writing settings", e);
     let mut value = serde_json::to_value(settings).map_err(unwritable)?;
-    let oauth = Secret::new(value["oauth"].to_string());
-    let sealed = shared.sealer.seal(OAUTH, &oauth);
-    value["oauth"] = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
+    for secret in provider_secrets(&mut value) {
+        let plain = Secret::new(secret.as_str().unwrap_or_default());
+        let sealed = shared.sealer.seal(OAUTH, &plain);
+        *secret = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
+    }
     serde_json::to_vec(&value).map_err(unwritable)
 }
 
 fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppError> {
     let unreadable = |e| AppError::internal("reading settings", e);
     let mut value: serde_json::Value = serde_json::from_slice(bytes).map_err(unreadable)?;
-    let sealed = value["oauth"].as_str().unwrap_or_default();
-    value["oauth"] = match shared.sealer.open(OAUTH, sealed) {
-        Ok(text) => serde_json::from_str(text.expose()).map_err(unreadable)?,
-        Err(error) => {
-            tracing::warn!(app = %id, error = %error, "the login providers of the app cannot be read; configure them anew");
-            json!({})
-        }
-    };
+    for secret in provider_secrets(&mut value) {
+        let opened = shared.sealer.open(OAUTH, secret.as_str().unwrap_or_default());
+        *secret = match &opened {
+            Ok(plain) => json!(plain.expose()),
+            Err(error) => {
+                tracing::warn!(app = %id, error = %error, "the secret of a login provider cannot be read; set it anew");
+                json!("unreadable")
+            }
+        };
+    }
     serde_json::from_value(value).map_err(unreadable)
+}
+
+fn provider_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    let providers = settings["oauth"]["providers"].as_object_mut();
+    let mut secrets = Vec::new();
+    for provider in providers.into_iter().flat_map(|all| all.values_mut()) {
+        let Some(members) = provider.as_object_mut() else {
+            continue;
+        };
+        for (name, member) in members {
+            match name.as_str() {
+                "clientSecret" => secrets.push(member),
+                "apple" => secrets.extend(member.get_mut("privateKey")),
+                _ => {}
+            }
+        }
+    }
+    secrets
 }
 
 impl App {
