@@ -24,8 +24,7 @@ pub(super) fn back_up(matches: &ArgMatches) -> anyhow::Result<()> {
     };
     let bytes = runtime()?.block_on(async {
         let apps = attach_existing(&config).await?;
-        apps.node()
-            .backup(&id, &to)
+        apps.back_up(&id, &to)
             .await
             .with_context(|| format!("backing up {id}"))
     })?;
