@@ -91,6 +91,23 @@ impl App {
         Self::start(id, store, derived, shared, begun).await
     }
 
+    /// Opens an app to look at it, beside a server that may have it open: by itself this writes nothing. It has no token
+    /// keys, so that no master key is needed. `None` if its creation is not finished.
+    pub(crate) async fn look(node: &dyn Node, id: AppId, shared: Shared) -> Result<Option<Self>, AppError> {
+        let (store, derived) = open_store(node, &id, &shared).await?;
+        let begun = match setup::settings(&*store, &id, &shared).await {
+            Ok(Some(settings)) => TokenKeys::random(id.clone())
+                .map(|unused| (settings, unused))
+                .map_err(|e| AppError::internal("making a secret", e)),
+            Ok(None) => {
+                store.close().await;
+                return Ok(None);
+            }
+            Err(error) => Err(error),
+        };
+        Self::start(id, store, derived, shared, begun).await.map(Some)
+    }
+
     /// False if the creation of an app is under way, or was cut off.
     pub(crate) async fn is_finished(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<bool, AppError> {
         let (store, _) = open_store(node, id, shared).await?;

@@ -178,7 +178,7 @@ impl Apps {
         let app = App::make(&*self.node, new.id.clone(), self.shared.clone(), new.profile).await?;
         let filled = async {
             let link = match &new.admin {
-                Some(admin) => match app.create_admin(admin, Vec::new).await {
+                Some(admin) => match app.create_admin(admin, "creation of the app", Vec::new).await {
                     // A creation that is resumed had come as far as this.
                     Ok(_) | Err(AppError::NameTaken) => None,
                     Err(error) => return Err(error),

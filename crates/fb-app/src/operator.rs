@@ -9,6 +9,8 @@ use crate::{AppError, Apps, FirstAdmin};
 
 const OPERATOR: &str = "operator";
 const OPERATOR_SECRET: &str = "operator-secret";
+/// How often a replacement is tried again because another one came first.
+const RETRIES: usize = 50;
 /// An operator's session; it is for scripts and for a person at work.
 const SESSION_SECONDS: i64 = 12 * 3600;
 
@@ -30,6 +32,32 @@ pub enum OperatorError {
 struct Credentials {
     username: String,
     hash: String,
+    /// Tokens of other epochs are dead.
+    #[serde(default)]
+    epoch: u32,
+    /// How the operator came about and was replaced, newest last: the operator belongs to no app, in whose audit log
+    /// that could stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    log: Vec<Entry>,
+}
+
+/// One entry of the operator's log.
+#[derive(Clone, Serialize, Deserialize)]
+struct Entry {
+    date: String,
+    action: String,
+    by: String,
+    username: String,
+}
+
+/// Most entries that are kept.
+const LOG: usize = 100;
+
+/// What is known of the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorCheckup {
+    /// The name is `root`, and so is the password.
+    pub is_root_root: bool,
 }
 
 impl Apps {
@@ -40,21 +68,83 @@ impl Apps {
 
     /// Makes this person the operator, if there is none yet. Returns false if there is one.
     pub async fn create_operator(&self, admin: &FirstAdmin) -> Result<bool, AppError> {
+        let value = self.operator_record(None, admin, "first start")?;
+        Ok(self.node().swap_record(OPERATOR, None, Some(&value)).await?)
+    }
+
+    /// Makes this person the operator, whether there is one or not; all sessions of the operator end. The record is
+    /// compared and swapped, and read with every login and every request: so this works beside a running server.
+    pub async fn reset_operator(&self, admin: &FirstAdmin) -> Result<(), AppError> {
+        for _ in 0..RETRIES {
+            let stored = self.node().record(OPERATOR).await?;
+            let old = stored.as_deref().map(read).transpose()?;
+            let value = self.operator_record(old, admin, "command line")?;
+            if self
+                .node()
+                .swap_record(OPERATOR, stored.as_deref(), Some(&value))
+                .await?
+            {
+                return Ok(());
+            }
+        }
+        Err(AppError::Contended)
+    }
+
+    fn operator_record(&self, old: Option<Credentials>, admin: &FirstAdmin, by: &str) -> Result<Vec<u8>, AppError> {
+        let action = if old.is_some() {
+            "operator.reset"
+        } else {
+            "operator.created"
+        };
+        let (epoch, mut log) = match old {
+            Some(old) => (old.epoch.wrapping_add(1), old.log),
+            None => (0, Vec::new()),
+        };
+        log.push(Entry {
+            date: self.shared().clock.now().to_string(),
+            action: action.to_owned(),
+            by: by.to_owned(),
+            username: admin.username.clone(),
+        });
+        log.drain(..log.len().saturating_sub(LOG));
         let credentials = Credentials {
             username: admin.username.clone(),
             hash: admin.hash.expose().to_owned(),
+            epoch,
+            log,
         };
-        let value = serde_json::to_vec(&credentials).map_err(|e| AppError::internal("writing a record", e))?;
-        Ok(self.node().swap_record(OPERATOR, None, Some(&value)).await?)
+        serde_json::to_vec(&credentials).map_err(|e| AppError::internal("writing a record", e))
+    }
+
+    async fn operator(&self) -> Result<Option<Credentials>, AppError> {
+        let stored = self.node().record(OPERATOR).await?;
+        stored.as_deref().map(read).transpose()
+    }
+
+    /// The operator's name.
+    pub async fn operator_name(&self) -> Result<Option<String>, AppError> {
+        Ok(self.operator().await?.map(|operator| operator.username))
+    }
+
+    /// What is known of the operator, if there is one.
+    pub async fn check_operator(&self) -> Result<Option<OperatorCheckup>, AppError> {
+        let Some(operator) = self.operator().await? else {
+            return Ok(None);
+        };
+        let is_root_root = operator.username == "root"
+            && self
+                .shared()
+                .hashing
+                .verify(&Secret::new("root"), Some(operator.hash))
+                .await?
+                != Verdict::Wrong;
+        Ok(Some(OperatorCheckup { is_root_root }))
     }
 
     /// A token for the operator.
     pub async fn operator_login(&self, username: &str, password: &Secret) -> Result<Secret, OperatorError> {
-        let stored = self.node().record(OPERATOR).await.map_err(AppError::from)?;
-        let stored: Option<Credentials> = match stored {
-            Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|e| AppError::internal("reading a record", e))?),
-            None => None,
-        };
+        let stored = self.operator().await?;
+        let epoch = stored.as_ref().map_or(0, |c| c.epoch);
         let known = stored.as_ref().is_some_and(|c| c.username == username);
         let shared = self.shared();
         let hash = stored.map(|c| c.hash);
@@ -66,7 +156,7 @@ impl Apps {
         let new = NewToken {
             user: &operator_id(username)?,
             kind: TokenKind::Session { long: true },
-            epoch: 0,
+            epoch,
             expires_at: Some(Timestamp::from_millis(now.millis() + SESSION_SECONDS * 1000)),
         };
         Ok(Secret::new(self.operator_keys().await?.issue(&new, now)))
@@ -75,7 +165,11 @@ impl Apps {
     /// Checks an operator's token.
     pub async fn operator_check(&self, token: &str) -> Result<(), OperatorError> {
         let checked = self.operator_keys().await?.verify(token, self.shared().clock.now());
-        checked.map(drop).map_err(|_| OperatorError::BadToken)
+        let claims = checked.map_err(|_| OperatorError::BadToken)?;
+        match self.operator().await? {
+            Some(operator) if operator.epoch == claims.epoch => Ok(()),
+            _ => Err(OperatorError::BadToken),
+        }
     }
 
     async fn operator_keys(&self) -> Result<TokenKeys, AppError> {
@@ -104,6 +198,10 @@ impl Apps {
         }
         Err(AppError::internal("reading a secret", "it vanished"))
     }
+}
+
+fn read(bytes: &[u8]) -> Result<Credentials, AppError> {
+    serde_json::from_slice(bytes).map_err(|e| AppError::internal("reading a record", e))
 }
 
 fn operator_id(username: &str) -> Result<ObjectId, AppError> {

@@ -23,6 +23,7 @@ const TOKENS: &str = "tokens";
 /// Where the settings of login providers are sealed for.
 const OAUTH: &str = "oauth";
 const SETUP: &str = "setup";
+const TOKEN: &str = "token";
 
 /// Name and hashed password of an app's first administrator, or of the operator. Hashed once for both.
 #[derive(Debug, Clone)]
@@ -64,16 +65,21 @@ struct PendingSetup {
     expires_at: i64,
 }
 
+/// Reads the settings and nothing else. `None` if the app's creation is not finished, or was cut off.
+pub(crate) async fn settings(store: &dyn Store, id: &AppId, shared: &Shared) -> Result<Option<Settings>, AppError> {
+    let stored = store.record(SETTINGS, "app").await?;
+    stored.map(|bytes| decode(&bytes, id, shared)).transpose()
+}
+
 /// Reads the settings and the token keys. `None` if the app's creation is not finished, or was cut off.
 pub(crate) async fn load(
     store: &dyn Store,
     id: &AppId,
     shared: &Shared,
 ) -> Result<Option<(Settings, TokenKeys)>, AppError> {
-    let Some(settings) = store.record(SETTINGS, "app").await? else {
+    let Some(settings) = settings(store, id, shared).await? else {
         return Ok(None);
     };
-    let settings = decode(&settings, id, shared)?;
     let stored = store.record(SECRET, TOKENS).await?;
     if let Some(keys) = stored.as_deref().and_then(|bytes| open_keys(bytes, id, shared)) {
         return Ok(Some((settings, keys)));
@@ -250,14 +256,29 @@ impl App {
             expires_at,
         };
         let value = serde_json::to_vec(&pending).map_err(|e| AppError::internal("writing a record", e))?;
-        let writes = vec![record(SETUP, "token", Expect::Anything, Some(&value))];
+        let writes = vec![record(SETUP, TOKEN, Expect::Anything, Some(&value))];
         self.store().commit(Batch { writes }).await?;
         Ok(Some(SetupLink { token }))
     }
 
+    /// True if somebody could still become the first administrator with a setup link.
+    pub(crate) async fn has_setup_link(&self) -> Result<bool, AppError> {
+        let Some(stored) = self.store().record(SETUP, TOKEN).await? else {
+            return Ok(false);
+        };
+        let pending: PendingSetup =
+            serde_json::from_slice(&stored).map_err(|e| AppError::internal("reading a record", e))?;
+        Ok(self.clock().now().seconds() < pending.expires_at)
+    }
+
+    /// A write after which no setup link is good any more.
+    pub(crate) fn end_setup() -> Write {
+        record(SETUP, TOKEN, Expect::Anything, None)
+    }
+
     /// Creates the first administrator with the secret of a setup link. The link is consumed in the same commit.
     pub async fn claim_setup(&self, token: &str, username: &str, password: &Secret) -> Result<FirstAdmin, AppError> {
-        let stored = self.store().record(SETUP, "token").await?.ok_or(AppError::BadToken)?;
+        let stored = self.store().record(SETUP, TOKEN).await?.ok_or(AppError::BadToken)?;
         let pending: PendingSetup =
             serde_json::from_slice(&stored).map_err(|e| AppError::internal("reading a record", e))?;
         let expires_at = Timestamp::from_millis(pending.expires_at.saturating_mul(1000));
@@ -273,13 +294,19 @@ impl App {
             username: username.to_owned(),
             hash: self.hash(password).await?,
         };
-        let consume = || vec![record(SETUP, "token", Expect::Value(stored.clone()), None)];
-        self.create_admin(&admin, consume).await?;
+        let consume = || vec![record(SETUP, TOKEN, Expect::Value(stored.clone()), None)];
+        self.create_admin(&admin, "setup link", consume).await?;
         Ok(admin)
     }
 
     /// Creates a user in the admin role, together with `more` writes.
-    pub(crate) async fn create_admin(&self, admin: &FirstAdmin, more: impl Fn() -> Vec<Write>) -> Result<(), AppError> {
+    /// `by` says in the audit log how that came about: nobody is logged in yet.
+    pub(crate) async fn create_admin(
+        &self,
+        admin: &FirstAdmin,
+        by: &str,
+        more: impl Fn() -> Vec<Write>,
+    ) -> Result<(), AppError> {
         let draft = Draft {
             username: admin.username.clone(),
             hash: Some(admin.hash.clone()),
@@ -292,7 +319,7 @@ impl App {
             let schema = self.schema();
             let (id, mut batch) = self.new_user(&schema, &draft).await?;
             batch.writes.push(self.admin_role_write(&schema, &id)?);
-            let data = json!({ "username": draft.username });
+            let data = json!({ "username": draft.username, "by": by });
             let caller = Principal::anonymous();
             batch
                 .writes
@@ -315,8 +342,12 @@ impl App {
             let mut document = Document::open(role_id.clone(), stored)
                 .map_err(|e| AppError::internal("reading a role", e).refuse())?;
             context.complete(&role_class, &mut document.fields);
+            let before = document.fields.clone();
             join.apply(&context, &role_class, &mut document.fields, moment.now)
                 .map_err(|e| AppError::from(e).refuse())?;
+            if document.fields == before {
+                return Ok(Effect::Keep);
+            }
             document.version = stored.version.next();
             document.updated_at = moment.now;
             Ok(Effect::Put(document.store(role_class.shape())))

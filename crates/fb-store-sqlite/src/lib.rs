@@ -33,6 +33,6 @@ mod stats;
 mod store;
 mod writer;
 
-pub use node::SqliteNode;
+pub use node::{DirLock, SqliteNode};
 pub use options::{Durability, Retention, SqliteOptions};
 pub use store::SqliteStore;

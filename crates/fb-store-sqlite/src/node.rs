@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use fb_store::{AppRecord, BoxFuture, Node, NodeError, OpenOptions, Store, StoreError};
 use fb_types::{AppId, Schema};
@@ -22,6 +23,18 @@ use crate::registry::Registry;
 use crate::store::SqliteStore;
 use crate::{backup, format};
 
+const LOCKING: &str = "locking the data directory";
+
+/// How long a server waits for the lock when it starts.
+const LOCK_TIME: Duration = Duration::from_secs(2);
+
+/// The lock of a data directory; given back when dropped, and when the process ends.
+#[derive(Debug)]
+pub struct DirLock {
+    /// Unlocked when it is closed.
+    _file: File,
+}
+
 /// All apps of one data directory.
 pub struct SqliteNode(Arc<Inner>);
 
@@ -30,34 +43,46 @@ pub(crate) struct Inner {
     options: SqliteOptions,
     /// Held for statements of microseconds, and while an app is created or deleted.
     registry: Mutex<Registry>,
-    /// Unlocked when the file is closed.
-    _lock: Option<File>,
+    _lock: Option<DirLock>,
     n_trash: AtomicU64,
 }
 
 impl SqliteNode {
-    /// Opens a data directory for a server, and creates it if there is none. Fails if another server uses it. Blocks.
+    /// Opens a data directory for a server, and creates it if there is none. Fails if another server uses it. Blocks, for
+    /// [`LOCK_TIME`] at worst: a command that carries something out without a server has the lock for a moment.
     pub fn open(data_dir: &Path, options: SqliteOptions) -> Result<Self, NodeError> {
-        let during = "locking the data directory";
-        fs::create_dir_all(data_dir).map_err(|e| io_error(during, e))?;
+        fs::create_dir_all(data_dir).map_err(|e| io_error(LOCKING, e))?;
+        let deadline = Instant::now() + LOCK_TIME;
+        let lock = loop {
+            match Self::try_lock(data_dir)? {
+                Some(lock) => break lock,
+                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+                None => {
+                    return Err(NodeError::Store(StoreError::Unavailable {
+                        source: format!("another server uses {}", data_dir.display()).into(),
+                    }));
+                }
+            }
+        };
+        let node = Self::new(data_dir, options, Some(lock))?;
+        node.0.sweep()?;
+        Ok(node)
+    }
+
+    /// Takes the lock of an existing data directory, which says who may write the objects of its apps. `None` if somebody
+    /// has it.
+    pub fn try_lock(data_dir: &Path) -> Result<Option<DirLock>, NodeError> {
         let file = File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .open(data_dir.join("lock"));
-        let file = file.map_err(|e| io_error(during, e))?;
+        let file = file.map_err(|e| io_error(LOCKING, e))?;
         match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(NodeError::Store(StoreError::Unavailable {
-                    source: format!("another server uses {}", data_dir.display()).into(),
-                }));
-            }
-            Err(TryLockError::Error(error)) => return Err(io_error(during, error)),
+            Ok(()) => Ok(Some(DirLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io_error(LOCKING, error)),
         }
-        let node = Self::new(data_dir, options, Some(file))?;
-        node.0.sweep()?;
-        Ok(node)
     }
 
     /// Opens a data directory beside a server that may use it, for short work such as creating, deleting or saving an
@@ -67,7 +92,7 @@ impl SqliteNode {
         Self::new(data_dir, options, None)
     }
 
-    fn new(data_dir: &Path, options: SqliteOptions, lock: Option<File>) -> Result<Self, NodeError> {
+    fn new(data_dir: &Path, options: SqliteOptions, lock: Option<DirLock>) -> Result<Self, NodeError> {
         for name in ["apps", "trash"] {
             fs::create_dir_all(data_dir.join(name)).map_err(|e| io_error("opening the data directory", e))?;
         }

@@ -8,6 +8,9 @@ const ABOUT: &str = "A self-hosted, multi-tenant backend for apps";
 const HELP: &str = "First steps:
   freshbase serve                       start the server on http://localhost:8080
   freshbase app create shop             add an app; its API is at http://localhost:8080/apps/shop/v1
+  freshbase admin create ann            make an administrator of the default app (--app shop: of another one)
+  freshbase admin reset ann             let an administrator back in: new password, no second factor
+  freshbase doctor                      say what is open to strangers, not backed up, or not encrypted
   freshbase backup main -o main.fbdb    copy an app into a file while it runs
   freshbase config show                 list all configuration keys and where they come from";
 
@@ -24,6 +27,8 @@ pub(crate) fn command() -> Command {
              a link is printed with which its administrator is created.",
         ))
         .subcommand(app())
+        .subcommand(admin())
+        .subcommand(doctor())
         .subcommand(
             with_data_dir(Command::new("backup"))
                 .about("Copy an app into a file, while the server runs or not")
@@ -102,6 +107,71 @@ fn app() -> Command {
                         .action(ArgAction::SetTrue)
                         .help("Do it; without this nothing is deleted"),
                 ),
+        )
+}
+
+fn admin() -> Command {
+    let app = || {
+        Arg::new("app")
+            .long("app")
+            .value_name("NAME")
+            .help("Name of the app; the default app without it")
+    };
+    let user = |help: &'static str| Arg::new("user").value_name("USER").help(help);
+    let password = || {
+        Arg::new("password-file")
+            .long("password-file")
+            .value_name("FILE")
+            .help("File that holds the password; without it one is made up and printed, once")
+    };
+    Command::new("admin")
+        .about("Make administrators, and let them back in, while the server runs or not")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help(
+            "First steps:
+  freshbase admin create ann                      a new administrator of the default app
+  freshbase admin reset --app shop bob            bob lost the password, or the second factor
+  freshbase admin operator-reset                  the operator lost the password
+
+Needs no login: whoever may write the data directory may do this. It goes into the app's audit log.",
+        )
+        .subcommand(
+            with_data_dir(Command::new("create"))
+                .about("Make a new administrator of an app, whether it has others or not")
+                .arg(user("Name of the new user").required(true))
+                .arg(app())
+                .arg(password()),
+        )
+        .subcommand(
+            with_data_dir(Command::new("reset"))
+                .about(
+                    "Give a user a new password and make it an administrator; ends its sessions, removes its second \
+                     factor, activates it",
+                )
+                .arg(user("Name of the user").required(true))
+                .arg(app())
+                .arg(password()),
+        )
+        .subcommand(
+            with_data_dir(Command::new("operator-reset"))
+                .about("Give the operator, who creates and deletes apps, a new password; ends all sessions of the operator")
+                .arg(user("New name of the operator; without it the old one stays"))
+                .arg(password()),
+        )
+}
+
+fn doctor() -> Command {
+    with_keys(Command::new("doctor"), |_| true)
+        .about("Look for what is open, unprotected or not backed up; exit code 1 if there is a problem")
+        .arg(json_arg())
+        .after_help(
+            "First steps:
+  freshbase doctor                  look at the default data directory
+  freshbase doctor --json           the same for programs
+
+It only reads, and works while the server runs or not. Give it the flags and the environment that the server gets: the \
+configuration is a part of what it looks at. docs/doctor.md explains each check.",
         )
 }
 

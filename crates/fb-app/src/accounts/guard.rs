@@ -2,6 +2,7 @@
 //! cannot keep the password hasher busy or fill the app with accounts.
 
 use fb_auth::AttemptLimit;
+use fb_types::ObjectKey;
 
 use super::fold;
 use crate::{App, AppError};
@@ -44,6 +45,19 @@ impl App {
         };
         let key = format!("{} request {}", self.id(), source.0);
         Ok(self.shared().attempts.begin(&key, limit, self.clock().now())?)
+    }
+
+    /// Forgets all attempts on the account of this name and key: whoever was locked out of it has proved to be its owner
+    /// in another way.
+    pub(crate) fn forget_attempts(&self, username: &str, key: &ObjectKey) {
+        let counted = [
+            format!("{} password {}", self.id(), fold(username)),
+            format!("{} code {}", self.id(), fold(key.as_str())),
+        ];
+        self.shared().attempts.forgive_all(|known| {
+            let rest = counted.iter().find_map(|prefix| known.strip_prefix(prefix.as_str()));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" from "))
+        });
     }
 
     /// Counts an attempt to prove something about an account: `what` is `password` or `code`. Names of accounts that do

@@ -3,6 +3,7 @@
 //! A user is an object of class `User`, and records that no client can reach: `username/<folded name>` holds the user's
 //! key, `account/<key>` its [`Credentials`], `identity/<provider> <subject>` the key of whoever logs in that way.
 
+mod administrators;
 mod credentials;
 mod guard;
 mod links;

@@ -67,7 +67,7 @@ impl App {
         }
     }
 
-    fn replace_password(credentials: &mut Credentials, hash: &Secret) {
+    pub(super) fn replace_password(credentials: &mut Credentials, hash: &Secret) {
         credentials.hash = Some(hash.expose().to_owned());
         credentials.revoke_tokens();
         // A link of an earlier reset would be a second way in.

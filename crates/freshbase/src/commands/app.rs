@@ -3,10 +3,9 @@
 use anyhow::Context;
 use clap::ArgMatches;
 use fb_app::{NewApp, Profile};
-use fb_auth::Secret;
 use fb_types::AppId;
 
-use super::{attach, attach_existing, runtime, wait_for_server};
+use super::{attach, attach_existing, password_file, runtime, wait_for_server};
 use crate::cli::print;
 use crate::config;
 
@@ -35,10 +34,7 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
         matches.get_one::<String>("admin-user"),
         matches.get_one::<String>("admin-password-file"),
     ) {
-        (Some(username), Some(path)) => {
-            let password = std::fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
-            Some((username.clone(), Secret::new(password.trim_end_matches(['\n', '\r']))))
-        }
+        (Some(username), Some(path)) => Some((username.clone(), password_file(path)?)),
         _ => None,
     };
     let profile = if matches.contains_id("compat") && matches.get_one::<String>("compat").is_some() {

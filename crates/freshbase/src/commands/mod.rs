@@ -1,8 +1,10 @@
 //! The commands, one file each.
 
+mod admin;
 mod app;
 mod backup;
 mod config;
+mod doctor;
 mod serve;
 
 use std::fs::{File, TryLockError};
@@ -14,6 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ArgMatches;
 use fb_app::{AppLimits, Apps, AppsOptions};
+use fb_auth::Secret;
 use fb_mail::{Catcher, Outbox, OutboxOptions};
 use fb_oauth::OAuth;
 use fb_outbound::{Outbound, OutboundOptions};
@@ -32,6 +35,8 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
     match matches.subcommand() {
         Some(("serve", matches)) => serve::run(matches),
         Some(("app", matches)) => app::run(matches),
+        Some(("admin", matches)) => admin::run(matches),
+        Some(("doctor", matches)) => doctor::run(matches),
         Some(("backup", matches)) => backup::back_up(matches),
         Some(("restore", matches)) => backup::restore(matches),
         Some(("config", matches)) => config::run(matches),
@@ -57,7 +62,7 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
     }
 }
 
-fn apps_options(config: &Config, outbox: Arc<Outbox>) -> anyhow::Result<AppsOptions> {
+fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> anyhow::Result<AppsOptions> {
     Ok(AppsOptions {
         clock: Arc::new(SystemClock),
         limits: AppLimits {
@@ -69,7 +74,7 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>) -> anyhow::Result<AppsOpti
         },
         hash_cost: config.hash_cost,
         waiting_hashes: config.waiting_hashes,
-        master_key: master_key::of(config)?,
+        master_key,
         outbox,
         mail_from: config.mail_from.clone(),
         oauth: OAuth::new(Outbound::new(OutboundOptions {
@@ -89,10 +94,15 @@ fn no_outbox() -> Arc<Outbox> {
 
 /// The apps of a data directory that a server may be using at the same time. Makes the directory if there is none.
 async fn attach(config: &Config) -> anyhow::Result<Arc<Apps>> {
+    attach_with(config, || master_key::of(config)).await
+}
+
+async fn attach_with(config: &Config, key: impl FnOnce() -> anyhow::Result<Secret>) -> anyhow::Result<Arc<Apps>> {
     let dir = &config.data_dir;
     let node = SqliteNode::attach(dir, sqlite_options(config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
-    Ok(Apps::open(Arc::new(node), apps_options(config, no_outbox())?).await?)
+    let options = apps_options(config, no_outbox(), key()?)?;
+    Ok(Apps::open(Arc::new(node), options).await?)
 }
 
 /// Waits until the server that uses the data directory, if one does, has taken over what was done to the set of apps:
@@ -132,10 +142,30 @@ fn is_served(data_dir: &Path) -> anyhow::Result<bool> {
 
 /// Like [`attach`], for commands that make no sense on a new data directory: a slip in its path should not make one.
 async fn attach_existing(config: &Config) -> anyhow::Result<Arc<Apps>> {
+    check_exists(&config.data_dir)?;
+    attach(config).await
+}
+
+/// Like [`attach_existing`], for commands that neither seal nor unseal secrets: they need no master key, and make none.
+async fn attach_keyless(config: &Config) -> anyhow::Result<Arc<Apps>> {
     let dir = &config.data_dir;
+    check_exists(dir)?;
+    if !dir.join("node.db").try_exists()? {
+        anyhow::bail!("{} is no data directory of Freshbase", dir.display());
+    }
+    attach_with(config, || Ok(Secret::random()?)).await
+}
+
+fn check_exists(dir: &Path) -> anyhow::Result<()> {
     match dir.try_exists() {
-        Ok(true) => attach(config).await,
+        Ok(true) => Ok(()),
         Ok(false) => anyhow::bail!("there is no data directory {}", dir.display()),
         Err(error) => Err(error).with_context(|| format!("opening the data directory {}", dir.display())),
     }
+}
+
+/// A password from a file, whose last line break does not count.
+fn password_file(path: &str) -> anyhow::Result<Secret> {
+    let password = std::fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
+    Ok(Secret::new(password.trim_end_matches(['\n', '\r'])))
 }

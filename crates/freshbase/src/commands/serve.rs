@@ -18,10 +18,13 @@ use super::{apps_options, runtime, sqlite_options};
 use crate::cli::print;
 use crate::config::{self, Config};
 use crate::logging;
-use crate::master_key::private_file;
+use crate::master_key::{self, private_file};
 
 /// How often the server looks for what the command line did to the set of apps. A look takes microseconds.
 const FOLLOW_TIME: Duration = Duration::from_millis(200);
+
+/// How long errands rest that could not be carried out.
+const ERRAND_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long mails that wait may take when the server stops.
 const MAIL_TIME: Duration = Duration::from_secs(5);
@@ -47,7 +50,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let node = SqliteNode::open(dir, sqlite_options(&config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
     let (outbox, catcher) = mail(&config)?;
-    let apps = Apps::open(Arc::new(node), apps_options(&config, outbox.clone())?).await?;
+    let apps = Apps::open(
+        Arc::new(node),
+        apps_options(&config, outbox.clone(), master_key::of(&config)?)?,
+    )
+    .await?;
     let link = prepare(&apps, &config).await?;
     let options = ServerOptions {
         limits: config.http.clone(),
@@ -192,9 +199,10 @@ async fn make_default_app(
     Ok(())
 }
 
-/// Puts idle apps to sleep, and takes over what the command line did to the set of apps.
+/// Puts idle apps to sleep, takes over what the command line did to the set of apps, and carries out what it asks for.
 async fn keep_house(apps: Arc<Apps>, idle: Duration) {
     let mut since_sleep = tokio::time::Instant::now();
+    let mut errands_from = since_sleep;
     let mut ticks = tokio::time::interval(FOLLOW_TIME.min(idle));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -205,6 +213,12 @@ async fn keep_house(apps: Arc<Apps>, idle: Duration) {
         };
         if let Err(error) = followed {
             tracing::warn!(error = %error, "the list of apps could not be read");
+        }
+        if errands_from.elapsed() > Duration::ZERO
+            && let Err(error) = apps.run_errands().await
+        {
+            errands_from = tokio::time::Instant::now() + ERRAND_PAUSE;
+            tracing::warn!(error = %error, "errands of the command line have to wait");
         }
         if since_sleep.elapsed() >= idle {
             since_sleep = tokio::time::Instant::now();
