@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, system};
 use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
+use fb_outbound::Outbound;
 use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store, StoreError};
 use fb_types::schema::ROLE;
 use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Timestamp};
@@ -27,6 +28,9 @@ pub(crate) struct Shared {
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) sealer: Sealer,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) outbound: Outbound,
+    /// Beginning of the URL of the service that knows leaked passwords.
+    pub(crate) leaks_url: String,
     pub(crate) oauth: OAuth,
     /// Who mails are from if an app does not say.
     pub(crate) mail_from: Sender,

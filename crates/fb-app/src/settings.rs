@@ -243,10 +243,12 @@ impl Settings {
                 Profile::Secure => PasswordPolicy {
                     min_length: 8,
                     reject_common: true,
+                    reject_breached: false,
                 },
                 Profile::Baqend => PasswordPolicy {
                     min_length: 1,
                     reject_common: false,
+                    reject_breached: false,
                 },
             },
             lockout: Lockout {

@@ -148,6 +148,19 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
     key!(
+        "leaked-passwords-url",
+        "URL",
+        "https://api.pwnedpasswords.com/range/",
+        "Service that apps with `rejectBreached` ask about passwords: the URL and the first five hex digits of a SHA-1. A copy of your own works as well.",
+        |c, v| {
+            if !v.starts_with("https://") && !v.starts_with("http://") {
+                return Err("a URL that begins with https://".into());
+            }
+            v.clone_into(&mut c.leaks_url);
+            Ok(())
+        }
+    ),
+    key!(
         "hash-memory",
         "SIZE",
         "19MiB",
@@ -269,6 +282,9 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
 ];
+
+/// Who knows leaked passwords.
+pub(crate) const LEAKS_URL: &str = "https://api.pwnedpasswords.com/range/";
 
 /// Sender of mails on a node that nobody configured.
 pub(crate) const MAIL_FROM: &str = "Freshbase <noreply@localhost>";

@@ -4,6 +4,7 @@
 //! key, `account/<key>` its [`Credentials`], `identity/<provider> <subject>` the key of whoever logs in that way.
 
 mod administrators;
+mod breach;
 mod credentials;
 mod guard;
 mod links;

@@ -50,7 +50,7 @@ impl App {
                     let token = self.issue(&key, TokenKind::SecondFactor { long: true }, old.epoch)?;
                     return Err(AppError::SecondFactorRequired { token });
                 }
-                self.settings().password_policy.check(new.expose(), &old.username)?;
+                self.check_new_password(new, &old.username).await?;
                 let hash = self.hash(new).await?;
                 let replace = |credentials: &mut Credentials| {
                     // Somebody else may have changed it since it was checked.
@@ -79,7 +79,7 @@ impl App {
         authorize_admin(caller, "set passwords without knowing them")?;
         let key = self.user_by_name(username).await?;
         let key = key.ok_or_else(|| AppError::NoObject(format!("user {username}")))?;
-        self.settings().password_policy.check(new.expose(), username)?;
+        self.check_new_password(new, username).await?;
         let hash = self.hash(new).await?;
         let schema = self.schema();
         let id = Self::user_id(&key)?;
@@ -109,7 +109,7 @@ impl App {
         // Looked at first: hashing is not for whoever invents links.
         let mut known = self.credentials(&key).await?.ok_or(AppError::BadLink)?;
         known.use_link(LinkPurpose::Reset, secret, now)?;
-        self.settings().password_policy.check(new.expose(), &known.username)?;
+        self.check_new_password(new, &known.username).await?;
         let hash = self.hash(new).await?;
         let schema = self.schema();
         let is_pending = known.links.iter().any(|link| link.is_for(LinkPurpose::Verify));

@@ -76,7 +76,7 @@ impl App {
                 hash.clone()
             }
             None => {
-                settings.password_policy.check(new.password.expose(), &username)?;
+                self.check_new_password(&new.password, &username).await?;
                 self.hash(&new.password).await?
             }
         };

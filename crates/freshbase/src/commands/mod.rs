@@ -18,7 +18,6 @@ use clap::ArgMatches;
 use fb_app::{AppLimits, Apps, AppsOptions};
 use fb_auth::Secret;
 use fb_mail::{Catcher, Outbox, OutboxOptions};
-use fb_oauth::OAuth;
 use fb_outbound::{Outbound, OutboundOptions};
 use fb_store_sqlite::{Durability, SqliteNode, SqliteOptions};
 use fb_types::SystemClock;
@@ -77,11 +76,12 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
         master_key,
         outbox,
         mail_from: config.mail_from.clone(),
-        oauth: OAuth::new(Outbound::new(OutboundOptions {
+        outbound: Outbound::new(OutboundOptions {
             allow: config.outbound_allow.clone(),
             user_agent: concat!("Freshbase/", env!("CARGO_PKG_VERSION")).into(),
             ..OutboundOptions::default()
-        })?),
+        })?,
+        leaks_url: config.leaks_url.clone(),
         domain: config.domain.clone(),
     })
 }

@@ -26,7 +26,7 @@ fn settings_take_effect_at_once_and_outlive_a_restart() {
     let mut expected = json!({
         "profile": "secure", "name": null, "registration": "closed",
         "sessionSeconds": 2_592_000, "shortSessionSeconds": 86_400,
-        "passwordPolicy": { "minLength": 8, "rejectCommon": true },
+        "passwordPolicy": { "minLength": 8, "rejectCommon": true, "rejectBreached": false },
         "lockout": { "attempts": 10, "seconds": 900 }, "rateLimit": { "requests": 300, "seconds": 300 },
         "emailVerification": false, "publicUrl": null, "mail": {},
         "oauth": { "providers": {}, "authorizedDomains": [], "clientStarted": false },
