@@ -58,6 +58,7 @@ impl App {
 
     /// Begins a second factor; one that was begun but not confirmed is replaced.
     pub async fn begin_mfa(&self, session: &Session) -> Result<NewFactor, AppError> {
+        session.own_account("begin a second factor")?;
         let key = session.claims.user.key();
         let secret = totp_secret().map_err(|e| AppError::internal("making a secret", e))?;
         let sealed = self.shared().sealer.seal(&factor_place(key), &secret);
@@ -83,6 +84,7 @@ impl App {
 
     /// Confirms a second factor with a code of the device; gives the recovery codes.
     pub async fn confirm_mfa(&self, source: &Source, session: &Session, code: &str) -> Result<Vec<Secret>, AppError> {
+        session.own_account("confirm a second factor")?;
         let key = session.claims.user.key();
         let attempt = self.begin_attempt("code", key.as_str(), source)?;
         let now = self.clock().now();
@@ -145,6 +147,7 @@ impl App {
 
     /// Removes the user's own second factor.
     pub async fn remove_mfa(&self, session: &Session) -> Result<(), AppError> {
+        session.own_account("remove the second factor")?;
         let remove = |credentials: &mut Credentials| {
             credentials.factor = None;
             Ok(Changed::alone(()))

@@ -32,11 +32,12 @@ impl App {
     pub async fn change_password(
         &self,
         source: &Source,
-        caller: &Principal,
+        session: Option<&Session>,
         change: &PasswordChange,
         new: &Secret,
     ) -> Result<Account, AppError> {
         self.count_request(source)?;
+        let caller = &session.map_or_else(Principal::anonymous, |session| session.principal.clone());
         match change {
             PasswordChange::Link(token) => self.reset_password(token, new).await,
             PasswordChange::Old { username, password } if password.expose().is_empty() && caller.is_admin() => {
@@ -44,8 +45,7 @@ impl App {
             }
             PasswordChange::Old { username, password } => {
                 let (key, old) = self.check_password(source, username, password).await?;
-                let is_own = caller.user_id().is_some_and(|id| *id.key() == key);
-                if old.needs_factor() && !is_own {
+                if old.needs_factor() && !session.is_some_and(|session| session.is_of(&key)) {
                     // Otherwise the password alone would lead to a session.
                     let token = self.issue(&key, TokenKind::SecondFactor { long: true }, old.epoch)?;
                     return Err(AppError::SecondFactorRequired { token });
@@ -84,7 +84,6 @@ impl App {
         let schema = self.schema();
         let id = Self::user_id(&key)?;
         let replace = |credentials: &mut Credentials| {
-            username.clone_into(&mut credentials.username);
             Self::replace_password(credentials, &hash);
             let entry = self.audit(&schema, caller, Action::PasswordSet, &id.to_string(), json!({}))?;
             Ok(Changed {
@@ -144,6 +143,7 @@ impl App {
 
     /// Removes the password of whoever logs in elsewhere; other sessions end.
     pub async fn remove_password(&self, session: &Session) -> Result<Option<Secret>, AppError> {
+        session.own_account("remove the password")?;
         let remove = |credentials: &mut Credentials| {
             if credentials.identities.is_empty() {
                 return Err(AppError::Invalid(
