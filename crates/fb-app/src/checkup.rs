@@ -136,7 +136,8 @@ impl App {
             return Ok(SeenUsers::default());
         };
         let everything = parse_filter(&json!({}), &schema, class, &self.limits().query)?;
-        let is_readable = |name: &str| grant.fields().may_read(name, Objects::All) && class.metadata_type(name).is_none();
+        let is_readable =
+            |name: &str| grant.fields().may_read(name, Objects::All) && class.metadata_type(name).is_none();
         let fields = class.fields().iter().map(|field| field.name());
         Ok(SeenUsers {
             count: self.store().count(&grant, &everything).await?,

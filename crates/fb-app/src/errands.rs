@@ -184,7 +184,12 @@ impl Apps {
                     ErrandOutcome::Failed(error.to_string())
                 }
             };
-            tracing::info!(app = entry.app, ?what, ?outcome, "carried out an errand of the command line");
+            tracing::info!(
+                app = entry.app,
+                ?what,
+                ?outcome,
+                "carried out an errand of the command line"
+            );
             self.change_errands(|entries, now| {
                 for known in entries.iter_mut().filter(|known| known.id == entry.id) {
                     known.state = State::Over {

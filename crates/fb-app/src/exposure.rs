@@ -111,7 +111,10 @@ mod tests {
                 None => lines.push((head, vec![exposure.permission.as_str()])),
             }
         }
-        lines.into_iter().map(|(head, p)| format!("{head}: {}", p.join(", "))).collect()
+        lines
+            .into_iter()
+            .map(|(head, p)| format!("{head}: {}", p.join(", ")))
+            .collect()
     }
 
     fn secure() -> Vec<ClassDef> {
@@ -162,9 +165,21 @@ mod tests {
             "schemaSubclass": { "/db/Role/1": "allow" }, "insert": { "/db/Role/1": "allow" },
             "update": { "*": "deny" }, "delete": { "/db/Role/9": "allow" } });
         for (load, query, expected) in [
-            (json!({ "*": "allow" }), json!({ "*": "allow" }), "Item Anonymous: load, query"),
-            (json!({ "/db/Role/3": "allow" }), json!({ "/db/Role/9": "allow" }), "Item LoggedIn: load"),
-            (json!({ "/db/User/7": "deny" }), json!({ "*": "deny" }), "Item Anonymous: load"),
+            (
+                json!({ "*": "allow" }),
+                json!({ "*": "allow" }),
+                "Item Anonymous: load, query",
+            ),
+            (
+                json!({ "/db/Role/3": "allow" }),
+                json!({ "/db/Role/9": "allow" }),
+                "Item LoggedIn: load",
+            ),
+            (
+                json!({ "/db/User/7": "deny" }),
+                json!({ "*": "deny" }),
+                "Item Anonymous: load",
+            ),
         ] {
             let mut acl = schema_closed.clone();
             acl["load"] = load;
@@ -188,6 +203,9 @@ mod tests {
         defs.push(item(&json!({}), true));
         let lines = open(defs);
         let some = lines.iter().find(|line| line.starts_with("Item")).unwrap();
-        assert!(some.starts_with("Item Anonymous: schema") && !some.contains("load"), "{some}");
+        assert!(
+            some.starts_with("Item Anonymous: schema") && !some.contains("load"),
+            "{some}"
+        );
     }
 }

@@ -132,7 +132,12 @@ impl Apps {
             return Ok(None);
         };
         let is_root_root = operator.username == "root"
-            && self.shared().hashing.verify(&Secret::new("root"), Some(operator.hash)).await? != Verdict::Wrong;
+            && self
+                .shared()
+                .hashing
+                .verify(&Secret::new("root"), Some(operator.hash))
+                .await?
+                != Verdict::Wrong;
         Ok(Some(OperatorCheckup { is_root_root }))
     }
 

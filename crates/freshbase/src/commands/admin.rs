@@ -118,7 +118,8 @@ fn app_of(apps: &Apps, name: Option<&str>) -> anyhow::Result<AppId> {
         }
         None => {
             let slot = directory.default_app();
-            let slot = slot.context("there is no default app; name one with --app (`freshbase app list` lists all apps)")?;
+            let slot =
+                slot.context("there is no default app; name one with --app (`freshbase app list` lists all apps)")?;
             Ok(slot.id().clone())
         }
     }
@@ -172,7 +173,10 @@ mod tests {
     fn made_up_passwords_are_long_and_differ() {
         let one = made_up().unwrap();
         let groups: Vec<&str> = one.expose().split('-').collect();
-        assert!(groups.len() == 5 && groups.iter().all(|group| group.len() == 5), "{groups:?}");
+        assert!(
+            groups.len() == 5 && groups.iter().all(|group| group.len() == 5),
+            "{groups:?}"
+        );
         assert_ne!(one.expose(), made_up().unwrap().expose());
     }
 }

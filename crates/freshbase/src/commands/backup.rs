@@ -24,9 +24,7 @@ pub(super) fn back_up(matches: &ArgMatches) -> anyhow::Result<()> {
     };
     let bytes = runtime()?.block_on(async {
         let apps = attach_existing(&config).await?;
-        apps.back_up(&id, &to)
-            .await
-            .with_context(|| format!("backing up {id}"))
+        apps.back_up(&id, &to).await.with_context(|| format!("backing up {id}"))
     })?;
     print(&format!("Backed up app {id} to {} ({bytes} bytes).", to.display()));
     Ok(())

@@ -347,7 +347,10 @@ fn open_schema(_: &Facts, app: &Checkup) -> Vec<String> {
         (Audience::Anonymous, "anybody"),
         (Audience::LoggedIn, "every logged-in user"),
     ] {
-        let open = app.exposures.iter().filter(|e| e.is_of_schema() && e.audience == audience);
+        let open = app
+            .exposures
+            .iter()
+            .filter(|e| e.is_of_schema() && e.audience == audience);
         for (class, permissions) in by_class(open) {
             lines.push(format!("class {class}: {} ({who})", permissions.join(", ")));
         }
@@ -387,7 +390,10 @@ fn readable_master_key(facts: &Facts) -> Vec<String> {
 }
 
 fn master_key_beside_data(facts: &Facts) -> Vec<String> {
-    found(facts.key_file.is_some(), "the key is in master.key of the data directory")
+    found(
+        facts.key_file.is_some(),
+        "the key is in master.key of the data directory",
+    )
 }
 
 fn no_audit_log(_: &Facts, app: &Checkup) -> Vec<String> {
@@ -470,7 +476,10 @@ fn default_mail_from(facts: &Facts) -> Vec<String> {
     let config = &facts.config;
     let is_default = keys::sender(keys::MAIL_FROM).is_ok_and(|default| default == config.mail_from);
     // Without a mail server there are no mails that could be refused.
-    found(is_default && config.smtp.is_some(), format!("mail-from is {}", keys::MAIL_FROM))
+    found(
+        is_default && config.smtp.is_some(),
+        format!("mail-from is {}", keys::MAIL_FROM),
+    )
 }
 
 /// The reference page of all checks, as it stands in `docs/doctor.md`.
@@ -506,10 +515,23 @@ mod tests {
 
     #[test]
     fn addresses_of_this_machine_alone_are_private() {
-        for private in ["127.0.0.1:8080", "[::1]:80", "localhost:0", "LOCALHOST:1", "127.1.2.3:1", "[::ffff:127.0.0.1]:1"] {
+        for private in [
+            "127.0.0.1:8080",
+            "[::1]:80",
+            "localhost:0",
+            "LOCALHOST:1",
+            "127.1.2.3:1",
+            "[::ffff:127.0.0.1]:1",
+        ] {
             assert!(is_private(private), "{private}");
         }
-        for public in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "backend.internal:80", "localhost.example:80"] {
+        for public in [
+            "0.0.0.0:80",
+            "[::]:80",
+            "192.0.2.1:80",
+            "backend.internal:80",
+            "localhost.example:80",
+        ] {
             assert!(!is_private(public), "{public}");
         }
     }
@@ -517,7 +539,10 @@ mod tests {
     #[test]
     fn ids_are_unique_and_for_machines() {
         let mut ids: Vec<_> = CHECKS.iter().map(|check| check.id).collect();
-        assert!(ids.iter().all(|id| id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        assert!(
+            ids.iter()
+                .all(|id| id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        );
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), CHECKS.len());
