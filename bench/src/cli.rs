@@ -101,8 +101,8 @@ struct SettingsArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     objects: u64,
 
-    /// Private objects, 100 of each owner, that own-page and own-count find their own among. They are loaded at about
-    /// 20,000 per second
+    /// Private objects, 100 of each owner, that own-page and own-count find their own among. Loading a
+    /// million takes about a minute
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
     private: u64,
 

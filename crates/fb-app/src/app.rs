@@ -5,6 +5,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, system};
 use fb_mail::{Outbox, Sender};
+use fb_oauth::OAuth;
+use fb_outbound::Outbound;
 use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store, StoreError};
 use fb_types::schema::ROLE;
 use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Timestamp};
@@ -26,6 +28,10 @@ pub(crate) struct Shared {
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) sealer: Sealer,
     pub(crate) outbox: Arc<Outbox>,
+    pub(crate) outbound: Outbound,
+    /// Beginning of the URL of the service that knows leaked passwords.
+    pub(crate) leaks_url: String,
+    pub(crate) oauth: OAuth,
     /// Who mails are from if an app does not say.
     pub(crate) mail_from: Sender,
     /// Bounds what goes on after answers.
@@ -93,7 +99,7 @@ impl App {
     /// keys, so that no master key is needed. `None` if its creation is not finished.
     pub(crate) async fn look(node: &dyn Node, id: AppId, shared: Shared) -> Result<Option<Self>, AppError> {
         let (store, derived) = open_store(node, &id, &shared).await?;
-        let begun = match setup::settings(&*store).await {
+        let begun = match setup::settings(&*store, &id, &shared).await {
             Ok(Some(settings)) => TokenKeys::random(id.clone())
                 .map(|unused| (settings, unused))
                 .map_err(|e| AppError::internal("making a secret", e)),
@@ -278,7 +284,7 @@ async fn load_or_complete(store: &dyn Store, id: &AppId, shared: &Shared) -> Res
         return Ok(found);
     }
     let made = setup::initialise(store, id, shared, Profile::Secure).await?;
-    setup::finish(store, &made.0).await?;
+    setup::finish(store, shared, &made.0).await?;
     Ok(made)
 }
 

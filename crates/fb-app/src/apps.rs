@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use fb_auth::{HashCost, Hasher, Sealer, Secret};
 use fb_mail::{Outbox, Sender};
+use fb_oauth::OAuth;
+use fb_outbound::Outbound;
 use fb_store::{AppRecord, Node, NodeError};
 use fb_types::{AppId, Clock};
 use tokio::sync::{Mutex, Semaphore};
@@ -32,6 +34,10 @@ pub struct AppsOptions {
     pub outbox: Arc<Outbox>,
     /// Who mails are from if an app does not say.
     pub mail_from: Sender,
+    /// The client for requests to login providers and the like.
+    pub outbound: Outbound,
+    /// Beginning of the URL of the service that knows leaked passwords; five hex digits follow.
+    pub leaks_url: String,
     /// Host names `<app>.<domain>` name an app.
     pub domain: String,
 }
@@ -87,6 +93,9 @@ impl Apps {
                 attempts: Arc::default(),
                 sealer: Sealer::new(&options.master_key),
                 outbox: options.outbox,
+                oauth: OAuth::new(options.outbound.clone()),
+                outbound: options.outbound,
+                leaks_url: options.leaks_url,
                 mail_from: options.mail_from,
                 background: Arc::new(Semaphore::new(BACKGROUND)),
                 limits: options.limits,

@@ -49,6 +49,17 @@ pub enum AppError {
     /// The link of a mail was used, has expired, or is none.
     #[error("the link is not valid any more; ask for a new one")]
     BadLink,
+    /// The app knows no such login provider.
+    #[error("there is no login provider {0} in this app")]
+    NoProvider(String),
+    /// A login through a provider failed.
+    #[error(transparent)]
+    OAuth(#[from] fb_oauth::OAuthError),
+    /// Another account has this address, and has not shown that it is its own.
+    #[error(
+        "an account with this e-mail address exists; log in to it with its password, or reset that, before logging in here"
+    )]
+    AddressTaken,
     /// A code of the second factor is wrong.
     #[error("MFA code invalid")]
     BadCode,

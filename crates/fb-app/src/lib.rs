@@ -25,7 +25,9 @@ mod settings;
 mod setup;
 mod view;
 
-pub use accounts::{Account, MfaStatus, NewFactor, NewUser, PasswordChange, Registered, Source};
+pub use accounts::{
+    Account, MfaStatus, NewFactor, NewUser, OAuthCallback, OAuthEnd, OAuthWish, PasswordChange, Registered, Source,
+};
 pub use app::App;
 pub use apps::{Apps, AppsOptions, NewApp};
 pub use checkup::{Checkup, SeenUsers};
@@ -37,5 +39,5 @@ pub use limits::AppLimits;
 pub use operator::{OperatorCheckup, OperatorError};
 pub use principals::Session;
 pub use query::{QueryRequest, RawFilter};
-pub use settings::{Lockout, MailSettings, Profile, RateLimit, Registration, Settings};
+pub use settings::{Lockout, MailSettings, OAuthSettings, Profile, RateLimit, Registration, Settings};
 pub use setup::{FirstAdmin, SetupLink};

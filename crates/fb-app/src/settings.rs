@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fb_auth::PasswordPolicy;
+use fb_auth::{PasswordPolicy, Secret};
 use fb_mail::{Content, Message, Purpose, Sender, Template, Values};
+use fb_oauth::ProviderSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -100,6 +101,98 @@ impl MailSettings {
     }
 }
 
+/// Logins through other providers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct OAuthSettings {
+    /// Providers by the name they have in URLs. One that is called like a preset and says nothing else is that preset.
+    pub providers: BTreeMap<String, ProviderSettings>,
+    /// Origins of the app's pages (`https://shop.example`) that logins may return to with a token.
+    pub authorized_domains: Vec<String>,
+    /// Whether clients may build the provider's URL themselves, as the published SDKs do by default. Nothing then ties
+    /// the login to the browser that began it.
+    pub client_started: bool,
+}
+
+impl OAuthSettings {
+    /// The settings of a provider.
+    pub(crate) fn provider(&self, name: &str) -> Option<ProviderSettings> {
+        let mut settings = self.providers.get(name)?.clone();
+        let says_nothing = settings.preset.is_none() && settings.issuer.is_none() && settings.authorize_url.is_none();
+        if says_nothing && fb_oauth::preset_names().any(|preset| preset == name) {
+            settings.preset = Some(name.to_owned());
+        }
+        Some(settings)
+    }
+
+    /// Secrets that were shown as `***` are those of before.
+    fn keep_secrets(&mut self, old: &Self) {
+        for (name, provider) in &mut self.providers {
+            let before = old.providers.get(name);
+            let is_hidden = |secret: &Secret| secret.expose() == HIDDEN;
+            if provider.client_secret.as_ref().is_some_and(is_hidden) {
+                provider.client_secret = before.and_then(|p| p.client_secret.clone());
+            }
+            if let Some(key) = provider.apple.as_mut().filter(|key| is_hidden(&key.private_key))
+                && let Some(before) = before.and_then(|p| p.apple.clone())
+            {
+                key.private_key = before.private_key;
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.providers.len() > MAX_PROVIDERS || self.authorized_domains.len() > MAX_PROVIDERS {
+            return Err(format!(
+                "oauth: at most {MAX_PROVIDERS} providers and domains are allowed"
+            ));
+        }
+        for name in self.providers.keys() {
+            let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if name.is_empty() || name.len() > 40 || !name.chars().all(is_name) {
+                return Err(format!(
+                    "oauth.providers.{name}: names have 1 to 40 lower-case letters, digits and -"
+                ));
+            }
+            if let Some(settings) = self.provider(name) {
+                settings
+                    .validate()
+                    .map_err(|e| format!("oauth.providers.{name}: {e}"))?;
+            }
+        }
+        for origin in &self.authorized_domains {
+            if origin_of(origin).as_ref() != Some(origin) {
+                return Err(format!(
+                    "oauth.authorizedDomains: `{origin}` is no origin such as https://shop.example"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stands in place of secrets where settings are shown.
+const HIDDEN: &str = "***";
+/// Most login providers, and most origins, of one app.
+const MAX_PROVIDERS: usize = 50;
+
+/// Scheme, host and port of an http(s) URL, in lower case and without the default port. `None` for anything else.
+pub(crate) fn origin_of(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let default_port = match &*scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return None,
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let host = rest[..end].to_ascii_lowercase();
+    let host = host.strip_suffix(default_port).unwrap_or(&host);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_');
+    // Browsers read a backslash as a slash, and what precedes an @ is not the host.
+    (!host.is_empty() && !host.starts_with(':') && host.chars().all(is_plain)).then(|| format!("{scheme}://{host}"))
+}
+
 /// Settings of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -129,6 +222,9 @@ pub struct Settings {
     /// The app's mails.
     #[serde(default)]
     pub mail: MailSettings,
+    /// Logins through other providers.
+    #[serde(default)]
+    pub oauth: OAuthSettings,
 }
 
 impl Settings {
@@ -147,10 +243,12 @@ impl Settings {
                 Profile::Secure => PasswordPolicy {
                     min_length: 8,
                     reject_common: true,
+                    reject_breached: false,
                 },
                 Profile::Baqend => PasswordPolicy {
                     min_length: 1,
                     reject_common: false,
+                    reject_breached: false,
                 },
             },
             lockout: Lockout {
@@ -164,6 +262,10 @@ impl Settings {
             email_verification: false,
             public_url: None,
             mail: MailSettings::default(),
+            oauth: OAuthSettings {
+                client_started: profile == Profile::Baqend,
+                ..OAuthSettings::default()
+            },
         }
     }
 
@@ -173,13 +275,24 @@ impl Settings {
         for (name, value) in changes {
             whole[name] = value.clone();
         }
-        let new: Self = serde_json::from_value(whole).map_err(|e| AppError::Invalid(format!("settings: {e}")))?;
+        let mut new: Self = serde_json::from_value(whole).map_err(|e| AppError::Invalid(format!("settings: {e}")))?;
+        new.oauth.keep_secrets(&self.oauth);
         new.check(self)
             .map_err(|problem| AppError::Invalid(format!("settings: {problem}")))?;
         Ok(new)
     }
 
+    /// The settings with `***` in place of secrets.
+    pub fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        for provider in shown.oauth.providers.values_mut() {
+            *provider = provider.without_secrets();
+        }
+        shown
+    }
+
     fn check(&self, old: &Self) -> Result<(), String> {
+        self.oauth.check()?;
         if self.profile != old.profile {
             return Err("the profile of an app cannot be changed".into());
         }
@@ -245,4 +358,31 @@ fn is_web_url(text: &str) -> bool {
     text.len() <= 2000
         && text.chars().all(plain)
         && host.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_read_as_browsers_do() {
+        for (url, origin) in [
+            ("https://shop.example", Some("https://shop.example")),
+            ("HTTPS://Shop.Example:443/a?b#c", Some("https://shop.example")),
+            ("http://127.0.0.1:9876/?x", Some("http://127.0.0.1:9876")),
+            ("http://[::1]:80/", Some("http://[::1]")),
+            ("https://shop.example:8443", Some("https://shop.example:8443")),
+            ("https://shop.example@evil.example/", None),
+            ("https://evil.example\\@shop.example/", None),
+            ("https://shop.example\\.evil.example/", None),
+            ("https:///shop.example", None),
+            ("https:shop.example", None),
+            ("javascript://shop.example/%0aalert(1)", None),
+            ("//shop.example", None),
+            ("data:text/html,x", None),
+            ("", None),
+        ] {
+            assert_eq!(origin_of(url).as_deref(), origin, "{url}");
+        }
+    }
 }

@@ -20,6 +20,8 @@ const SETUP_SECONDS: i64 = 24 * 3600;
 const SETTINGS: &str = "settings";
 const SECRET: &str = "secret";
 const TOKENS: &str = "tokens";
+/// Where the settings of login providers are sealed for.
+const OAUTH: &str = "oauth";
 const SETUP: &str = "setup";
 const TOKEN: &str = "token";
 
@@ -64,12 +66,9 @@ struct PendingSetup {
 }
 
 /// Reads the settings and nothing else. `None` if the app's creation is not finished, or was cut off.
-pub(crate) async fn settings(store: &dyn Store) -> Result<Option<Settings>, AppError> {
-    let Some(settings) = store.record(SETTINGS, "app").await? else {
-        return Ok(None);
-    };
-    let settings = serde_json::from_slice(&settings).map_err(|e| AppError::internal("reading settings", e))?;
-    Ok(Some(settings))
+pub(crate) async fn settings(store: &dyn Store, id: &AppId, shared: &Shared) -> Result<Option<Settings>, AppError> {
+    let stored = store.record(SETTINGS, "app").await?;
+    stored.map(|bytes| decode(&bytes, id, shared)).transpose()
 }
 
 /// Reads the settings and the token keys. `None` if the app's creation is not finished, or was cut off.
@@ -78,7 +77,7 @@ pub(crate) async fn load(
     id: &AppId,
     shared: &Shared,
 ) -> Result<Option<(Settings, TokenKeys)>, AppError> {
-    let Some(settings) = settings(store).await? else {
+    let Some(settings) = settings(store, id, shared).await? else {
         return Ok(None);
     };
     let stored = store.record(SECRET, TOKENS).await?;
@@ -176,14 +175,61 @@ pub(crate) async fn initialise(
 }
 
 /// Writes the settings, the last step of an app's creation. Fails if somebody else has finished it.
-pub(crate) async fn finish(store: &dyn Store, settings: &Settings) -> Result<(), AppError> {
-    let writes = vec![record(SETTINGS, "app", Expect::Absent, Some(&encode(settings)?))];
+pub(crate) async fn finish(store: &dyn Store, shared: &Shared, settings: &Settings) -> Result<(), AppError> {
+    let writes = vec![record(
+        SETTINGS,
+        "app",
+        Expect::Absent,
+        Some(&encode(settings, shared)?),
+    )];
     store.commit(Batch { writes }).await?;
     Ok(())
 }
 
-fn encode(settings: &Settings) -> Result<Vec<u8>, AppError> {
-    serde_json::to_vec(settings).map_err(|e| AppError::internal("writing settings", e))
+/// The settings as they are kept: the secrets of login providers are sealed.
+fn encode(settings: &Settings, shared: &Shared) -> Result<Vec<u8>, AppError> {
+    let unwritable = |e| AppError::internal("writing settings", e);
+    let mut value = serde_json::to_value(settings).map_err(unwritable)?;
+    for secret in provider_secrets(&mut value) {
+        let plain = Secret::new(secret.as_str().unwrap_or_default());
+        let sealed = shared.sealer.seal(OAUTH, &plain);
+        *secret = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
+    }
+    serde_json::to_vec(&value).map_err(unwritable)
+}
+
+fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppError> {
+    let unreadable = |e| AppError::internal("reading settings", e);
+    let mut value: serde_json::Value = serde_json::from_slice(bytes).map_err(unreadable)?;
+    for secret in provider_secrets(&mut value) {
+        let opened = shared.sealer.open(OAUTH, secret.as_str().unwrap_or_default());
+        *secret = match &opened {
+            Ok(plain) => json!(plain.expose()),
+            Err(error) => {
+                tracing::warn!(app = %id, error = %error, "the secret of a login provider cannot be read; set it anew");
+                json!("unreadable")
+            }
+        };
+    }
+    serde_json::from_value(value).map_err(unreadable)
+}
+
+fn provider_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    let providers = settings["oauth"]["providers"].as_object_mut();
+    let mut secrets = Vec::new();
+    for provider in providers.into_iter().flat_map(|all| all.values_mut()) {
+        let Some(members) = provider.as_object_mut() else {
+            continue;
+        };
+        for (name, member) in members {
+            match name.as_str() {
+                "clientSecret" => secrets.push(member),
+                "apple" => secrets.extend(member.get_mut("privateKey")),
+                _ => {}
+            }
+        }
+    }
+    secrets
 }
 
 impl App {
@@ -266,6 +312,7 @@ impl App {
             hash: Some(admin.hash.clone()),
             fields: serde_json::Map::new(),
             inactive: false,
+            verified: false,
             identities: Vec::new(),
         };
         self.despite_schema_changes(|| async {
@@ -315,7 +362,7 @@ impl App {
 
     /// Takes the last step of the app's creation.
     pub(crate) async fn finish_setup(&self) -> Result<(), AppError> {
-        finish(self.store(), &self.settings()).await
+        finish(self.store(), self.shared(), &self.settings()).await
     }
 
     /// Replaces the settings.
@@ -325,8 +372,17 @@ impl App {
         changes: &serde_json::Map<String, serde_json::Value>,
     ) -> Result<Arc<Settings>, AppError> {
         fb_auth::authorize_admin(caller, "change the app's configuration")?;
+        let out_of_date = || AppError::OutOfDate {
+            id: "configuration".into(),
+            found: None,
+        };
         let old = self.settings();
         let new = old.merged(changes)?;
+        let stored = self.store().record(SETTINGS, "app").await?.unwrap_or_default();
+        if decode(&stored, self.id(), self.shared())? != *old {
+            return Err(out_of_date());
+        }
+        let bytes = encode(&new, self.shared())?;
         let schema = self.schema();
         let names: Vec<&String> = changes.keys().collect();
         let entry = self.audit(
@@ -336,21 +392,13 @@ impl App {
             "config",
             json!({ "settings": names }),
         )?;
-        let writes = vec![
-            record(SETTINGS, "app", Expect::Value(encode(&old)?), Some(&encode(&new)?)),
-            entry,
-        ];
+        let writes = vec![record(SETTINGS, "app", Expect::Value(stored), Some(&bytes)), entry];
         match self.store().commit(Batch { writes }).await {
             Ok(_) => self.set_settings(new),
             Err(StoreError::Refused {
                 refusal: Refusal::Record { .. },
                 ..
-            }) => {
-                return Err(AppError::OutOfDate {
-                    id: "configuration".into(),
-                    found: None,
-                });
-            }
+            }) => return Err(out_of_date()),
             Err(error) => return Err(error.into()),
         }
         Ok(self.settings())

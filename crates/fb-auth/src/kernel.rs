@@ -64,6 +64,9 @@ pub enum Denied {
     /// Only administrators may.
     #[error("only an administrator may {0}")]
     Admin(&'static str),
+    /// A token of one role is not the user.
+    #[error("a token of a role may not {0}")]
+    RoleToken(&'static str),
 }
 
 /// What a rule of a field can permit.

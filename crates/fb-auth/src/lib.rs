@@ -24,7 +24,7 @@ pub use hex::{decode_hex, encode_hex};
 pub use kernel::{
     Admin, Denied, Errand, FieldRight, Operation, authorize, authorize_admin, authorize_class, field_rights, system,
 };
-pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, PasswordPolicy, Verdict};
+pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, PasswordPolicy, Verdict, leak_query};
 pub use principal::{Principal, Roles};
 pub use seal::{CannotOpen, Sealer};
 pub use secret::{NoRandomness, Secret, fingerprint, random_bytes};

@@ -42,6 +42,19 @@ pub struct PasswordPolicy {
     pub min_length: u32,
     /// Refuses the most common passwords, and those that are the user's name.
     pub reject_common: bool,
+    /// Refuses passwords that a service knows from leaks. Whoever has a network asks it; [`leak_query`] says what.
+    #[serde(default)]
+    pub reject_breached: bool,
+}
+
+/// What to ask a service that knows leaked passwords by the SHA-1 of each (the range query of Have I Been Pwned): the
+/// first five hex digits, which are sent, and the others, which are looked for in the answer. Five digits are shared by
+/// hundreds of passwords, so that the service learns next to nothing.
+pub fn leak_query(password: &str) -> (String, String) {
+    use sha1::Digest;
+    let mut digits = crate::hex::encode_hex(&sha1::Sha1::digest(password.as_bytes())).to_ascii_uppercase();
+    let rest = digits.split_off(5);
+    (digits, rest)
 }
 
 impl PasswordPolicy {
@@ -334,6 +347,7 @@ mod tests {
         let strict = PasswordPolicy {
             min_length: 8,
             reject_common: true,
+            reject_breached: false,
         };
         let long = "x".repeat(MAX_PASSWORD + 1);
         for (password, error) in [
@@ -362,10 +376,18 @@ mod tests {
         let open = PasswordPolicy {
             min_length: 1,
             reject_common: false,
+            reject_breached: false,
         };
         assert_eq!(open.check("password", "password"), Ok(()));
         assert_eq!(open.check("", "ann"), Err(PasswordError::Empty));
         assert_eq!(hasher(64).hash(""), Err(PasswordError::Empty));
         assert_eq!(hasher(64).hash(&long), Err(PasswordError::TooLong));
+    }
+
+    #[test]
+    fn a_leak_is_asked_for_by_a_part_of_the_hash() {
+        // SHA-1 of `password`: 5baa61e4c9b93f3f0682250b6cf8331b7ee68fd8.
+        let expected = ("5BAA6".to_owned(), "1E4C9B93F3F0682250B6CF8331B7EE68FD8".to_owned());
+        assert_eq!(leak_query("password"), expected);
     }
 }

@@ -44,6 +44,9 @@ codes! {
     MFA_REQUIRED = ("MfaRequired", 403, "MFA Required", "The password was right; send a code of the second factor with `data`'s token to POST /db/User/mfa/token.");
     BAD_CODE = ("InvalidCode", 400, "Bad Request", "The code of the second factor is wrong, was used already, or is too old.");
     TOO_MANY = ("TooManyRequests", 429, "Too Many Requests", "Too many attempts from one address or on one account; the Retry-After header says when to come back.");
+    NOT_GENUINE = ("LoginNotGenuine", 400, "Bad Request", "What came back from a login provider does not belong to a login that began here; begin again.");
+    REFUSED_BY_PROVIDER = ("LoginRefused", 460, "Bad Credentials", "The login provider refused, or the user did.");
+    PROVIDER_FAILED = ("LoginProviderFailed", 502, "Bad Gateway", "The login provider cannot be reached, or answers in a way that makes no sense.");
     UNAUTHORIZED = ("Unauthorized", 401, "Unauthorized", "The admin API needs an operator's token; log in at POST /admin/v1/login.");
     BAD_CREDENTIALS = ("BadCredentials", 460, "Bad Credentials", "User name, password or token is wrong or has expired; log in again.");
     NO_CLASS = ("BucketNotFound", 461, "Bucket Not Found", "There is no such class; create it through the schema.");

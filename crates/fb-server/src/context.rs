@@ -42,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) uri: Uri,
     pub(crate) params: Params,
     pub(crate) body: Option<Incoming>,
+    /// Its number, which its id is made from.
+    pub(crate) number: u64,
     /// The other end of the connection.
     pub(crate) peer: std::net::IpAddr,
 }
@@ -80,6 +82,18 @@ impl Ctx {
                 ))
             }
         }
+    }
+
+    /// The id under which this request is logged, and named in errors.
+    pub(crate) fn request_id(&self) -> String {
+        self.state.request_ids.text(self.request.number)
+    }
+
+    /// Logs an error that is part of an answer of another kind.
+    pub(crate) fn log(&self, error: &ApiError) {
+        let id = self.request_id();
+        let source = error.source.as_deref().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(request.id = %id, app = %self.app.id(), code = error.code.name, "{}: {source}", error.message);
     }
 
     /// The bucket of the path, decoded.

@@ -1,10 +1,11 @@
 //! Errors on their way out: the only mapping from what went wrong to a status and a body.
 
 use fb_app::{AppError, OperatorError};
+use fb_oauth::OAuthError;
 use fb_query::{QueryError, UpdateError};
 use fb_store::{NodeError, StoreError};
 use fb_types::SchemaError;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::codes::{self, Code};
 use crate::reply::{MFA_HEADER, Reply};
@@ -48,8 +49,8 @@ impl ApiError {
         }
     }
 
-    /// The response. Server errors say no more than their request id.
-    pub(crate) fn into_reply(self, request_id: &str) -> Reply {
+    /// The body of the response. Server errors say no more than their request id.
+    pub(crate) fn body(&self, request_id: &str) -> Value {
         let mut body = json!({
             "className": self.code.name,
             "message": self.message,
@@ -60,6 +61,12 @@ impl ApiError {
         if let Some(token) = &self.mfa_token {
             body["data"] = json!({ "baqend-mfa-auth-token": token.expose() });
         }
+        body
+    }
+
+    /// The response.
+    pub(crate) fn into_reply(self, request_id: &str) -> Reply {
+        let body = self.body(request_id);
         let mut reply = Reply::json(self.code.status, &body);
         if let Some(token) = &self.mfa_token {
             reply.set_header(MFA_HEADER, token.expose());
@@ -85,6 +92,14 @@ impl From<AppError> for ApiError {
             AppError::OutOfDate { .. } => codes::OUT_OF_DATE,
             AppError::Denied(_) | AppError::RegistrationClosed => codes::DENIED,
             AppError::BadCredentials | AppError::BadToken | AppError::BadLink => codes::BAD_CREDENTIALS,
+            AppError::NoProvider(_) => codes::NOT_FOUND,
+            AppError::AddressTaken => codes::EXISTS,
+            AppError::OAuth(_) => {
+                return match error {
+                    AppError::OAuth(oauth) => oauth.into(),
+                    other => Self::internal(other),
+                };
+            }
             AppError::BadCode => codes::BAD_CODE,
             AppError::VerificationOff => codes::BAD_REQUEST,
             AppError::SecondFactorRequired { token } => {
@@ -214,6 +229,28 @@ impl From<NodeError> for ApiError {
             other => return Self::internal(other),
         };
         Self::new(code, sentence(&error.to_string()))
+    }
+}
+
+impl From<OAuthError> for ApiError {
+    fn from(error: OAuthError) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            OAuthError::Config(_) => {
+                // Its details are for the administrators, who see them when they change the settings.
+                let text = "This login provider is not set up correctly.";
+                Self {
+                    source: Some(error.into()),
+                    ..Self::new(codes::PROVIDER_FAILED, text)
+                }
+            }
+            OAuthError::Denied { .. } => Self::new(codes::REFUSED_BY_PROVIDER, text),
+            OAuthError::Forged(_) => Self::new(codes::NOT_GENUINE, text),
+            other => Self {
+                source: Some(other.into()),
+                ..Self::new(codes::PROVIDER_FAILED, "The login provider failed; try again shortly.")
+            },
+        }
     }
 }
 

@@ -161,7 +161,7 @@ fn config() -> Value {
             "shortSessionSeconds": seconds(60, 31_536_000),
             "passwordPolicy": {
                 "type": "object",
-                "properties": { "minLength": seconds(1, 64), "rejectCommon": { "type": "boolean" } },
+                "properties": { "minLength": seconds(1, 64), "rejectCommon": { "type": "boolean" }, "rejectBreached": { "type": "boolean" } },
             },
             "lockout": { "type": "object", "properties": { "attempts": count, "seconds": seconds(1, 86_400) } },
             "rateLimit": { "type": "object", "properties": { "requests": count, "seconds": seconds(1, 86_400) } },
@@ -172,6 +172,14 @@ fn config() -> Value {
                 "properties": {
                     "from": text, "resetUrl": text, "verifiedUrl": text, "failedUrl": text,
                     "templates": { "type": "object", "additionalProperties": { "type": "object" } },
+                },
+            },
+            "oauth": {
+                "type": "object",
+                "properties": {
+                    "providers": { "type": "object", "additionalProperties": { "type": "object" } },
+                    "authorizedDomains": { "type": "array", "items": { "type": "string" } },
+                    "clientStarted": { "type": "boolean" },
                 },
             },
         },

@@ -79,7 +79,7 @@ pub(crate) struct ServerState {
     pub(crate) metrics: Metrics,
     pub(crate) openapi: bytes::Bytes,
     pub(crate) shutting_down: AtomicBool,
-    request_ids: RequestIds,
+    pub(crate) request_ids: RequestIds,
 }
 
 /// A server that is not yet taking connections.
@@ -188,7 +188,7 @@ async fn accept(
 }
 
 /// Ids for log lines and error bodies: 8 random digits of the process, then a counter.
-struct RequestIds {
+pub(crate) struct RequestIds {
     process: String,
     next: AtomicU64,
 }
@@ -206,7 +206,7 @@ impl RequestIds {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn text(&self, number: u64) -> String {
+    pub(crate) fn text(&self, number: u64) -> String {
         format!("{}-{number:x}", self.process)
     }
 }
@@ -279,6 +279,7 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, peer:
         uri: parts.uri,
         params: Params::default(),
         body: Some(body),
+        number: request_number,
         peer: peer.ip(),
     };
     let mut seen = Seen {

@@ -11,8 +11,8 @@ use fb_store::{
     Alteration, AppRecord, Batch, Direction, Effect, IndexDef, IndexKey, NoObserver, Node, ObjectWrite, OpenOptions,
     Refusal, Store, Write,
 };
-use fb_store_sqlite::{SqliteNode, SqliteOptions};
-use fb_types::{AppId, ClassName, Clock, Document, ObjectId, ObjectKey, SystemClock, Version};
+use fb_store_sqlite::{SqliteNode, SqliteOptions, SqliteStore};
+use fb_types::{Acl, AppId, ClassName, Clock, Document, ObjectId, ObjectKey, Stored, SystemClock, Version};
 use serde_json::json;
 
 const N: u64 = 100_000;
@@ -21,7 +21,8 @@ fn key(i: u64) -> ObjectKey {
     ObjectKey::from_raw(&format!("k{i:08}")).unwrap()
 }
 
-fn object(store: &dyn Store, grant: &Grant, i: u64) -> ObjectWrite {
+/// Inserts object `i`, for everybody or for one principal.
+fn object(store: &dyn Store, grant: &Grant, i: u64, acl: Option<&str>) -> ObjectWrite {
     let schema = store.schema();
     let class = schema.class("Todo").unwrap();
     let fields = json!({
@@ -34,7 +35,7 @@ fn object(store: &dyn Store, grant: &Grant, i: u64) -> ObjectWrite {
         version: Version::FIRST,
         created_at: now,
         updated_at: now,
-        acl: None,
+        acl: acl.map(|principal| Arc::new(Acl::private_to(principal))),
         fields: schema.check_fields(class, fields.as_object().unwrap(), None).unwrap(),
     };
     let stored = document.store(class.shape());
@@ -47,6 +48,67 @@ fn object(store: &dyn Store, grant: &Grant, i: u64) -> ObjectWrite {
             None => Ok(Effect::Put(stored.clone())),
         }),
     }
+}
+
+/// Makes writes that insert objects, for everybody or for one of so many owners.
+fn writes(
+    store: &Arc<SqliteStore>,
+    grant: &Grant,
+    owners: Option<u64>,
+) -> impl Fn(u64) -> ObjectWrite + Clone + Send + use<> {
+    let (store, grant) = (store.clone(), grant.clone());
+    move |i| {
+        let owner = owners.map(|n| format!("/db/User/{}", i % n));
+        object(&*store, &grant, i, owner.as_deref())
+    }
+}
+
+/// The same object in place of the one that is there.
+fn replacing(write: ObjectWrite) -> ObjectWrite {
+    let ObjectWrite { decide, .. } = write;
+    ObjectWrite {
+        decide: Box::new(move |before, moment| {
+            let effect = decide(None, moment)?;
+            Ok(match (effect, before) {
+                (Effect::Put(stored), Some(before)) => Effect::Put(Stored {
+                    version: before.version.next(),
+                    ..stored
+                }),
+                (effect, _) => effect,
+            })
+        }),
+        ..write
+    }
+}
+
+/// 64 writers at once, each waiting for its acknowledgement.
+async fn write_at_once(
+    name: &str,
+    store: &Arc<SqliteStore>,
+    numbers: std::ops::Range<u64>,
+    write: impl Fn(u64) -> ObjectWrite + Clone + Send + 'static,
+) {
+    let n = (numbers.end - numbers.start) as f64;
+    let (start, cpu_before) = (Instant::now(), cpu());
+    let mut tasks = Vec::new();
+    for t in 0..64 {
+        let (store, write) = (store.clone(), write.clone());
+        let mine = numbers.clone().skip(t).step_by(64);
+        tasks.push(tokio::spawn(async move {
+            for i in mine {
+                store.commit(Batch::object(write(i))).await.unwrap();
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let (elapsed, cpu_used) = (start.elapsed().as_secs_f64(), (cpu() - cpu_before).as_secs_f64());
+    println!(
+        "{name}, 64 waiting writers: {:.0}/s, {:.1} µs CPU each",
+        n / elapsed,
+        cpu_used * 1e6 / n
+    );
 }
 
 fn cpu() -> Duration {
@@ -126,31 +188,10 @@ async fn main() {
         .unwrap();
     let grant = admin.grant(&class);
 
-    // 64 writers at once, each waiting for its acknowledgement.
-    let (start, cpu_before) = (Instant::now(), cpu());
-    let mut tasks = Vec::new();
-    for t in 0..64 {
-        let (store, grant) = (store.clone(), grant.clone());
-        tasks.push(tokio::spawn(async move {
-            for i in (t..40_000).step_by(64) {
-                store.commit(Batch::object(object(&*store, &grant, i))).await.unwrap();
-            }
-        }));
-    }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let (elapsed, cpu_used) = (start.elapsed().as_secs_f64(), (cpu() - cpu_before).as_secs_f64());
-    println!(
-        "insert, 64 waiting writers: {:.0}/s, {:.1} µs CPU each",
-        40_000.0 / elapsed,
-        cpu_used * 1e6 / 40_000.0
-    );
+    let (public, private) = (writes(&store, &grant, None), writes(&store, &grant, Some(400)));
+    write_at_once("insert", &store, 0..40_000, public.clone()).await;
     for chunk in (40_000..N).collect::<Vec<_>>().chunks(500) {
-        let writes = chunk
-            .iter()
-            .map(|i| Write::Object(object(&*store, &grant, *i)))
-            .collect();
+        let writes = chunk.iter().map(|i| Write::Object(public(*i))).collect();
         store.commit(Batch { writes }).await.unwrap();
     }
 
@@ -233,9 +274,23 @@ async fn main() {
     .await;
     time("insert, one after the other", 2_000, async |i| {
         let i = N + i + if i < 200 { 0 } else { 1_000_000 };
-        let _ = store.commit(Batch::object(object(&*store, &grant, i))).await;
+        let _ = store.commit(Batch::object(public(i))).await;
     })
     .await;
+    let make = public.clone();
+    write_at_once("update", &store, 0..40_000, move |i| replacing(make(i))).await;
+    // From here on the class has objects with rules.
+    let start = Instant::now();
+    store.commit(Batch::object(private(10 * N))).await.unwrap();
+    println!("first object with rules: {:?}", start.elapsed());
+    let numbers = 2 * N..2 * N + 40_000;
+    write_at_once("insert of private objects", &store, numbers.clone(), private.clone()).await;
+    write_at_once("update of private objects", &store, numbers, move |i| {
+        replacing(private(i))
+    })
+    .await;
+    let numbers = 3 * N..3 * N + 40_000;
+    write_at_once("insert of public ones beside them", &store, numbers, public).await;
     let start = Instant::now();
     let size = node.backup(&app.id, &dir.path().join("backup")).await.unwrap();
     println!("backup of {} MB: {:?}", size >> 20, start.elapsed());

@@ -1,7 +1,7 @@
 //! Server-side records. One whose time has passed is absent for everybody from then on; its row goes when the writer
 //! comes by.
 
-use fb_store::RecordWrite;
+use fb_store::{RecordWrite, Records};
 use fb_types::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -24,7 +24,7 @@ pub(crate) fn list(
     after: Option<&str>,
     limit: usize,
     now: Timestamp,
-) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+) -> rusqlite::Result<Records> {
     // No key is less than the empty text.
     let comparison = if after.is_some() { ">" } else { ">=" };
     let mut statement = conn.prepare_cached(&format!(

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use fb_auth::{Admin, Grant};
 use fb_query::{Filter, Query};
 use fb_store::{
-    Alteration, Batch, BoxFuture, CommitObserver, IndexDef, OpenOptions, Outcome, Rows, RowsBuilder, Store, StoreError,
-    StoreStats,
+    Alteration, Batch, BoxFuture, CommitObserver, IndexDef, OpenOptions, Outcome, Records, Rows, RowsBuilder, Store,
+    StoreError, StoreStats,
 };
 use fb_types::{Change, ClassName, Clock, ObjectKey, Schema, Seq, Stored};
 
@@ -247,7 +247,7 @@ impl Store for SqliteStore {
         space: &'a str,
         after: Option<&'a str>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(String, Vec<u8>)>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Records, StoreError>> {
         let (space, after) = (space.to_owned(), after.map(str::to_owned));
         let now = self.shared.clock.now();
         Box::pin(self.read_fixed("listing records", move |reader| {

@@ -12,6 +12,9 @@ use crate::{Batch, IndexDef, Outcome, Rows, StoreError};
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Keys and values of server-side records, in the order of the keys.
+pub type Records = Vec<(String, Vec<u8>)>;
+
 /// The objects, schema, indexes, records and change feed of one app.
 ///
 /// Reads see every write that was acknowledged before they began. Writes are acknowledged when they are durable.
@@ -62,7 +65,7 @@ pub trait Store: Send + Sync + 'static {
         space: &'a str,
         after: Option<&'a str>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<(String, Vec<u8>)>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Records, StoreError>>;
 
     /// Changes the schema, in one transaction.
     fn alter<'a>(&'a self, admin: &'a Admin, alteration: Alteration) -> BoxFuture<'a, Result<(), StoreError>>;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use fb_auth::{HashCost, Secret};
 use fb_mail::{Sender, SmtpOptions};
+use fb_outbound::AllowedTarget;
 use fb_server::{HttpLimits, TrustedProxy};
 
 use crate::keys::{self, KEYS, Key};
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) hash_cost: HashCost,
     pub(crate) waiting_hashes: usize,
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    pub(crate) leaks_url: String,
+    pub(crate) outbound_allow: Vec<AllowedTarget>,
     pub(crate) smtp: Option<SmtpOptions>,
     pub(crate) mail_from: Sender,
     pub(crate) master_key: Option<Secret>,
@@ -56,6 +59,8 @@ impl Default for Config {
             hash_cost: HashCost::default(),
             waiting_hashes: 64,
             trusted_proxies: Vec::new(),
+            leaks_url: keys::LEAKS_URL.into(),
+            outbound_allow: Vec::new(),
             smtp: None,
             mail_from: keys::sender(keys::MAIL_FROM).expect("the default sender is an address"),
             master_key: None,

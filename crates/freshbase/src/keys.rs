@@ -136,6 +136,31 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
     key!(
+        "outbound-allow",
+        "LIST",
+        "",
+        "Hosts and networks outside of the public internet that the server may send requests to, such as an identity provider of your own: idp.internal,10.1.0.0/16,127.0.0.1:9000. Every app's settings can then reach them.",
+        |c, v| {
+            let all = v.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let parsed: Result<_, fb_outbound::AllowError> = all.map(str::parse).collect();
+            c.outbound_allow = parsed.map_err(|e| e.to_string())?;
+            Ok(())
+        }
+    ),
+    key!(
+        "leaked-passwords-url",
+        "URL",
+        "https://api.pwnedpasswords.com/range/",
+        "Service that apps with `rejectBreached` ask about passwords: the URL and the first five hex digits of a SHA-1. A copy of your own works as well.",
+        |c, v| {
+            if !v.starts_with("https://") && !v.starts_with("http://") {
+                return Err("a URL that begins with https://".into());
+            }
+            v.clone_into(&mut c.leaks_url);
+            Ok(())
+        }
+    ),
+    key!(
         "hash-memory",
         "SIZE",
         "19MiB",
@@ -257,6 +282,9 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
 ];
+
+/// Who knows leaked passwords.
+pub(crate) const LEAKS_URL: &str = "https://api.pwnedpasswords.com/range/";
 
 /// Sender of mails on a node that nobody configured.
 pub(crate) const MAIL_FROM: &str = "Freshbase <noreply@localhost>";

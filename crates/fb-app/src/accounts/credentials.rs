@@ -22,6 +22,9 @@ const RETRIES: usize = 50;
 pub(crate) struct Credentials {
     /// The name the user logs in with, as it is spelled.
     pub(crate) username: String,
+    /// True if the user has shown that the name is its own address.
+    #[serde(default)]
+    pub(crate) verified: bool,
     /// PHC string of the password; `None` for accounts that log in elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hash: Option<String>,

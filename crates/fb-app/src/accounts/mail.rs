@@ -33,9 +33,25 @@ impl App {
         to: &str,
         new_username: Option<String>,
     ) -> Result<(), AppError> {
+        let prepare = |_: &mut Credentials| Ok(());
+        self.send_link_after(prepare, purpose, link, user, to, new_username)
+            .await
+    }
+
+    /// The same, with a change of the credentials that belongs to the link; no link is made if it fails.
+    pub(crate) async fn send_link_after(
+        &self,
+        prepare: impl Fn(&mut Credentials) -> Result<(), AppError>,
+        purpose: Purpose,
+        link: LinkPurpose,
+        user: &ObjectKey,
+        to: &str,
+        new_username: Option<String>,
+    ) -> Result<(), AppError> {
         let secret = Self::random_secret()?;
         let now = self.clock().now();
         let make = |credentials: &mut Credentials| {
+            prepare(credentials)?;
             let token = credentials.new_link(link, user, &secret, now, new_username.clone());
             Ok(Changed::alone((token, credentials.username.clone())))
         };

@@ -46,10 +46,6 @@ pub struct NewFactor {
 }
 
 impl App {
-    fn factor_place(&self, user: &ObjectKey) -> String {
-        format!("{} factor {user}", self.id())
-    }
-
     /// Whether the user's logins need a second factor.
     pub async fn mfa_status(&self, session: &Session) -> Result<MfaStatus, AppError> {
         let credentials = self.credentials(session.claims.user.key()).await?;
@@ -62,9 +58,10 @@ impl App {
 
     /// Begins a second factor; one that was begun but not confirmed is replaced.
     pub async fn begin_mfa(&self, session: &Session) -> Result<NewFactor, AppError> {
+        session.own_account("begin a second factor")?;
         let key = session.claims.user.key();
         let secret = totp_secret().map_err(|e| AppError::internal("making a secret", e))?;
-        let sealed = self.shared().sealer.seal(&self.factor_place(key), &secret);
+        let sealed = self.shared().sealer.seal(&factor_place(key), &secret);
         let sealed = sealed.map_err(|e| AppError::internal("sealing a secret", e))?;
         let begin = |credentials: &mut Credentials| {
             if credentials.factor.as_ref().is_some_and(|factor| factor.confirmed) {
@@ -87,6 +84,7 @@ impl App {
 
     /// Confirms a second factor with a code of the device; gives the recovery codes.
     pub async fn confirm_mfa(&self, source: &Source, session: &Session, code: &str) -> Result<Vec<Secret>, AppError> {
+        session.own_account("confirm a second factor")?;
         let key = session.claims.user.key();
         let attempt = self.begin_attempt("code", key.as_str(), source)?;
         let now = self.clock().now();
@@ -149,6 +147,7 @@ impl App {
 
     /// Removes the user's own second factor.
     pub async fn remove_mfa(&self, session: &Session) -> Result<(), AppError> {
+        session.own_account("remove the second factor")?;
         let remove = |credentials: &mut Credentials| {
             credentials.factor = None;
             Ok(Changed::alone(()))
@@ -178,11 +177,17 @@ impl App {
     }
 
     fn open_factor(&self, user: &ObjectKey, factor: &Factor) -> Result<Secret, AppError> {
-        let opened = self.shared().sealer.open(&self.factor_place(user), &factor.secret);
+        let opened = self.shared().sealer.open(&factor_place(user), &factor.secret);
         opened.map_err(|error| {
             tracing::error!(app = %self.id(), %user, error = %error,
                 "a second factor cannot be checked; was the app restored under another master key?");
             AppError::BadCode
         })
     }
+}
+
+/// Where the secret of a factor is sealed for. Without the app's name: it is the same user in an app that was restored
+/// from a backup under another one.
+fn factor_place(user: &ObjectKey) -> String {
+    format!("factor {user}")
 }

@@ -4,12 +4,14 @@
 //! key, `account/<key>` its [`Credentials`], `identity/<provider> <subject>` the key of whoever logs in that way.
 
 mod administrators;
+mod breach;
 mod credentials;
 mod guard;
 mod links;
 mod login;
 mod mail;
 mod mfa;
+mod oauth;
 mod password;
 mod register;
 mod remove;
@@ -24,6 +26,7 @@ pub(crate) use credentials::{Credentials, fold, record};
 pub use guard::Source;
 pub(crate) use login::is_inactive;
 pub use mfa::{MfaStatus, NewFactor};
+pub use oauth::{OAuthCallback, OAuthEnd, OAuthWish};
 pub use password::PasswordChange;
 pub(crate) use register::Draft;
 pub use register::{NewUser, Registered};

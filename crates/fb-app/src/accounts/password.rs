@@ -32,11 +32,12 @@ impl App {
     pub async fn change_password(
         &self,
         source: &Source,
-        caller: &Principal,
+        session: Option<&Session>,
         change: &PasswordChange,
         new: &Secret,
     ) -> Result<Account, AppError> {
         self.count_request(source)?;
+        let caller = &session.map_or_else(Principal::anonymous, |session| session.principal.clone());
         match change {
             PasswordChange::Link(token) => self.reset_password(token, new).await,
             PasswordChange::Old { username, password } if password.expose().is_empty() && caller.is_admin() => {
@@ -44,13 +45,12 @@ impl App {
             }
             PasswordChange::Old { username, password } => {
                 let (key, old) = self.check_password(source, username, password).await?;
-                let is_own = caller.user_id().is_some_and(|id| *id.key() == key);
-                if old.needs_factor() && !is_own {
+                if old.needs_factor() && !session.is_some_and(|session| session.is_of(&key)) {
                     // Otherwise the password alone would lead to a session.
                     let token = self.issue(&key, TokenKind::SecondFactor { long: true }, old.epoch)?;
                     return Err(AppError::SecondFactorRequired { token });
                 }
-                self.settings().password_policy.check(new.expose(), &old.username)?;
+                self.check_new_password(new, &old.username).await?;
                 let hash = self.hash(new).await?;
                 let replace = |credentials: &mut Credentials| {
                     // Somebody else may have changed it since it was checked.
@@ -79,12 +79,11 @@ impl App {
         authorize_admin(caller, "set passwords without knowing them")?;
         let key = self.user_by_name(username).await?;
         let key = key.ok_or_else(|| AppError::NoObject(format!("user {username}")))?;
-        self.settings().password_policy.check(new.expose(), username)?;
+        self.check_new_password(new, username).await?;
         let hash = self.hash(new).await?;
         let schema = self.schema();
         let id = Self::user_id(&key)?;
         let replace = |credentials: &mut Credentials| {
-            username.clone_into(&mut credentials.username);
             Self::replace_password(credentials, &hash);
             let entry = self.audit(&schema, caller, Action::PasswordSet, &id.to_string(), json!({}))?;
             Ok(Changed {
@@ -109,13 +108,15 @@ impl App {
         // Looked at first: hashing is not for whoever invents links.
         let mut known = self.credentials(&key).await?.ok_or(AppError::BadLink)?;
         known.use_link(LinkPurpose::Reset, secret, now)?;
-        self.settings().password_policy.check(new.expose(), &known.username)?;
+        self.check_new_password(new, &known.username).await?;
         let hash = self.hash(new).await?;
         let schema = self.schema();
         let is_pending = known.links.iter().any(|link| link.is_for(LinkPurpose::Verify));
         let replace = |credentials: &mut Credentials| {
             credentials.use_link(LinkPurpose::Reset, secret, now)?;
             Self::replace_password(credentials, &hash);
+            // Whoever got in without owning the address, through a provider or before it was verified, is out.
+            credentials.verified |= fb_mail::is_address(&credentials.username);
             // The mail reached the user, which is all that verification asks for.
             credentials.forget_link(LinkPurpose::Verify);
             let mut also = Vec::new();
@@ -142,6 +143,7 @@ impl App {
 
     /// Removes the password of whoever logs in elsewhere; other sessions end.
     pub async fn remove_password(&self, session: &Session) -> Result<Option<Secret>, AppError> {
+        session.own_account("remove the password")?;
         let remove = |credentials: &mut Credentials| {
             if credentials.identities.is_empty() {
                 return Err(AppError::Invalid(

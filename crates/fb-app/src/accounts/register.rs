@@ -44,6 +44,8 @@ pub(crate) struct Draft {
     pub(crate) hash: Option<Secret>,
     pub(crate) fields: Map<String, Value>,
     pub(crate) inactive: bool,
+    /// The name is an address that was shown to be the user's own.
+    pub(crate) verified: bool,
     pub(crate) identities: Vec<String>,
 }
 
@@ -74,7 +76,7 @@ impl App {
                 hash.clone()
             }
             None => {
-                settings.password_policy.check(new.password.expose(), &username)?;
+                self.check_new_password(&new.password, &username).await?;
                 self.hash(&new.password).await?
             }
         };
@@ -83,11 +85,12 @@ impl App {
             hash: Some(hash),
             fields: new.fields.clone(),
             inactive: verify,
+            verified: false,
             identities: Vec::new(),
         };
         let created = self.create_user(&draft, Vec::new).await;
         if verify {
-            return self.verify_later(&draft.username, created).await;
+            return self.verify_later(&draft, created).await;
         }
         let (id, user) = created?;
         let token = match new.login {
@@ -99,30 +102,36 @@ impl App {
     }
 
     /// Sends the mail of a registration. Whoever registers a name that is taken learns nothing about that; if that
-    /// account waits for its verification, it gets another mail.
+    /// account waits for its verification, it gets another mail, whose link is for the new password: the first to register
+    /// an address need not be its owner.
     async fn verify_later(
         &self,
-        username: &str,
+        draft: &Draft,
         created: Result<(ObjectId, Arc<Stored>), AppError>,
     ) -> Result<Registered, AppError> {
-        let key = match created {
-            Ok((id, _)) => Some(id.key().clone()),
+        let (purpose, link) = (Purpose::VerifyEmail, LinkPurpose::Verify);
+        match created {
+            Ok((id, _)) => self.send_link(purpose, link, id.key(), &draft.username, None).await?,
             Err(AppError::NameTaken) => {
-                let key = self.user_by_name(username).await?;
-                let waits = match &key {
-                    Some(key) => self
-                        .credentials(key)
-                        .await?
-                        .is_some_and(|c| c.links.iter().any(|link| link.is_for(LinkPurpose::Verify))),
-                    None => false,
+                let Some(key) = self.user_by_name(&draft.username).await? else {
+                    return Ok(Registered::Pending);
                 };
-                key.filter(|_| waits)
+                // As the account spells it: capitals may make another mailbox.
+                let credentials = self.credentials(&key).await?.unwrap_or_default();
+                let replace = |credentials: &mut Credentials| {
+                    if !credentials.links.iter().any(|known| known.is_for(link)) {
+                        return Err(AppError::NameTaken);
+                    }
+                    credentials.hash = draft.hash.as_ref().map(|hash| hash.expose().to_owned());
+                    Ok(())
+                };
+                let to = &credentials.username;
+                match self.send_link_after(replace, purpose, link, &key, to, None).await {
+                    Ok(()) | Err(AppError::NameTaken) => {}
+                    Err(error) => return Err(error),
+                }
             }
             Err(error) => return Err(error),
-        };
-        if let Some(key) = key {
-            self.send_link(Purpose::VerifyEmail, LinkPurpose::Verify, &key, username, None)
-                .await?;
         }
         Ok(Registered::Pending)
     }
@@ -178,15 +187,17 @@ impl App {
         let credentials = Credentials {
             username: draft.username.clone(),
             hash: draft.hash.as_ref().map(|hash| hash.expose().to_owned()),
+            verified: draft.verified,
             identities: draft.identities.clone(),
             ..Credentials::default()
         };
         let key = id.key().as_str();
-        let writes = vec![
+        let mut writes = vec![
             Write::Object(object),
             record(USERNAMES, &fold(&draft.username), Expect::Absent, Some(key.as_bytes())),
             record(ACCOUNTS, key, Expect::Absent, Some(&credentials.encode()?)),
         ];
+        writes.extend(draft.identities.iter().map(|known| identity(known, id.key())));
         Ok((id, Batch { writes }))
     }
 

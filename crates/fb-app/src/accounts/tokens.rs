@@ -1,6 +1,6 @@
 //! Tokens: sessions and their renewal, tokens for scripts, tokens of one role, revocation.
 
-use fb_auth::{Claims, NewToken, Principal, Secret, TokenKind, authorize_admin};
+use fb_auth::{Claims, Denied, NewToken, Principal, Secret, TokenKind, authorize_admin};
 use fb_types::schema::ROLE;
 use fb_types::{ObjectId, ObjectKey, Timestamp};
 use serde_json::json;
@@ -121,6 +121,7 @@ impl App {
 
     /// A token that has the rights of one role of the caller, and no others. Administrators may try any role.
     pub async fn assume_role(&self, session: &Session, role: &ObjectKey) -> Result<Secret, AppError> {
+        session.own_account("assume a role")?;
         let schema = self.schema();
         let class = self.entity(&schema, ROLE)?;
         let id = Self::id_of(class, role);
@@ -144,6 +145,22 @@ impl App {
         )?;
         self.store().commit(fb_store::Batch { writes: vec![entry] }).await?;
         self.issue(session.claims.user.key(), TokenKind::Role(id), session.claims.epoch)
+    }
+}
+
+impl Session {
+    /// Refuses tokens of one role: whoever has one may use its rights, and neither change the account nor prolong it.
+    /// `action` completes "a token of a role may not …".
+    pub(crate) fn own_account(&self, action: &'static str) -> Result<(), AppError> {
+        match self.claims.kind {
+            TokenKind::Role(_) => Err(Denied::RoleToken(action).into()),
+            TokenKind::Session { .. } | TokenKind::Api | TokenKind::SecondFactor { .. } => Ok(()),
+        }
+    }
+
+    /// True for sessions of this user, but not for tokens of one of its roles.
+    pub(crate) fn is_of(&self, user: &ObjectKey) -> bool {
+        self.claims.user.key() == user && self.own_account("be the user").is_ok()
     }
 }
 

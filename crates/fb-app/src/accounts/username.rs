@@ -1,6 +1,6 @@
 //! Changing the name a user logs in with, verifying addresses, activating and deactivating accounts.
 
-use fb_auth::{Principal, Secret, authorize_admin};
+use fb_auth::{Principal, Secret, TokenKind, authorize_admin};
 use fb_mail::Purpose;
 use fb_store::{Expect, Write};
 use fb_types::{ObjectKey, Schema};
@@ -11,7 +11,7 @@ use super::links::LinkPurpose;
 use super::{Credentials, Source};
 use crate::audit::Action;
 use crate::view::Seen;
-use crate::{App, AppError};
+use crate::{App, AppError, Session};
 
 /// Longest user name in bytes.
 const MAX_USERNAME: usize = 256;
@@ -30,6 +30,7 @@ impl App {
     pub async fn request_username(
         &self,
         source: &Source,
+        session: Option<&Session>,
         username: &str,
         new: &str,
         password: &Secret,
@@ -42,7 +43,12 @@ impl App {
         if !fb_mail::is_address(new) {
             return Err(AppError::Invalid("the new user name must be an e-mail address".into()));
         }
-        let (key, _) = self.check_password(source, username, password).await?;
+        let (key, credentials) = self.check_password(source, username, password).await?;
+        if credentials.needs_factor() && !session.is_some_and(|session| session.is_of(&key)) {
+            // Otherwise the password alone would lead the account's mails elsewhere.
+            let token = self.issue(&key, TokenKind::SecondFactor { long: true }, credentials.epoch)?;
+            return Err(AppError::SecondFactorRequired { token });
+        }
         let owner = self.user_by_name(new).await?;
         if owner.is_some_and(|owner| owner != key) {
             return Ok(());
@@ -57,14 +63,18 @@ impl App {
         .await
     }
 
-    /// Changes the name as the link of a mail says.
+    /// Changes the name as the link of a mail says. All tokens of the user die, and a reset link that may be lying in the
+    /// mailbox of the old address.
     pub async fn verify_username(&self, token: &str) -> Result<(), AppError> {
         let (key, secret) = Self::read_link(token)?;
         let now = self.clock().now();
         let schema = self.schema();
         let rename = |credentials: &mut Credentials| {
             let link = credentials.use_link(LinkPurpose::ChangeUsername, secret, now)?;
+            credentials.verified = true;
             let new = link.username.ok_or(AppError::BadLink)?;
+            credentials.revoke_tokens();
+            credentials.forget_link(LinkPurpose::Reset);
             let old = std::mem::replace(&mut credentials.username, new.clone());
             let mut also = Vec::new();
             if fold(&old) != fold(&new) {
@@ -88,6 +98,7 @@ impl App {
         let schema = self.schema();
         let activate = |credentials: &mut Credentials| {
             credentials.use_link(LinkPurpose::Verify, secret, now)?;
+            credentials.verified = true;
             Ok(Changed {
                 result: (),
                 also: vec![self.activation(&schema, &key)?],

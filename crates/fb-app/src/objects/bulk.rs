@@ -156,12 +156,12 @@ impl App {
     pub async fn truncate(&self, caller: &Principal, bucket: &str) -> Result<u64, AppError> {
         let admin = authorize_admin(caller, "delete all objects of a class")?;
         authorize(caller, Operation::Delete, self.entity(&self.schema(), bucket)?)?;
-        self.log_bulk(caller, Action::ClassEmptied, bucket).await?;
         if matches!(bucket, fb_types::schema::USER | fb_types::schema::ROLE) {
             return Err(AppError::Invalid(format!(
                 "{bucket} cannot be emptied at once; delete single objects"
             )));
         }
+        self.log_bulk(caller, Action::ClassEmptied, bucket).await?;
         let mut count = 0;
         loop {
             let deleted = self.despite_schema_changes(|| self.delete_some(&admin, bucket)).await?;

@@ -29,14 +29,14 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn get_config(ctx: Ctx) -> Result<Reply, ApiError> {
     authorize_admin(&ctx.caller()?, "read the app's configuration").map_err(fb_app::AppError::from)?;
-    Ok(Reply::json(200, &json!(&*ctx.app.settings())))
+    Ok(Reply::json(200, &json!(ctx.app.settings().without_secrets())))
 }
 
 async fn update_config(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let changes = ctx.json_object().await?;
     let settings = ctx.app.update_settings(&caller, &changes).await?;
-    Ok(Reply::json(200, &json!(&*settings)))
+    Ok(Reply::json(200, &json!(settings.without_secrets())))
 }
 
 async fn rotate_token_key(mut ctx: Ctx) -> Result<Reply, ApiError> {

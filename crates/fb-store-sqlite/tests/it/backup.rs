@@ -27,7 +27,12 @@ async fn saved(dir: &DataDir) -> (fb_store_sqlite::SqliteNode, std::path::PathBu
         ])
         .await;
     let object = |i: usize| {
-        json!({ "id": format!("/db/Todo/k{i}"), "version": 1, "acl": null, "createdAt": "2024-01-01T00:00:00Z",
+        let acl = if i == 7 {
+            json!({ "read": { "/db/User/1": "allow" } })
+        } else {
+            json!(null)
+        };
+        json!({ "id": format!("/db/Todo/k{i}"), "version": 1, "acl": acl, "createdAt": "2024-01-01T00:00:00Z",
             "updatedAt": "2024-01-01T00:00:00Z", "title": format!("t{i}"), "tags": ["a", "b"],
             "place": { "latitude": 1, "longitude": i } })
     };
@@ -84,6 +89,17 @@ async fn crafted_files_are_refused() {
         ("UPDATE c1 SET acl = 'x' WHERE rid = 1", "damaged"),
         ("UPDATE c1 SET version = -1 WHERE rid = 1", "damaged"),
         ("UPDATE indexes SET def = 'x'", "catalog"),
+        ("DROP TABLE r1", "r1"),
+        (
+            "DELETE FROM r1 WHERE principal = '/db/User/1'",
+            "not listed as expected",
+        ),
+        ("INSERT INTO r1 VALUES('*', 8)", "not listed as expected"),
+        ("INSERT INTO r1 VALUES('*', 1000)", "not listed as expected"),
+        (
+            "UPDATE classes SET has_rules = 0; DROP TABLE r1",
+            "not listed as expected",
+        ),
     ];
     for (i, (sql, expected)) in changes.iter().enumerate() {
         fs::copy(&good, &bad).unwrap();

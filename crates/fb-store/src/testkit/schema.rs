@@ -242,7 +242,9 @@ pub async fn a_refused_write_refuses_the_alteration(bench: Bench) {
         ..bench.write("a", Box::new(|_, _| panic!("a bug")))
     });
     let unchecked = Write::Object(bench.updating("a", &json!({ "rank": 8 })));
-    let cases: [(Write, fn(&StoreError) -> bool); 4] = [
+    /// A write, and whether the error is the right one.
+    type Case = (Write, fn(&StoreError) -> bool);
+    let cases: [Case; 4] = [
         (record("missing", Expect::Present), is_refused),
         (log_entry(&bench, &schema, "1"), is_refused),
         (unchecked, is_stale),

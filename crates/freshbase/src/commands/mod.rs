@@ -18,6 +18,7 @@ use clap::ArgMatches;
 use fb_app::{AppLimits, Apps, AppsOptions};
 use fb_auth::Secret;
 use fb_mail::{Catcher, Outbox, OutboxOptions};
+use fb_outbound::{Outbound, OutboundOptions};
 use fb_store_sqlite::{Durability, SqliteNode, SqliteOptions};
 use fb_types::SystemClock;
 
@@ -60,8 +61,8 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
     }
 }
 
-fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> AppsOptions {
-    AppsOptions {
+fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> anyhow::Result<AppsOptions> {
+    Ok(AppsOptions {
         clock: Arc::new(SystemClock),
         limits: AppLimits {
             cache_bytes: config.cache_bytes,
@@ -75,8 +76,14 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> App
         master_key,
         outbox,
         mail_from: config.mail_from.clone(),
+        outbound: Outbound::new(OutboundOptions {
+            allow: config.outbound_allow.clone(),
+            user_agent: concat!("Freshbase/", env!("CARGO_PKG_VERSION")).into(),
+            ..OutboundOptions::default()
+        })?,
+        leaks_url: config.leaks_url.clone(),
         domain: config.domain.clone(),
-    }
+    })
 }
 
 /// The outbox of a command that sends no mail.
@@ -94,7 +101,7 @@ async fn attach_with(config: &Config, key: impl FnOnce() -> anyhow::Result<Secre
     let dir = &config.data_dir;
     let node = SqliteNode::attach(dir, sqlite_options(config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
-    let options = apps_options(config, no_outbox(), key()?);
+    let options = apps_options(config, no_outbox(), key()?)?;
     Ok(Apps::open(Arc::new(node), options).await?)
 }
 

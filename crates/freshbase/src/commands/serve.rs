@@ -52,7 +52,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (outbox, catcher) = mail(&config)?;
     let apps = Apps::open(
         Arc::new(node),
-        apps_options(&config, outbox.clone(), master_key::of(&config)?),
+        apps_options(&config, outbox.clone(), master_key::of(&config)?)?,
     )
     .await?;
     let link = prepare(&apps, &config).await?;

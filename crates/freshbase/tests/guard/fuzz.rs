@@ -143,6 +143,9 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
         ),
         ("GET", "/db/User/verify?token=32.0011".into(), Value::Null),
         ("GET", "/db/User/verifyUsername?token=32.0011".into(), Value::Null),
+        ("GET", "/db/User/OAuth/{provider}?code=x&state=y".into(), Value::Null),
+        ("GET", "/db/User/OAuth1/{provider}".into(), Value::Null),
+        ("GET", "/db/User/oauth.js".into(), Value::Null),
         ("GET", "/db/User/mfa/init".into(), Value::Null),
         ("POST", "/db/User/mfa/init".into(), json!({ "code": "123456" })),
         (

@@ -2,12 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
 mod bad_input;
 mod fields;
 mod fuzz;
 mod http;
+mod kit;
+mod links;
 mod matrix;
+mod mfa;
+mod oauth;
 mod permissions;
+mod tokens;
 
 use fb_testkit::{Client, Server, ServerBuilder, root};
 use serde_json::{Value, json};

@@ -5,6 +5,7 @@
 
 mod answers;
 mod evolution;
+mod leaks;
 mod logs;
 mod races;
 mod roles;

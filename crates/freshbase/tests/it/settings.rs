@@ -26,9 +26,10 @@ fn settings_take_effect_at_once_and_outlive_a_restart() {
     let mut expected = json!({
         "profile": "secure", "name": null, "registration": "closed",
         "sessionSeconds": 2_592_000, "shortSessionSeconds": 86_400,
-        "passwordPolicy": { "minLength": 8, "rejectCommon": true },
+        "passwordPolicy": { "minLength": 8, "rejectCommon": true, "rejectBreached": false },
         "lockout": { "attempts": 10, "seconds": 900 }, "rateLimit": { "requests": 300, "seconds": 300 },
         "emailVerification": false, "publicUrl": null, "mail": {},
+        "oauth": { "providers": {}, "authorizedDomains": [], "clientStarted": false },
     });
     assert_eq!(admin.get("/config").expect(200).json(), expected);
     assert_eq!(lifetime(&admin.get("/db/User/me")), 2_592_000);

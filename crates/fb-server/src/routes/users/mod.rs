@@ -1,6 +1,7 @@
 //! `/db/User/…`: accounts and sessions.
 
 mod mfa;
+mod oauth;
 mod password;
 mod session;
 mod tokens;
@@ -22,6 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(verify::routes());
     routes.extend(mfa::routes());
     routes.extend(tokens::routes());
+    routes.extend(oauth::routes());
     routes
 }
 

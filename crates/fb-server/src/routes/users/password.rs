@@ -1,7 +1,7 @@
 //! Change, set, reset and remove passwords.
 
 use fb_app::PasswordChange;
-use fb_auth::{Principal, Secret};
+use fb_auth::Secret;
 use http::header;
 use serde_json::Value;
 
@@ -30,8 +30,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn new_password(mut ctx: Ctx) -> Result<Reply, ApiError> {
     // A stale token must not keep anybody from choosing a new password.
-    let caller = ctx.caller().unwrap_or_else(|_| Principal::anonymous());
     let body = ctx.json_object().await?;
+    let session = ctx.session.as_ref().ok().and_then(Option::as_ref);
     let change = match body.get("token") {
         None | Some(Value::Null) => PasswordChange::Old {
             username: string(&body, "username")?,
@@ -40,7 +40,7 @@ async fn new_password(mut ctx: Ctx) -> Result<Reply, ApiError> {
         Some(_) => PasswordChange::Link(string(&body, "token")?),
     };
     let new = Secret::new(string(&body, "newPassword")?);
-    let account = ctx.app.change_password(&ctx.source, &caller, &change, &new).await?;
+    let account = ctx.app.change_password(&ctx.source, session, &change, &new).await?;
     Ok(user(&account))
 }
 

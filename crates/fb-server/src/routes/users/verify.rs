@@ -26,8 +26,10 @@ async fn change_username(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let body = ctx.json_object().await?;
     let (username, new) = (string(&body, "username")?, string(&body, "newUsername")?);
     let password = Secret::new(string(&body, "password")?);
+    // A stale token must not keep anybody from changing the name.
+    let session = ctx.session.as_ref().ok().and_then(Option::as_ref);
     ctx.app
-        .request_username(&ctx.source, &username, &new, &password)
+        .request_username(&ctx.source, session, &username, &new, &password)
         .await?;
     Ok(Reply::empty(204))
 }
