@@ -62,6 +62,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         catcher,
     };
     let server = Server::new(apps.clone(), options)?;
+    // Whoever reads that it is ready may stop it at once.
+    let stopped = stop_signal();
 
     let url = if address.ip().is_loopback() && config.listen.starts_with("localhost") {
         format!("http://localhost:{}", address.port())
@@ -77,7 +79,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!(%address, data_dir = %dir.display(), "serving on {address}");
 
     let keeper = tokio::spawn(keep_house(apps.clone(), config.idle));
-    server.serve(listener, stop_signal()).await;
+    server.serve(listener, stopped).await;
     let unsent = outbox.close(MAIL_TIME).await;
     if unsent > 0 {
         tracing::warn!(unsent, "{unsent} mails were not sent before the server stopped");
@@ -230,12 +232,14 @@ async fn keep_house(apps: Arc<Apps>, idle: Duration) {
     }
 }
 
-/// Done when the process is asked to stop.
-async fn stop_signal() {
+/// Done when the process is asked to stop, from this call on.
+fn stop_signal() -> impl Future<Output = ()> {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
-    {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    async move {
+        #[cfg(unix)]
+        match terminate {
             Ok(mut terminate) => {
                 tokio::select! {
                     _ = interrupt => {}
@@ -247,8 +251,8 @@ async fn stop_signal() {
                 let _ = interrupt.await;
             }
         }
+        #[cfg(not(unix))]
+        let _ = interrupt.await;
+        tracing::info!("stopping");
     }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
-    tracing::info!("stopping");
 }

@@ -8,7 +8,7 @@ use crate::{command, finish, freshbase, server, text};
 #[test]
 fn help_names_the_essentials_of_each_command() {
     let dir = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &[&str]); 11] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (
             &["--help"],
             &[
@@ -17,8 +17,13 @@ fn help_names_the_essentials_of_each_command() {
                 "backup",
                 "restore",
                 "config",
+                "admin",
+                "doctor",
                 "First steps",
                 "freshbase serve",
+                "freshbase admin create",
+                "freshbase admin reset",
+                "freshbase doctor",
             ],
         ),
         (
@@ -48,6 +53,40 @@ fn help_names_the_essentials_of_each_command() {
                 "--admin-password-file",
                 "--data-dir",
                 "setup link",
+            ],
+        ),
+        (
+            &["admin", "--help"],
+            &["create", "reset", "operator-reset", "First steps", "audit log"],
+        ),
+        (
+            &["admin", "create", "--help"],
+            &[
+                "<USER>",
+                "--app",
+                "--password-file",
+                "printed",
+                "default app",
+                "--data-dir",
+            ],
+        ),
+        (
+            &["admin", "reset", "--help"],
+            &["<USER>", "--app", "--password-file", "second factor", "--data-dir"],
+        ),
+        (
+            &["admin", "operator-reset", "--help"],
+            &["[USER]", "--password-file", "sessions", "--data-dir"],
+        ),
+        (
+            &["doctor", "--help"],
+            &[
+                "--json",
+                "exit code 1",
+                "--listen",
+                "--data-dir",
+                "First steps",
+                "docs/doctor.md",
             ],
         ),
         (&["app", "list", "--help"], &["--json", "--data-dir"]),
@@ -87,6 +126,11 @@ fn what_makes_no_sense_is_refused_with_usage() {
         &["nonsense"],
         &["app"],
         &["app", "create"],
+        &["admin"],
+        &["admin", "create"],
+        &["admin", "reset", "--app", "x"],
+        &["admin", "create", "x", "--password", "x"],
+        &["doctor", "nonsense"],
         &["config"],
         &["backup"],
         &["restore", "x"],
@@ -150,6 +194,8 @@ fn config_check_lists_every_problem_at_once() {
         &["config", "show"],
         &["app", "list"],
         &["backup", "main"],
+        &["admin", "create", "x"],
+        &["doctor"],
     ] {
         assert!(freshbase(dir.path(), args).failed().contains("lisen"), "{args:?}");
     }

@@ -6,11 +6,13 @@
     reason = "what is unexpected fails the test, in its helpers as well"
 )]
 
+mod admin;
 mod apps;
 mod backup;
 mod cli;
 mod crash;
 mod disk;
+mod doctor;
 mod secrets;
 mod shutdown;
 
