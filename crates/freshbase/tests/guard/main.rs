@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod attempts;
+mod audit;
 mod bad_input;
+mod enumeration;
 mod fields;
 mod fuzz;
 mod http;
@@ -11,7 +14,9 @@ mod kit;
 mod links;
 mod matrix;
 mod mfa;
+mod paths;
 mod permissions;
+mod secrets;
 mod tokens;
 
 use fb_testkit::{Client, Server, ServerBuilder, root};
