@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use crate::codes;
 use crate::error::ApiError;
 use crate::server::ServerState;
+use crate::source::source_of;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -29,8 +30,6 @@ pub(crate) struct Ctx {
     pub(crate) app: Arc<App>,
     /// Who is asking: a session, nobody, or somebody with a token that is not valid.
     pub(crate) session: Result<Option<Session>, AppError>,
-    /// Where the request comes from, as far as limits are concerned.
-    pub(crate) source: Source,
     pub(crate) request: Request,
 }
 
@@ -82,6 +81,11 @@ impl Ctx {
                 ))
             }
         }
+    }
+
+    /// Where the request comes from, as far as limits are concerned.
+    pub(crate) fn source(&self) -> Source {
+        source_of(self.request.peer, &self.request.headers, &self.state.trusted_proxies)
     }
 
     /// The id under which this request is logged, and named in errors.

@@ -25,7 +25,7 @@ use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
-use crate::source::{TrustedProxy, source_of};
+use crate::source::TrustedProxy;
 use crate::{cors, openapi, routes};
 
 /// Limits of the HTTP side. All are on by default.
@@ -462,12 +462,10 @@ async fn app_request(
         }
         _ => None,
     };
-    let source = source_of(request.peer, &request.headers, &state.trusted_proxies);
     let reply = handler(Ctx {
         state: state.clone(),
         app: app.clone(),
         session,
-        source,
         request,
     })
     .await;

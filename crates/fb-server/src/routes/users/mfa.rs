@@ -41,7 +41,7 @@ async fn mfa_confirm(mut ctx: Ctx) -> Result<Reply, ApiError> {
     session(&ctx)?;
     let body = ctx.json_object().await?;
     let session = session(&ctx)?;
-    let codes = ctx.app.confirm_mfa(&ctx.source, session, &code(&body)?).await?;
+    let codes = ctx.app.confirm_mfa(&ctx.source(), session, &code(&body)?).await?;
     let codes: Vec<&str> = codes.iter().map(Secret::expose).collect();
     Ok(Reply::json(200, &json!({ "recoveryCodes": codes })).header(header::CACHE_CONTROL, "private, no-store"))
 }
@@ -55,7 +55,7 @@ async fn mfa_token(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let token = string(&body, "authToken")?;
     let account = ctx
         .app
-        .login_with_code(&ctx.source, &token, &code(&body)?, long)
+        .login_with_code(&ctx.source(), &token, &code(&body)?, long)
         .await?;
     Ok(user(&account))
 }

@@ -56,7 +56,7 @@ async fn oauth(ctx: Ctx) -> Result<Reply, ApiError> {
         browser: cookie(&ctx),
     };
     let provider = ctx.request.param("provider")?.into_owned();
-    let end = match ctx.app.end_oauth(&ctx.source, &provider, &callback).await {
+    let end = match ctx.app.end_oauth(&ctx.source(), &provider, &callback).await {
         Ok(end) => end,
         // Not a login that began here: there is nobody to return to but the page itself.
         Err(error) => OAuthEnd {
@@ -76,7 +76,7 @@ async fn oauth_start(ctx: Ctx) -> Result<Reply, ApiError> {
         Some(known) => Secret::new(known),
         None => Secret::random().map_err(|e| AppError::internal("making a secret", e))?,
     };
-    let url = ctx.app.begin_oauth(&ctx.source, &provider, wish, &browser).await?;
+    let url = ctx.app.begin_oauth(&ctx.source(), &provider, wish, &browser).await?;
     let mut reply = Reply::empty(302)
         .header(header::CACHE_CONTROL, "no-store")
         .header(header::REFERRER_POLICY, "no-referrer");

@@ -40,7 +40,7 @@ async fn new_password(mut ctx: Ctx) -> Result<Reply, ApiError> {
         Some(_) => PasswordChange::Link(string(&body, "token")?),
     };
     let new = Secret::new(string(&body, "newPassword")?);
-    let account = ctx.app.change_password(&ctx.source, session, &change, &new).await?;
+    let account = ctx.app.change_password(&ctx.source(), session, &change, &new).await?;
     Ok(user(&account))
 }
 
@@ -51,7 +51,7 @@ async fn remove_password(ctx: Ctx) -> Result<Reply, ApiError> {
 
 async fn reset_password(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let body = ctx.json_object().await?;
-    ctx.app.request_reset(&ctx.source, &string(&body, "username")?)?;
+    ctx.app.request_reset(&ctx.source(), &string(&body, "username")?)?;
     Ok(Reply::json(200, &Value::Null))
 }
 

@@ -53,7 +53,7 @@ async fn register(mut ctx: Ctx) -> Result<Reply, ApiError> {
         login: flag(&body, "login", true)?,
         long: flag(&body, "global", true)?,
     };
-    match ctx.app.register(&ctx.source, &caller, &new).await? {
+    match ctx.app.register(&ctx.source(), &caller, &new).await? {
         Registered::Active(account) => Ok(user(&account)),
         Registered::Pending => Ok(Reply::empty(204)),
     }
@@ -63,7 +63,7 @@ async fn login(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let body = ctx.json_object().await?;
     let (username, password) = (string(&body, "username")?, Secret::new(string(&body, "password")?));
     let long = flag(&body, "global", true)?;
-    Ok(user(&ctx.app.login(&ctx.source, &username, &password, long).await?))
+    Ok(user(&ctx.app.login(&ctx.source(), &username, &password, long).await?))
 }
 
 async fn me(ctx: Ctx) -> Result<Reply, ApiError> {

@@ -29,7 +29,7 @@ async fn change_username(mut ctx: Ctx) -> Result<Reply, ApiError> {
     // A stale token must not keep anybody from changing the name.
     let session = ctx.session.as_ref().ok().and_then(Option::as_ref);
     ctx.app
-        .request_username(&ctx.source, session, &username, &new, &password)
+        .request_username(&ctx.source(), session, &username, &new, &password)
         .await?;
     Ok(Reply::empty(204))
 }
