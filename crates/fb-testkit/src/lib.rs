@@ -4,7 +4,9 @@
 //! went wrong, because it runs in tests.
 
 mod client;
+mod fixture;
 mod process;
 
 pub use client::{Client, Connection, Response, encode, raw_request};
+pub use fixture::{class, with_callers};
 pub use process::{ROOT_PASSWORD, Server, ServerBuilder, root, wait_for};

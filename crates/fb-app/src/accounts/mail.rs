@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fb_auth::{Principal, Secret, authorize_admin};
 use fb_mail::{Content, Purpose, Template, Values};
-use fb_types::ObjectKey;
+use fb_types::{ObjectKey, Timestamp};
 use serde_json::Value;
 
 use super::Credentials;
@@ -57,11 +57,12 @@ impl App {
         };
         let ((token, username), _) = self.change_credentials(user, make).await?;
         let url = self.link_url(link, &token)?;
-        let hours = format!("{} hours", link.seconds() / 3600).replace("1 hours", "1 hour");
+        let end = Timestamp::from_millis(now.millis() + link.seconds() * 1000);
+        let expires = format!("{} {} UTC", end.date_text(), &end.time_text()[..5]);
         let mut values = Values::new()
             .with("username", username)
             .with("link", url.expose())
-            .with("expires", hours);
+            .with("expires", expires);
         if let Some(new) = new_username {
             values = values.with("newUsername", new);
         }

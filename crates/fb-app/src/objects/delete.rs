@@ -1,6 +1,6 @@
 //! Delete one object.
 
-use fb_auth::{Operation, Principal, authorize};
+use fb_auth::{Errand, Operation, Principal, authorize};
 use fb_store::{Batch, Effect, ObjectWrite, Refusal};
 use fb_types::schema::{ROLE, USER, is_predefined_role};
 use fb_types::{ObjectKey, Stored};
@@ -42,8 +42,14 @@ impl App {
         let grant = authorize(caller, Operation::Delete, class)?;
         let is_predefined = bucket == ROLE && is_predefined_role(key);
         let id = Self::id_of(class, key);
+        // What is not there is not deleted, and leaves no entry in the audit log.
+        let is_account = matches!(bucket, USER | ROLE);
+        let is_logged = is_account && self.fetch_for(Errand::Audit, bucket, key).await?.is_some();
         let decide = move |before: Option<&Stored>, _| {
             condition.check(before)?;
+            if is_account && before.is_some() != is_logged {
+                return Err(AppError::Contended.refuse());
+            }
             if is_predefined {
                 return Err(AppError::Invalid("the predefined roles cannot be deleted".into()).refuse());
             }
@@ -58,11 +64,11 @@ impl App {
         let mut batch = Batch::object(write);
         let entry = |action| self.audit(&schema, caller, action, &id.to_string(), json!({}));
         match bucket {
-            USER => {
+            USER if is_logged => {
                 batch.writes.extend(self.credentials_to_remove(key).await?);
                 batch.writes.push(entry(Action::UserDeleted)?);
             }
-            ROLE => batch.writes.push(entry(Action::RoleDeleted)?),
+            ROLE if is_logged => batch.writes.push(entry(Action::RoleDeleted)?),
             _ => {}
         }
         match self.store().commit(batch).await {

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod accounts;
+mod attempts;
+mod audit;
 mod bad_input;
+mod enumeration;
 mod fields;
 mod fuzz;
 mod http;
@@ -12,7 +15,9 @@ mod links;
 mod matrix;
 mod mfa;
 mod oauth;
+mod paths;
 mod permissions;
+mod secrets;
 mod tokens;
 
 use fb_testkit::{Client, Server, ServerBuilder, root};

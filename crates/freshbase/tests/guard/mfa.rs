@@ -56,10 +56,11 @@ fn s20_a_second_factor_from_the_first_code_to_its_removal() {
     let token = pending(&login(&stranger, "ann", "a secret"));
     login(&stranger, "ann", "wrong").expect_error(460, "BadCredentials");
     // The code of the confirmation may be used for the first login, and then never again.
-    let done = second_step(&stranger, &token, &json!(device.code(0))).expect(200);
+    let code = device.code(0);
+    let done = second_step(&stranger, &token, &json!(code)).expect(200);
     assert_eq!(done.json()["id"], id.as_str());
     assert!(is_alive(&stranger, &token_of(&done)));
-    let again = second_step(&stranger, &token, &json!(device.code(0)));
+    let again = second_step(&stranger, &token, &json!(code));
     assert_eq!(again.expect_error(400, "InvalidCode"), "MFA code invalid");
     assert_eq!(again.header(TOKEN), None);
     let other = pending(&login(&stranger, "ann", "a secret"));

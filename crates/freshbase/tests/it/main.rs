@@ -12,8 +12,8 @@ mod roles;
 mod settings;
 mod smoke;
 
-use fb_testkit::{Client, Server, ServerBuilder, root};
-use serde_json::{Value, json};
+use fb_testkit::{Client, Server, ServerBuilder, class};
+use serde_json::json;
 
 /// The server under test.
 fn server() -> ServerBuilder {
@@ -22,21 +22,7 @@ fn server() -> ServerBuilder {
 
 /// An open server, its administrator, and somebody who is not logged in.
 fn open() -> (Server, Client, Client) {
-    let server = server().baqend().start();
-    let admin = root(&server);
-    let anybody = server.client();
-    (server, admin, anybody)
-}
-
-/// Creates a class, or adds to it: pairs of field name and type.
-fn class(admin: &Client, name: &str, fields: &[(&str, &str)]) {
-    let fields: serde_json::Map<String, Value> = fields
-        .iter()
-        .map(|(name, ty)| ((*name).to_owned(), json!({ "type": format!("/db/{ty}") })))
-        .collect();
-    admin
-        .post(&format!("/schema/{name}"), &json!({ "fields": fields }))
-        .expect(200);
+    fb_testkit::with_callers(server().baqend().start())
 }
 
 /// Renames a field.
