@@ -136,6 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn some_keys_are_forgiven_and_others_are_not() {
+        let attempts = Attempts::default();
+        for key in ["ann", "ann from here", "anna"] {
+            for _ in 0..10 {
+                attempts.begin(key, LIMIT, at(0)).unwrap();
+            }
+        }
+        attempts.forgive_all(|key| key == "ann" || key.starts_with("ann "));
+        attempts.begin("ann", LIMIT, at(1)).unwrap();
+        attempts.begin("ann from here", LIMIT, at(1)).unwrap();
+        attempts.begin("anna", LIMIT, at(1)).unwrap_err();
+    }
+
+    #[test]
     fn a_window_ends_and_success_forgives() {
         let attempts = Attempts::default();
         for _ in 0..10 {

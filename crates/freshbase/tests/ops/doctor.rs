@@ -170,6 +170,24 @@ default-smtp : FRESHBASE_SMTP_URL is not set";
     assert_eq!(findings(dir.path(), &[]).join("\n"), left);
 }
 
+#[test]
+fn s02_root_with_the_password_root_is_found_wherever_it_is() {
+    let running = server().arg("--compat").arg("baqend").admin("root", "root").start();
+    let data = running.data_dir();
+    let found = || {
+        let all = findings(data, &[]).into_iter();
+        all.filter(|line| line.starts_with("default-credentials"))
+            .collect::<Vec<_>>()
+    };
+    let operator = "default-credentials : the operator is root with the password root";
+    let admin = "default-credentials : app main: its administrator is root with the password root";
+    assert_eq!(found(), [operator, admin]);
+    freshbase(data, &["admin", "operator-reset", "--data-dir", text(data)]).ok();
+    assert_eq!(found(), [admin]);
+    freshbase(data, &["admin", "reset", "root", "--data-dir", text(data)]).ok();
+    assert_eq!(found(), [""; 0]);
+}
+
 /// The findings that `args` and variables bring to a server that is fine otherwise.
 fn brought(data: &Path, args: &[&str], env: &[(&str, &str)]) -> Vec<String> {
     let mut all = vec!["doctor", "--json", "--data-dir", text(data)];

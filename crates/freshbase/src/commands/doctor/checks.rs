@@ -536,6 +536,34 @@ mod tests {
         }
     }
 
+    /// What no server lets anybody bring about.
+    #[test]
+    fn a_missing_audit_log_is_found() {
+        let mut app = Checkup {
+            id: fb_types::AppId::new("shop").unwrap(),
+            settings: fb_app::Settings::new(Profile::Secure),
+            exposures: Vec::new(),
+            seen_by_anybody: SeenUsers::default(),
+            seen_by_users: SeenUsers::default(),
+            n_admins: 1,
+            has_root_root: false,
+            has_setup_link: false,
+            has_audit_log: true,
+            backup_at: None,
+        };
+        let facts = Facts {
+            config: crate::config::Config::default(),
+            now: fb_types::Timestamp::from_millis(0),
+            operator: None,
+            key_file: None,
+            apps: Vec::new(),
+            unreadable: Vec::new(),
+        };
+        assert_eq!(no_audit_log(&facts, &app), [""; 0]);
+        app.has_audit_log = false;
+        assert_eq!(no_audit_log(&facts, &app), ["class logs.AuditLog is missing"]);
+    }
+
     #[test]
     fn ids_are_unique_and_for_machines() {
         let mut ids: Vec<_> = CHECKS.iter().map(|check| check.id).collect();
