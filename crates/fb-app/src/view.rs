@@ -3,6 +3,8 @@
 //! Caches and stores hold whole objects. What a caller may not read is cut out here, for each answer, and only where
 //! there is something to cut.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fb_auth::{FieldRights, Grant, Objects, Principal, field_rights};
 use fb_store::{Row, Rows, StoreError};
@@ -16,8 +18,8 @@ use crate::{App, AppError};
 /// An object as one caller sees it: as it was loaded, or as it is after a write.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    key: ObjectKey,
-    version: Version,
+    object: Arc<Stored>,
+    /// What is left of the object's text for this caller.
     body: Bytes,
     is_cut: bool,
     is_public: bool,
@@ -26,7 +28,12 @@ pub struct Seen {
 
 impl Seen {
     /// What a caller with these rights, which were decided for `class` of `schema`, sees of an object.
-    pub(crate) fn new(schema: &Schema, class: &Class, rights: &FieldRights, object: &Stored) -> Result<Self, AppError> {
+    pub(crate) fn new(
+        schema: &Schema,
+        class: &Class,
+        rights: &FieldRights,
+        object: Arc<Stored>,
+    ) -> Result<Self, AppError> {
         let everybody = Principal::anonymous();
         let Visible { body, is_cut } = visible(schema, class, rights, &object.key, object.shape, object.body.clone())?;
         let is_public = !class.has_read_rules()
@@ -34,8 +41,7 @@ impl Seen {
             && everybody.passes(class.acl().rules(Permission::Load))
             && everybody.passes(object.acl.as_ref().map(|acl| &acl.read));
         Ok(Self {
-            key: object.key.clone(),
-            version: object.version,
+            object,
             body,
             is_cut,
             is_public,
@@ -45,12 +51,12 @@ impl Seen {
 
     /// The object's key.
     pub fn key(&self) -> &ObjectKey {
-        &self.key
+        &self.object.key
     }
 
     /// The object's version.
     pub fn version(&self) -> Version {
-        self.version
+        self.object.version
     }
 
     /// The JSON text of what the caller may read. Cost: none, the text is shared.
@@ -76,10 +82,10 @@ impl Seen {
 
 impl App {
     /// What `caller` sees of a user that is handed out without a load of its own: the one of its session.
-    pub(crate) fn user_for(&self, caller: &Principal, user: &Stored) -> Result<Seen, AppError> {
+    pub(crate) fn user_for(&self, caller: &Principal, user: &Arc<Stored>) -> Result<Seen, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, USER)?;
-        Seen::new(&schema, class, &field_rights(caller, class), user)
+        Seen::new(&schema, class, &field_rights(caller, class), user.clone())
     }
 }
 
@@ -178,7 +184,7 @@ mod tests {
         Schema::build(defs, previous.map_or(1, |p| p.rev() + 1), previous, &[]).unwrap()
     }
 
-    fn stored(class: &Class, fields: Value) -> Stored {
+    fn stored(class: &Class, fields: Value) -> Arc<Stored> {
         let Value::Object(fields) = fields else { panic!() };
         let document = Document {
             id: "/db/Doc/1".parse().unwrap(),
@@ -188,7 +194,7 @@ mod tests {
             acl: None,
             fields,
         };
-        document.store(class.shape())
+        Arc::new(document.store(class.shape()))
     }
 
     /// Whoever reads while the schema changes has rights by the old one and may meet objects of the new one.
@@ -204,7 +210,7 @@ mod tests {
         for caller in [Principal::anonymous(), admin.clone()] {
             for schema in [&old, &open] {
                 let class = schema.class("Doc").unwrap();
-                let seen = Seen::new(schema, class, &field_rights(&caller, class), &object);
+                let seen = Seen::new(schema, class, &field_rights(&caller, class), object.clone());
                 assert!(
                     matches!(seen, Err(AppError::Store(StoreError::SchemaChanged))),
                     "{seen:?}"
@@ -214,7 +220,7 @@ mod tests {
         // The other way round: the object is older.
         let object = stored(old.class("Doc").unwrap(), json!({ "title": "a", "secret": "x" }));
         let class = new.class("Doc").unwrap();
-        let seen = |caller| Seen::new(&new, class, &field_rights(&caller, class), &object).unwrap();
+        let seen = |caller| Seen::new(&new, class, &field_rights(&caller, class), object.clone()).unwrap();
         let cut: Value = serde_json::from_slice(&seen(Principal::anonymous()).body()).unwrap();
         assert_eq!((cut.get("secret"), cut.get("renamed")), (None, None));
         let whole: Value = serde_json::from_slice(&seen(admin).body()).unwrap();

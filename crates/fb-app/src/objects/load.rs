@@ -17,7 +17,7 @@ impl App {
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Load, class)?;
         match self.fetch(&schema, class, &grant, key).await? {
-            Some(object) => Seen::new(&schema, class, grant.fields(), &object),
+            Some(object) => Seen::new(&schema, class, grant.fields(), object),
             None => Err(AppError::NoObject(Self::id_of(class, key).to_string())),
         }
     }

@@ -89,7 +89,7 @@ impl App {
         let committed = self.store().commit(batch).await;
         let outcomes = committed.map_err(|error| AppError::from_commit(error, &id.to_string()))?;
         match outcomes.into_iter().next() {
-            Some(Outcome::Written(object)) => Seen::new(schema, class, &rights, &object),
+            Some(Outcome::Written(object)) => Seen::new(schema, class, &rights, object.into()),
             _ => Err(AppError::internal("writing an object", "the store kept the write")),
         }
     }

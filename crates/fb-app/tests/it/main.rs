@@ -12,6 +12,7 @@ use fb_app::{
 };
 use fb_auth::{HashCost, Secret};
 use fb_mail::{Catcher, Outbox, OutboxOptions, Sender};
+use fb_outbound::{Outbound, OutboundOptions};
 use fb_store_sqlite::{SqliteNode, SqliteOptions};
 use fb_types::{AppId, Clock, ObjectKey, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
@@ -60,6 +61,8 @@ impl Fixture {
             master_key: Secret::random().unwrap(),
             outbox: Arc::new(Outbox::start(catcher.clone(), OutboxOptions::default())),
             mail_from: Sender::new(None, "app@example.com").unwrap(),
+            outbound: Outbound::new(OutboundOptions::default()).unwrap(),
+            leaks_url: String::new(),
             domain: "localhost".into(),
         };
         let node = SqliteNode::open(dir.path(), SqliteOptions::default()).unwrap();
