@@ -182,8 +182,7 @@ impl Device {
 
     /// The code of the present half minute, or of one so many half minutes away.
     pub(crate) fn code(&self, away: i64) -> String {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let step = i64::try_from(now.unwrap().as_secs() / 30).unwrap() + away;
+        let step = fb_types::Clock::now(&fb_types::SystemClock).seconds() / 30 + away;
         let mut mac = Hmac::<Sha1>::new_from_slice(&self.secret).unwrap();
         mac.update(&step.to_be_bytes());
         let hash = mac.finalize().into_bytes();
