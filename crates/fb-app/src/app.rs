@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::cache::ObjectCache;
 use crate::hashing::Hashing;
 use crate::principals::PrincipalCache;
-use crate::{AppError, AppLimits, Profile, Settings, setup};
+use crate::{AppError, AppLimits, Profile, Settings, kept, setup};
 
 /// How long the creation of an app may take. Until then others leave the app alone, afterwards it was cut off.
 const CREATION_SECONDS: i64 = 60;
@@ -99,7 +99,7 @@ impl App {
     /// keys, so that no master key is needed. `None` if its creation is not finished.
     pub(crate) async fn look(node: &dyn Node, id: AppId, shared: Shared) -> Result<Option<Self>, AppError> {
         let (store, derived) = open_store(node, &id, &shared).await?;
-        let begun = match setup::settings(&*store, &id, &shared).await {
+        let begun = match kept::settings(&*store, &id, &shared).await {
             Ok(Some(settings)) => TokenKeys::random(id.clone())
                 .map(|unused| (settings, unused))
                 .map_err(|e| AppError::internal("making a secret", e)),
@@ -115,7 +115,7 @@ impl App {
     /// False if the creation of an app is under way, or was cut off.
     pub(crate) async fn is_finished(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<bool, AppError> {
         let (store, _) = open_store(node, id, shared).await?;
-        let found = setup::load(&*store, id, shared).await;
+        let found = kept::load(&*store, id, shared).await;
         store.close().await;
         Ok(found?.is_some())
     }
@@ -280,11 +280,11 @@ async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc
 
 /// Settings and secret of an app. One whose creation was cut off gets closed settings.
 async fn load_or_complete(store: &dyn Store, id: &AppId, shared: &Shared) -> Result<(Settings, TokenKeys), AppError> {
-    if let Some(found) = setup::load(store, id, shared).await? {
+    if let Some(found) = kept::load(store, id, shared).await? {
         return Ok(found);
     }
     let made = setup::initialise(store, id, shared, Profile::Secure).await?;
-    setup::finish(store, shared, &made.0).await?;
+    kept::finish(store, shared, &made.0).await?;
     Ok(made)
 }
 

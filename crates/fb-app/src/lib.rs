@@ -15,6 +15,7 @@ mod error;
 mod exposure;
 mod hashing;
 mod indexes;
+mod kept;
 mod limits;
 pub mod objects;
 mod operator;

@@ -107,9 +107,8 @@ impl App {
         }
         let principal = match &claims.kind {
             TokenKind::Session { .. } | TokenKind::Api => known.principal,
-            TokenKind::Role(role) => {
-                crate::accounts::limited_to(&known.principal, &claims.user, role).ok_or(AppError::BadToken)?
-            }
+            // Decided anew with every request: whoever has left the role has nothing.
+            TokenKind::Role(role) => known.principal.limited_to(role).ok_or(AppError::BadToken)?,
             TokenKind::SecondFactor { .. } => return Err(AppError::BadToken),
         };
         Ok(Session {

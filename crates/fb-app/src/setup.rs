@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use fb_auth::{Errand, Principal, Secret, TokenKeys, authorize_admin, fingerprint, system};
+use fb_auth::{Errand, Principal, Secret, TokenKeys, fingerprint, system};
 use fb_query::Update;
-use fb_store::{Alteration, Batch, Effect, Expect, Moment, ObjectWrite, Refusal, Store, StoreError, Write};
+use fb_store::{Alteration, Batch, Effect, Expect, Moment, ObjectWrite, Refusal, Store, Write};
 use fb_types::schema::{ADMIN_ROLE, ROLE};
 use fb_types::{Acl, AppId, Document, ObjectId, RuleMap, Schema, Stored, Timestamp, Version};
 use serde::{Deserialize, Serialize};
@@ -13,15 +13,11 @@ use serde_json::json;
 use crate::accounts::{Draft, check_username, record};
 use crate::app::Shared;
 use crate::audit::Action;
+use crate::kept::{finish, write_keys};
 use crate::{App, AppError, Apps, Profile, Settings};
 
 /// How long a setup link is good for.
 const SETUP_SECONDS: i64 = 24 * 3600;
-const SETTINGS: &str = "settings";
-const SECRET: &str = "secret";
-const TOKENS: &str = "tokens";
-/// Where the settings of login providers are sealed for.
-const OAUTH: &str = "oauth";
 const SETUP: &str = "setup";
 const TOKEN: &str = "token";
 
@@ -63,46 +59,6 @@ pub struct SetupLink {
 struct PendingSetup {
     fingerprint: String,
     expires_at: i64,
-}
-
-/// Reads the settings and nothing else. `None` if the app's creation is not finished, or was cut off.
-pub(crate) async fn settings(store: &dyn Store, id: &AppId, shared: &Shared) -> Result<Option<Settings>, AppError> {
-    let stored = store.record(SETTINGS, "app").await?;
-    stored.map(|bytes| decode(&bytes, id, shared)).transpose()
-}
-
-/// Reads the settings and the token keys. `None` if the app's creation is not finished, or was cut off.
-pub(crate) async fn load(
-    store: &dyn Store,
-    id: &AppId,
-    shared: &Shared,
-) -> Result<Option<(Settings, TokenKeys)>, AppError> {
-    let Some(settings) = settings(store, id, shared).await? else {
-        return Ok(None);
-    };
-    let stored = store.record(SECRET, TOKENS).await?;
-    if let Some(keys) = stored.as_deref().and_then(|bytes| open_keys(bytes, id, shared)) {
-        return Ok(Some((settings, keys)));
-    }
-    tracing::warn!(app = %id, "the token keys cannot be read under this master key; made new ones, so everybody has to log in again");
-    let keys = TokenKeys::random(id.clone()).map_err(|e| AppError::internal("making a secret", e))?;
-    let expect = stored.map_or(Expect::Absent, Expect::Value);
-    let writes = vec![write_keys(&keys, id, shared, expect)?];
-    store.commit(Batch { writes }).await?;
-    Ok(Some((settings, keys)))
-}
-
-fn open_keys(bytes: &[u8], id: &AppId, shared: &Shared) -> Option<TokenKeys> {
-    let sealed = std::str::from_utf8(bytes).ok()?;
-    let opened = shared.sealer.open(&format!("{id} tokens"), sealed).ok()?;
-    TokenKeys::new(id.clone(), serde_json::from_str(opened.expose()).ok()?)
-}
-
-pub(crate) fn write_keys(keys: &TokenKeys, id: &AppId, shared: &Shared, expect: Expect) -> Result<Write, AppError> {
-    let text = serde_json::to_string(&keys.keys()).map_err(|e| AppError::internal("writing a secret", e))?;
-    let sealed = shared.sealer.seal(&format!("{id} tokens"), &Secret::new(text));
-    let sealed = sealed.map_err(|e| AppError::internal("sealing a secret", e))?;
-    Ok(record(SECRET, TOKENS, expect, Some(sealed.as_bytes())))
 }
 
 /// Fills an empty store, or one where this was cut off. Everything is in but the settings: [`finish`] writes them when
@@ -172,64 +128,6 @@ pub(crate) async fn initialise(
     batch.writes.push(write_keys(&keys, id, shared, Expect::Anything)?);
     store.commit(batch).await?;
     Ok((Settings::new(profile), keys))
-}
-
-/// Writes the settings, the last step of an app's creation. Fails if somebody else has finished it.
-pub(crate) async fn finish(store: &dyn Store, shared: &Shared, settings: &Settings) -> Result<(), AppError> {
-    let writes = vec![record(
-        SETTINGS,
-        "app",
-        Expect::Absent,
-        Some(&encode(settings, shared)?),
-    )];
-    store.commit(Batch { writes }).await?;
-    Ok(())
-}
-
-/// The settings as they are kept: the secrets of login providers are sealed.
-fn encode(settings: &Settings, shared: &Shared) -> Result<Vec<u8>, AppError> {
-    let unwritable = |e| AppError::internal("writing settings", e);
-    let mut value = serde_json::to_value(settings).map_err(unwritable)?;
-    for secret in provider_secrets(&mut value) {
-        let plain = Secret::new(secret.as_str().unwrap_or_default());
-        let sealed = shared.sealer.seal(OAUTH, &plain);
-        *secret = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
-    }
-    serde_json::to_vec(&value).map_err(unwritable)
-}
-
-fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppError> {
-    let unreadable = |e| AppError::internal("reading settings", e);
-    let mut value: serde_json::Value = serde_json::from_slice(bytes).map_err(unreadable)?;
-    for secret in provider_secrets(&mut value) {
-        let opened = shared.sealer.open(OAUTH, secret.as_str().unwrap_or_default());
-        *secret = match &opened {
-            Ok(plain) => json!(plain.expose()),
-            Err(error) => {
-                tracing::warn!(app = %id, error = %error, "the secret of a login provider cannot be read; set it anew");
-                json!("unreadable")
-            }
-        };
-    }
-    serde_json::from_value(value).map_err(unreadable)
-}
-
-fn provider_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
-    let providers = settings["oauth"]["providers"].as_object_mut();
-    let mut secrets = Vec::new();
-    for provider in providers.into_iter().flat_map(|all| all.values_mut()) {
-        let Some(members) = provider.as_object_mut() else {
-            continue;
-        };
-        for (name, member) in members {
-            match name.as_str() {
-                "clientSecret" => secrets.push(member),
-                "apple" => secrets.extend(member.get_mut("privateKey")),
-                _ => {}
-            }
-        }
-    }
-    secrets
 }
 
 impl App {
@@ -363,67 +261,5 @@ impl App {
     /// Takes the last step of the app's creation.
     pub(crate) async fn finish_setup(&self) -> Result<(), AppError> {
         finish(self.store(), self.shared(), &self.settings()).await
-    }
-
-    /// Replaces the settings.
-    pub async fn update_settings(
-        &self,
-        caller: &fb_auth::Principal,
-        changes: &serde_json::Map<String, serde_json::Value>,
-    ) -> Result<Arc<Settings>, AppError> {
-        fb_auth::authorize_admin(caller, "change the app's configuration")?;
-        let out_of_date = || AppError::OutOfDate {
-            id: "configuration".into(),
-            found: None,
-        };
-        let old = self.settings();
-        let new = old.merged(changes)?;
-        let stored = self.store().record(SETTINGS, "app").await?.unwrap_or_default();
-        if decode(&stored, self.id(), self.shared())? != *old {
-            return Err(out_of_date());
-        }
-        let bytes = encode(&new, self.shared())?;
-        let schema = self.schema();
-        let names: Vec<&String> = changes.keys().collect();
-        let entry = self.audit(
-            &schema,
-            caller,
-            Action::ConfigChanged,
-            "config",
-            json!({ "settings": names }),
-        )?;
-        let writes = vec![record(SETTINGS, "app", Expect::Value(stored), Some(&bytes)), entry];
-        match self.store().commit(Batch { writes }).await {
-            Ok(_) => self.set_settings(new),
-            Err(StoreError::Refused {
-                refusal: Refusal::Record { .. },
-                ..
-            }) => return Err(out_of_date()),
-            Err(error) => return Err(error.into()),
-        }
-        Ok(self.settings())
-    }
-
-    /// Makes a new key that tokens are signed with from now on. Tokens under older keys stay valid for `overlap`
-    /// seconds, so that sessions in use are renewed under the new one; 0 ends all sessions at once.
-    pub async fn rotate_token_key(&self, caller: &Principal, overlap: u32) -> Result<(), AppError> {
-        authorize_admin(caller, "rotate the key of tokens")?;
-        let _one_at_a_time = self.schema_edits.lock().await;
-        let now = self.clock().now();
-        let until = Timestamp::from_millis(now.millis() + i64::from(overlap) * 1000);
-        let keys = self
-            .tokens()
-            .rotated(until, now)
-            .map_err(|e| AppError::internal("making a secret", e))?;
-        let stored = self.store().record(SECRET, TOKENS).await?;
-        let expect = stored.map_or(Expect::Absent, Expect::Value);
-        let data = json!({ "overlapSeconds": overlap });
-        let writes = vec![
-            write_keys(&keys, self.id(), self.shared(), expect)?,
-            self.audit(&self.schema(), caller, Action::TokenKeyRotated, "tokens", data)?,
-        ];
-        self.store().commit(Batch { writes }).await?;
-        self.set_tokens(keys);
-        Ok(())
     }
 }

@@ -25,6 +25,8 @@ struct Inner {
     user: Option<ObjectId>,
     /// The user's own id and all role ids; what rules are looked up by.
     ids: Vec<String>,
+    /// Other ids that only rules which deny are looked up by: what a limited caller is besides what it may use.
+    denied_as: Vec<String>,
     is_admin: bool,
 }
 
@@ -35,6 +37,7 @@ impl Principal {
             Principal(Arc::new(Inner {
                 user: None,
                 ids: Vec::new(),
+                denied_as: Vec::new(),
                 is_admin: false,
             }))
         });
@@ -49,8 +52,23 @@ impl Principal {
         Self(Arc::new(Inner {
             user: Some(id),
             ids,
+            denied_as: Vec::new(),
             is_admin,
         }))
+    }
+
+    /// This user with the rights of one of its roles and those of everybody who is logged in, and no others. What is
+    /// denied to the user stays denied. `None` if it is not in the role; administrators may try any.
+    pub fn limited_to(&self, role: &ObjectId) -> Option<Self> {
+        let role = role.to_string();
+        (self.0.is_admin || self.0.ids.contains(&role)).then(|| {
+            Self(Arc::new(Inner {
+                user: self.0.user.clone(),
+                is_admin: role == ADMIN_ROLE,
+                ids: vec![LOGGED_IN_ROLE.to_owned(), role],
+                denied_as: self.0.ids.clone(),
+            }))
+        })
     }
 
     /// The user's id; `None` for anonymous callers.
@@ -63,7 +81,7 @@ impl Principal {
         self.0.is_admin
     }
 
-    /// The user's own id and the ids of all its roles.
+    /// The ids that rules which allow are looked up by: the user's own and those of all its roles.
     pub fn ids(&self) -> &[String] {
         &self.0.ids
     }
@@ -77,7 +95,12 @@ impl Principal {
         let Some(rules) = rules.filter(|rules| !rules.is_empty()) else {
             return true;
         };
-        Self::evaluate(rules, |rule| self.0.ids.iter().any(|id| rules.get(id) == Some(rule)))
+        Self::evaluate(rules, |rule| self.is_named(rules, rule))
+    }
+
+    fn is_named(&self, rules: &RuleMap, rule: Rule) -> bool {
+        let names = |ids: &[String]| ids.iter().any(|id| rules.get(id) == Some(rule));
+        names(&self.0.ids) || rule == Rule::Deny && names(&self.0.denied_as)
     }
 
     /// The same for rules of a field of the caller's own user object, where `self` is the caller.
@@ -85,10 +108,10 @@ impl Principal {
         if self.0.is_admin || rules.is_empty() {
             return true;
         }
-        let is_self = |rule| rules.get(PRINCIPAL_SELF) == Some(rule);
-        Self::evaluate(rules, |rule| {
-            is_self(rule) || self.0.ids.iter().any(|id| rules.get(id) == Some(rule))
-        })
+        // A limited caller has not what is its user's own.
+        let counts = |rule| rule == Rule::Deny || self.0.denied_as.is_empty();
+        let is_self = |rule| rules.get(PRINCIPAL_SELF) == Some(rule) && counts(rule);
+        Self::evaluate(rules, |rule| is_self(rule) || self.is_named(rules, rule))
     }
 
     /// `own` says whether a rule of this kind names the caller.
@@ -149,6 +172,32 @@ mod tests {
             assert_eq!(user(&["/db/Role/9"]).passes(Some(&map)), *member, "member, {entries:?}");
             assert_eq!(user(&["/db/Role/1"]).passes(Some(&map)), *admin, "admin, {entries:?}");
         }
+    }
+
+    #[test]
+    fn s28_a_limited_caller_has_the_rights_of_one_role_and_all_that_is_denied_to_the_user() {
+        use Rule::{Allow, Deny};
+        let full = user(&["/db/Role/8", "/db/Role/9"]);
+        let limited = full.limited_to(&"/db/Role/8".parse().unwrap()).unwrap();
+        let cases: &[(&[(&str, Rule)], bool)] = &[
+            (&[], true),
+            (&[("/db/Role/8", Allow)], true),
+            (&[("/db/Role/3", Allow)], true),
+            (&[("/db/Role/9", Allow)], false),
+            (&[("/db/User/7", Allow)], false),
+            (&[("/db/Role/8", Allow), ("/db/Role/9", Deny)], false),
+            (&[("/db/Role/8", Allow), ("/db/User/7", Deny)], false),
+            (&[("*", Allow), ("/db/Role/9", Deny)], false),
+        ];
+        for (entries, passes) in cases {
+            assert_eq!(limited.passes(Some(&rules(entries))), *passes, "{entries:?}");
+        }
+        assert!(!limited.passes_on_itself(&rules(&[(PRINCIPAL_SELF, Allow)])));
+        assert!(full.passes_on_itself(&rules(&[(PRINCIPAL_SELF, Allow)])));
+        assert_eq!(full.limited_to(&"/db/Role/5".parse().unwrap()), None);
+        let admin = user(&["/db/Role/1"]);
+        assert!(!admin.limited_to(&"/db/Role/5".parse().unwrap()).unwrap().is_admin());
+        assert!(admin.limited_to(&ADMIN_ROLE.parse().unwrap()).unwrap().is_admin());
     }
 
     proptest! {

@@ -234,15 +234,20 @@ impl Readers {
                 slot.store(shape.0, Ordering::Relaxed);
             }
         }
-        let started = Instant::now();
-        let result = self.run_slowly(during, work).await;
-        if !shape.is_quick() && started.elapsed() < INLINE {
+        let (result, took) = self.run_slowly(during, work).await?;
+        // Without the time it waited: under load everything waits, and quick work would never be seen to be quick again.
+        if !shape.is_quick() && took < INLINE {
             slot.store(0, Ordering::Relaxed);
         }
         result
     }
 
-    async fn run_slowly<T, F>(self: &Arc<Self>, during: &'static str, work: F) -> Result<T, ReadError>
+    /// The result, and how long the work itself took.
+    async fn run_slowly<T, F>(
+        self: &Arc<Self>,
+        during: &'static str,
+        work: F,
+    ) -> Result<(Result<T, ReadError>, Duration), ReadError>
     where
         T: Send + 'static,
         F: Fn(&Reader) -> rusqlite::Result<T> + Send + 'static,
@@ -259,13 +264,13 @@ impl Readers {
         let task = tokio::task::spawn_blocking(move || {
             let reader = this.take(during)?;
             reader.watch.arm(left, Some(cancelled));
-            Ok(work(&reader))
+            let begun = Instant::now();
+            Ok((work(&reader), begun.elapsed()))
         });
-        let result = task.await.map_err(|e| ReadError::Store(broken(during, e)))?;
+        let done = task.await.map_err(|e| ReadError::Store(broken(during, e)))?;
         drop((permit, guard));
-        result
-            .map_err(ReadError::Store)?
-            .map_err(|error| self.read_error(during, error))
+        let (result, took) = done.map_err(ReadError::Store)?;
+        Ok((result.map_err(|error| self.read_error(during, error)), took))
     }
 
     fn read_error(&self, during: &'static str, error: rusqlite::Error) -> ReadError {

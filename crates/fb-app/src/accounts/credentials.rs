@@ -1,9 +1,11 @@
 //! What the server knows of a user besides the object: one record per user, changed by compare and swap.
 
+use std::sync::Arc;
+
 use fb_auth::{Errand, system};
 use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, RecordWrite, Refusal, StoreError, Write};
 use fb_types::schema::USER;
-use fb_types::{ClassName, Document, ObjectId, ObjectKey, Schema, Stored};
+use fb_types::{Acl, ClassName, Document, ObjectId, ObjectKey, Schema, Stored};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -156,6 +158,34 @@ impl App {
         user: &ObjectKey,
         change: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static,
     ) -> Result<Write, AppError> {
+        self.user_document_write(schema, user, move |document| change(&mut document.fields))
+    }
+
+    /// A write that replaces all that clients can set of a user.
+    pub(crate) fn user_replacement(
+        &self,
+        schema: &Schema,
+        user: &ObjectKey,
+        (fields, acl): (Map<String, Value>, Arc<Acl>),
+    ) -> Result<Write, AppError> {
+        let username = fields.get("username").cloned();
+        self.user_document_write(schema, user, move |document| {
+            let known = document.fields.get("username").cloned();
+            document.fields = fields.clone();
+            document.acl = Some(acl.clone());
+            // Spelled as the account is: its mails go there.
+            if let Some(name) = known.or_else(|| username.clone()) {
+                document.fields.insert("username".into(), name);
+            }
+        })
+    }
+
+    fn user_document_write(
+        &self,
+        schema: &Schema,
+        user: &ObjectKey,
+        change: impl Fn(&mut Document) + Send + Sync + 'static,
+    ) -> Result<Write, AppError> {
         let class = self.entity(schema, USER)?.clone();
         let id = Self::id_of(&class, user);
         let context = schema.clone();
@@ -165,9 +195,9 @@ impl App {
             let mut document =
                 Document::open(id.clone(), stored).map_err(|e| AppError::internal("reading a user", e).refuse())?;
             context.complete(&shape_class, &mut document.fields);
-            let fields = document.fields.clone();
-            change(&mut document.fields);
-            if document.fields == fields {
+            let (fields, acl) = (document.fields.clone(), document.acl.clone());
+            change(&mut document);
+            if document.fields == fields && document.acl == acl {
                 return Ok(Effect::Keep);
             }
             document.version = stored.version.next();
@@ -183,7 +213,7 @@ impl App {
     }
 
     /// The user with this key, as the server sees it.
-    pub(crate) async fn user(&self, key: &ObjectKey) -> Result<Option<std::sync::Arc<Stored>>, AppError> {
+    pub(crate) async fn user(&self, key: &ObjectKey) -> Result<Option<Arc<Stored>>, AppError> {
         self.fetch_for(Errand::ResolvePrincipal, USER, key).await
     }
 

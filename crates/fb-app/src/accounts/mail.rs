@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fb_auth::{Principal, Secret, authorize_admin};
 use fb_mail::{Content, Purpose, Template, Values};
+use fb_store::Write;
 use fb_types::{ObjectKey, Timestamp};
 use serde_json::Value;
 
@@ -33,15 +34,15 @@ impl App {
         to: &str,
         new_username: Option<String>,
     ) -> Result<(), AppError> {
-        let prepare = |_: &mut Credentials| Ok(());
+        let prepare = |_: &mut Credentials| Ok(Vec::new());
         self.send_link_after(prepare, purpose, link, user, to, new_username)
             .await
     }
 
-    /// The same, with a change of the credentials that belongs to the link; no link is made if it fails.
+    /// The same, with a change of the credentials, and writes, that belong to the link; no link is made if that fails.
     pub(crate) async fn send_link_after(
         &self,
-        prepare: impl Fn(&mut Credentials) -> Result<(), AppError>,
+        prepare: impl Fn(&mut Credentials) -> Result<Vec<Write>, AppError>,
         purpose: Purpose,
         link: LinkPurpose,
         user: &ObjectKey,
@@ -51,9 +52,12 @@ impl App {
         let secret = Self::random_secret()?;
         let now = self.clock().now();
         let make = |credentials: &mut Credentials| {
-            prepare(credentials)?;
+            let also = prepare(credentials)?;
             let token = credentials.new_link(link, user, &secret, now, new_username.clone());
-            Ok(Changed::alone((token, credentials.username.clone())))
+            Ok(Changed {
+                result: (token, credentials.username.clone()),
+                also,
+            })
         };
         let ((token, username), _) = self.change_credentials(user, make).await?;
         let url = self.link_url(link, &token)?;

@@ -30,7 +30,6 @@ pub use oauth::{OAuthCallback, OAuthEnd, OAuthWish};
 pub use password::PasswordChange;
 pub(crate) use register::Draft;
 pub use register::{NewUser, Registered};
-pub(crate) use tokens::limited_to;
 pub(crate) use username::check_username;
 
 /// A user, and a token where one is issued.

@@ -6,7 +6,7 @@ use fb_auth::{Errand, Hasher, Principal, Roles, Secret, TokenKind, authorize_adm
 use fb_mail::Purpose;
 use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, Refusal, StoreError, Write};
 use fb_types::schema::USER;
-use fb_types::{Acl, Document, ObjectId, ObjectKey, Rule, Schema, Stored, Version};
+use fb_types::{Acl, Class, Document, ObjectId, ObjectKey, Rule, Schema, Stored, Version};
 use serde_json::{Map, Value};
 
 use super::credentials::{ACCOUNTS, Credentials, USERNAMES, fold, record};
@@ -118,12 +118,17 @@ impl App {
                 };
                 // As the account spells it: capitals may make another mailbox.
                 let credentials = self.credentials(&key).await?.unwrap_or_default();
+                let schema = self.schema();
+                let class = self.entity(&schema, USER)?;
+                let id = Self::id_of(class, &key);
                 let replace = |credentials: &mut Credentials| {
                     if !credentials.links.iter().any(|known| known.is_for(link)) {
                         return Err(AppError::NameTaken);
                     }
                     credentials.hash = draft.hash.as_ref().map(|hash| hash.expose().to_owned());
-                    Ok(())
+                    // Nothing stays of whoever was first: neither fields nor rights on the account.
+                    let user = draft_of(&schema, class, draft, &id)?;
+                    Ok(vec![self.user_replacement(&schema, &key, user)?])
                 };
                 let to = &credentials.username;
                 match self.send_link_after(replace, purpose, link, &key, to, None).await {
@@ -155,13 +160,8 @@ impl App {
     /// The writes that create a user: the object first, then its name and credentials.
     pub(crate) async fn new_user(&self, schema: &Schema, draft: &Draft) -> Result<(ObjectId, Batch), AppError> {
         let class = self.entity(schema, USER)?;
-        let mut fields = schema.check_fields(class, &draft.fields, None)?;
-        fields.insert("username".to_owned(), Value::String(draft.username.clone()));
-        let inactive = if draft.inactive { Value::Bool(true) } else { Value::Null };
-        fields.insert("inactive".to_owned(), inactive);
-        let given = Acl::from_json(draft.fields.get("acl").unwrap_or(&Value::Null))?;
         let id = Self::id_of(class, &self.store().allocate_key(class.name()).await?);
-        let acl = Arc::new(with_self(given, &id));
+        let (fields, acl) = draft_of(schema, class, draft, &id)?;
 
         let (new_id, shape) = (id.clone(), class.shape());
         let decide = move |before: Option<&Stored>, moment: Moment| match before {
@@ -220,6 +220,21 @@ impl App {
             Err(error) => Err(AppError::from_commit(error, &id.to_string())),
         }
     }
+}
+
+/// The fields and rules of a new user.
+fn draft_of(
+    schema: &Schema,
+    class: &Class,
+    draft: &Draft,
+    id: &ObjectId,
+) -> Result<(Map<String, Value>, Arc<Acl>), AppError> {
+    let mut fields = schema.check_fields(class, &draft.fields, None)?;
+    fields.insert("username".to_owned(), Value::String(draft.username.clone()));
+    let inactive = if draft.inactive { Value::Bool(true) } else { Value::Null };
+    fields.insert("inactive".to_owned(), inactive);
+    let given = Acl::from_json(draft.fields.get("acl").unwrap_or(&Value::Null))?;
+    Ok((fields, Arc::new(with_self(given, id))))
 }
 
 /// The client's rules, plus read and write for the user itself.

@@ -2,7 +2,7 @@
 
 use fb_auth::{Claims, Denied, NewToken, Principal, Secret, TokenKind, authorize_admin};
 use fb_types::schema::ROLE;
-use fb_types::{ObjectId, ObjectKey, Timestamp};
+use fb_types::{ObjectKey, Timestamp};
 use serde_json::json;
 
 use super::credentials::Changed;
@@ -162,11 +162,4 @@ impl Session {
     pub(crate) fn is_of(&self, user: &ObjectKey) -> bool {
         self.claims.user.key() == user && self.own_account("be the user").is_ok()
     }
-}
-
-/// What a role token may be used for is decided anew with every request: whoever has left the role has nothing.
-pub(crate) fn limited_to(full: &Principal, user: &ObjectId, role: &ObjectId) -> Option<Principal> {
-    let text = role.to_string();
-    (full.is_admin() || full.ids().contains(&text))
-        .then(|| Principal::user(user.clone(), fb_auth::Roles::new(vec![text])))
 }

@@ -154,6 +154,20 @@ impl App {
     }
 }
 
+/// Rules of fields that come, go or change: before and after, by field.
+fn field_rules(old: &ClassDef, new: &ClassDef) -> serde_json::Map<String, Value> {
+    let names = old
+        .fields
+        .keys()
+        .chain(new.fields.keys().filter(|name| !old.fields.contains_key(*name)));
+    let of = |def: &ClassDef, name: &str| def.fields.get(name).and_then(|field| field.acl.clone());
+    let changes = names.filter_map(|name| {
+        let (before, after) = (of(old, name), of(new, name));
+        (before != after).then(|| (name.clone(), json!({ "before": before, "after": after })))
+    });
+    changes.collect()
+}
+
 /// What an alteration does, for the audit log: classes that come and go, and rules before and after.
 fn summary(before: &[ClassDef], after: &[ClassDef]) -> Value {
     let find = |defs: &'_ [ClassDef], name: &str| defs.iter().find(|def| def.class == name).cloned();
@@ -161,9 +175,19 @@ fn summary(before: &[ClassDef], after: &[ClassDef]) -> Value {
     for old in before {
         let change = match find(after, &old.class) {
             None => json!("deleted"),
-            Some(new) if new.acl != old.acl => json!({ "aclBefore": old.acl, "acl": new.acl }),
-            Some(new) if new != *old => json!("changed"),
-            Some(_) => continue,
+            Some(new) if new == *old => continue,
+            Some(new) => {
+                let mut change = json!({ "changed": true });
+                if new.acl != old.acl {
+                    change["aclBefore"] = json!(old.acl);
+                    change["acl"] = json!(new.acl);
+                }
+                let rules = field_rules(old, &new);
+                if !rules.is_empty() {
+                    change["fieldAcl"] = Value::Object(rules);
+                }
+                change
+            }
         };
         changes.insert(old.class.clone(), change);
     }

@@ -17,6 +17,7 @@ mod mfa;
 mod oauth;
 mod paths;
 mod permissions;
+mod rules;
 mod secrets;
 mod tokens;
 

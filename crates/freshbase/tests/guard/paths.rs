@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fb_testkit::{Client, Response, Server, encode, root};
 use serde_json::{Value, json};
 
+use crate::rules::{Caller, Rules, passes};
 use crate::{PROFILES, Profile, class, no_panics, user};
 
 /// What a route does with an object, which says what decides about it.
@@ -101,14 +102,6 @@ fn s04_every_route_to_objects_has_a_row() {
     );
 }
 
-/// Somebody who asks, and what rules know it by.
-struct Caller {
-    name: &'static str,
-    client: Client,
-    ids: Vec<String>,
-    is_admin: bool,
-}
-
 struct People {
     callers: Vec<Caller>,
     /// The id of the user that rules name, of the one that is also in the role, and of the role.
@@ -134,24 +127,25 @@ impl People {
         let script = with(&admin.post(&format!("{}/token", named.1), &Value::Null).expect(200));
         // An administrator who is content with the rights of the role.
         let modest = with(&admin.post(&format!("{team}/assume"), &Value::Null).expect(200));
-        let caller = |name, client: &Client, ids: &[&str]| Caller {
-            name,
-            client: client.clone(),
-            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-            is_admin: false,
-        };
-        let mut callers = vec![
-            caller("stranger", &stranger, &[]),
-            caller("named", &named.0, &[&named.1, &logged_in]),
-            caller("script", &script, &[&named.1, &logged_in]),
-            caller("member", &member.0, &[&member.1, &logged_in, &team]),
-            caller("limited", &limited, &[&member.1, &logged_in, &team]),
-            caller("modest", &modest, &["/db/User/1", &logged_in, &team]),
-            caller("both", &both.0, &[&both.1, &logged_in, &team]),
-            caller("other", &other.0, &[&other.1, &logged_in]),
-            caller("admin", &admin, &["/db/User/1", &logged_in, "/db/Role/1"]),
+        let mut limited = Caller::new("limited", &limited, &[&logged_in, &team]);
+        limited.denied_as = vec![member.1.clone()];
+        let twice = with(&both.0.post(&format!("{team}/assume"), &Value::Null).expect(200));
+        let mut twice = Caller::new("limited, and named", &twice, &[&logged_in, &team]);
+        twice.denied_as = vec![both.1.clone()];
+        let mut modest = Caller::new("modest", &modest, &[&logged_in, &team]);
+        modest.denied_as = vec!["/db/User/1".into(), "/db/Role/1".into()];
+        let callers = vec![
+            Caller::new("stranger", &stranger, &[]),
+            Caller::new("named", &named.0, &[&named.1, &logged_in]),
+            Caller::new("script", &script, &[&named.1, &logged_in]),
+            Caller::new("member", &member.0, &[&member.1, &logged_in, &team]),
+            limited,
+            modest,
+            Caller::new("both", &both.0, &[&both.1, &logged_in, &team]),
+            twice,
+            Caller::new("other", &other.0, &[&other.1, &logged_in]),
+            Caller::new("admin", &admin, &["/db/User/1", &logged_in, "/db/Role/1"]),
         ];
-        callers.last_mut().unwrap().is_admin = true;
         Self {
             callers,
             named: named.1,
@@ -191,23 +185,6 @@ impl People {
             ),
         ]
     }
-}
-
-type Rules = BTreeMap<String, &'static str>;
-
-/// The documented evaluation, in its four steps.
-fn passes(rules: &Rules, caller: &Caller) -> bool {
-    let says = |id: &str, what: &str| rules.get(id).is_some_and(|rule| *rule == what);
-    if caller.is_admin {
-        return true;
-    }
-    if says("*", "deny") || caller.ids.iter().any(|id| says(id, "deny")) {
-        return false;
-    }
-    if !rules.values().any(|rule| *rule == "allow") {
-        return true;
-    }
-    says("*", "allow") || caller.ids.iter().any(|id| says(id, "allow"))
 }
 
 /// What an answer means.

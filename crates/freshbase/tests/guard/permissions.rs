@@ -6,16 +6,8 @@ use std::collections::BTreeMap;
 use fb_testkit::{Client, Response, encode, root};
 use serde_json::{Value, json};
 
+use crate::rules::{Caller, Rules, passes};
 use crate::{PROFILES, Profile, class, no_panics, user};
-
-/// Somebody who asks.
-struct Caller {
-    name: &'static str,
-    client: Client,
-    /// Its own id and its roles'.
-    ids: Vec<String>,
-    is_admin: bool,
-}
 
 /// The people of these tests; `named` and `member` occur in rules.
 struct People {
@@ -34,12 +26,7 @@ impl People {
         let logged_in = "/db/Role/3".to_owned();
         let somebody = |name: &'static str| {
             let (client, id) = user(&admin, &stranger, name);
-            Caller {
-                name,
-                client,
-                ids: vec![id, logged_in.clone()],
-                is_admin: false,
-            }
+            Caller::new(name, &client, &[&id, &logged_in])
         };
         let (named, mut member, other) = (somebody("named"), somebody("member"), somebody("other"));
         let role = json!({ "name": "team", "users": [member.ids[0]], "acl": {
@@ -50,21 +37,11 @@ impl People {
             .to_owned();
         member.ids.push(role.clone());
         Self {
-            stranger: Caller {
-                name: "stranger",
-                client: stranger,
-                ids: Vec::new(),
-                is_admin: false,
-            },
+            stranger: Caller::new("stranger", &stranger, &[]),
             named,
             member,
             other,
-            admin: Caller {
-                name: "admin",
-                client: admin,
-                ids: vec!["/db/User/1".into(), logged_in, "/db/Role/1".into()],
-                is_admin: true,
-            },
+            admin: Caller::new("admin", &admin, &["/db/User/1", &logged_in, "/db/Role/1"]),
             role,
         }
     }
@@ -72,23 +49,6 @@ impl People {
     fn all(&self) -> [&Caller; 5] {
         [&self.stranger, &self.named, &self.member, &self.other, &self.admin]
     }
-}
-
-type Rules = BTreeMap<String, &'static str>;
-
-/// The documented evaluation, in its four steps.
-fn passes(rules: &Rules, caller: &Caller) -> bool {
-    let says = |id: &str, what: &str| rules.get(id).is_some_and(|rule| *rule == what);
-    if caller.is_admin {
-        return true;
-    }
-    if says("*", "deny") || caller.ids.iter().any(|id| says(id, "deny")) {
-        return false;
-    }
-    if !rules.values().any(|rule| *rule == "allow") {
-        return true;
-    }
-    says("*", "allow") || caller.ids.iter().any(|id| says(id, "allow"))
 }
 
 fn rules_of(entries: &[(&str, &'static str)]) -> Rules {
