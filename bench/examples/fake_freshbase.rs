@@ -2,8 +2,10 @@
 //! needs, in memory, without durability or rights. Its figures mean nothing.
 //!
 //! `FAKE_DEFECT=wrong-group` makes queries answer objects of another group, `FAKE_DEFECT=lose-writes`
-//! acknowledges inserts without keeping them once the collection has 1,100 objects, and
-//! `FAKE_DEFECT=leak` shows a user everybody's private objects; a run must notice all three.
+//! acknowledges inserts without keeping them once the collection has 1,100 objects,
+//! `FAKE_DEFECT=leak` shows a user everybody's private objects, and `FAKE_DEFECT=any-password` lets
+//! everybody log in; a run must notice all four. `FAKE_DEFECT=busy` refuses every third login, and
+//! `FAKE_DEFECT=busy-forever` does so without saying when to come back.
 
 use std::{
     collections::BTreeMap,
@@ -27,12 +29,15 @@ struct State {
     indexes: Vec<Value>,
     /// Private objects by the path that they were imported at.
     notes: BTreeMap<String, Vec<Value>>,
+    /// Passwords by user name.
+    passwords: BTreeMap<String, String>,
+    logins: u64,
     defect: Option<String>,
 }
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
-    for expected in ["serve", "--listen", "--data-dir", "--compat"] {
+    for expected in ["serve", "--listen", "--data-dir", "--compat", "--max-waiting-logins"] {
         ensure!(
             args.iter().any(|arg| arg == expected),
             "{expected} is missing on the command line"
@@ -96,13 +101,14 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
 
     let outcome = match (&head.method, path) {
         (&Method::GET, "/healthz") => (StatusCode::OK, json!({ "ok": true })),
-        (&Method::POST, "/v1/db/User/login" | "/v1/db/User/register") => {
-            let mut response = reply(StatusCode::OK, &json!({ "id": "/db/User/1" }));
-            response
-                .headers_mut()
-                .insert("baqend-authorization-token", "0123".parse()?);
-            return Ok(response);
+        (&Method::POST, "/v1/db/User/register") => {
+            let name = body["user"]["username"].as_str().context("a user without name")?;
+            let password = body["password"].as_str().context("a user without password")?;
+            state.passwords.insert(name.to_owned(), password.to_owned());
+            return logged_in(name);
         }
+        (&Method::POST, "/v1/db/User/login") => return state.log_in(&body),
+        (&Method::PUT, "/v1/config") if admin => (StatusCode::OK, body),
         (&Method::POST, "/v1/schema") if admin => (StatusCode::OK, body),
         (&Method::POST, "/v1/index/Item") if admin => {
             state.indexes.push(body);
@@ -144,13 +150,41 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
     Ok(reply(outcome.0, &outcome.1))
 }
 
+fn logged_in(name: &str) -> Result<Response<Full<Bytes>>> {
+    let mut response = reply(StatusCode::OK, &json!({ "id": format!("/db/User/{name}") }));
+    let headers = response.headers_mut();
+    headers.insert("baqend-authorization-token", "0123".parse()?);
+    Ok(response)
+}
+
 impl State {
+    fn log_in(&mut self, body: &Value) -> Result<Response<Full<Bytes>>> {
+        let name = body["username"].as_str().context("a login without name")?;
+        self.logins += 1;
+        let defect = self.defect.as_deref().unwrap_or_default();
+        // The first ones are those that the run is set up with.
+        if defect.starts_with("busy") && self.logins > 10 && self.logins.is_multiple_of(3) {
+            let mut response = reply(StatusCode::SERVICE_UNAVAILABLE, &json!({ "message": "busy" }));
+            if defect == "busy" {
+                response.headers_mut().insert("retry-after", "1".parse()?);
+            }
+            return Ok(response);
+        }
+        let known = self.passwords.get(name).map(String::as_str);
+        let is_right = name == "root" || body["password"].as_str() == known;
+        if is_right || defect == "any-password" {
+            logged_in(name)
+        } else {
+            Ok(reply(StatusCode::UNAUTHORIZED, &json!({ "message": "wrong" })))
+        }
+    }
+
     /// The user's own objects of the class whose query or count this is, by rank.
     fn own(&self, path: &str) -> Vec<Value> {
         let class = path.rsplit_once('/').map_or(path, |(class, _)| class);
         let notes = self.notes.get(class).into_iter().flatten();
         let mut own: Vec<Value> = notes
-            .filter(|note| self.defect.as_deref() == Some("leak") || note["acl"]["read"]["/db/User/1"] == "allow")
+            .filter(|note| self.defect.as_deref() == Some("leak") || note["acl"]["read"]["/db/User/reader"] == "allow")
             .cloned()
             .collect();
         own.sort_by_key(|note| note["rank"].as_i64());

@@ -13,13 +13,20 @@ use crate::http::{self, RequestHeaders};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A successful answer.
+/// An answer.
 pub(crate) struct Reply {
+    /// Status code.
+    pub(crate) status: u16,
     head: Vec<u8>,
     body: Vec<u8>,
 }
 
 impl Reply {
+    /// Whether the status is 200 … 299.
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// The value of a header, by its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         http::header(&self.head, name)
@@ -69,6 +76,15 @@ impl Api {
         self.exchange(&request).with_context(|| format!("POST {path}"))
     }
 
+    /// POST, whatever the status.
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> Result<Reply> {
+        let mut request = Vec::new();
+        self.headers
+            .write_json(&mut request, "POST", path, "", body.to_string().as_bytes());
+        let mut line = Line::open(self.address)?;
+        line.exchange(&request).with_context(|| format!("POST {path}"))
+    }
+
     /// PUT of a text; an error unless the status is 200 … 299.
     pub(crate) fn put_text(&self, path: &str, text: &str) -> Result<Reply> {
         let mut request = Vec::new();
@@ -77,15 +93,38 @@ impl Api {
     }
 
     fn exchange(&self, request: &[u8]) -> Result<Reply> {
-        let mut stream = TcpStream::connect(self.address).context("connecting")?;
+        let reply = Line::open(self.address)?.exchange(request)?;
+        ensure!(
+            reply.is_success(),
+            "status {}: {}",
+            reply.status,
+            String::from_utf8_lossy(&reply.body)
+        );
+        Ok(reply)
+    }
+}
+
+/// A keep-alive connection on which one request waits for its answer before the next.
+pub(crate) struct Line {
+    stream: TcpStream,
+}
+
+impl Line {
+    /// Connects to a server.
+    pub(crate) fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).context("connecting")?;
         stream.set_read_timeout(Some(TIMEOUT)).context("setting a time limit")?;
         stream.set_nodelay(true).context("switching Nagle's algorithm off")?;
-        stream.write_all(request).context("sending the request")?;
+        Ok(Self { stream })
+    }
 
+    /// Sends a complete request and waits for its answer, whatever the status.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Reply> {
+        self.stream.write_all(request).context("sending the request")?;
         let mut buffer = Vec::new();
         let mut chunk = [0; 16 * 1024];
         let answer = loop {
-            let count = stream.read(&mut chunk).context("receiving the answer")?;
+            let count = self.stream.read(&mut chunk).context("receiving the answer")?;
             ensure!(
                 count > 0,
                 "the server closed the connection before its answer was complete"
@@ -96,13 +135,11 @@ impl Api {
             }
         };
         let body = http::decode_body(&buffer, answer)?;
-        ensure!(
-            answer.is_success(),
-            "status {}: {}",
-            answer.status,
-            String::from_utf8_lossy(&body)
-        );
         buffer.truncate(answer.head_len);
-        Ok(Reply { head: buffer, body })
+        Ok(Reply {
+            status: answer.status,
+            head: buffer,
+            body,
+        })
     }
 }

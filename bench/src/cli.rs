@@ -16,8 +16,8 @@ use crate::{
 ///
 /// Absolute figures depend on the box and on what else it does. Therefore every scenario is
 /// measured in turn with a yardstick: reads with a plain HTTP server that answers fixed JSON,
-/// writes with a SQLite writer in this process that acknowledges after fsync. The ratios are
-/// what counts.
+/// writes with a SQLite writer in this process that acknowledges after fsync, logins with Argon2id
+/// alone. The ratios are what counts.
 #[derive(Debug, Parser)]
 #[command(name = "fb-bench", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Cli {
@@ -85,7 +85,7 @@ struct ReferencesArgs {
 
 #[derive(Debug, Args)]
 struct SettingsArgs {
-    /// Keep-alive connections, each with one request at a time
+    /// Keep-alive connections, each with one request at a time. Logins have 8, and 16 beside other requests
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     connections: usize,
 

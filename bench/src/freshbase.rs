@@ -16,6 +16,7 @@ use crate::{
     client::{self, Limit, Target},
     dataset::{Dataset, GROUP_SIZE, Rng},
     http::RequestHeaders,
+    logins::{self, LoginLoad},
     measure::{Sample, median},
     private::{self, OwnLoad, Place},
     process,
@@ -42,6 +43,8 @@ pub(crate) struct Freshbase {
     user: Option<User>,
     /// Whether the private objects are loaded.
     has_private: bool,
+    /// Those who log in, once they are registered.
+    logins: Option<LoginLoad>,
 }
 
 /// An ordinary user.
@@ -60,6 +63,7 @@ impl Freshbase {
             data,
             user: None,
             has_private: false,
+            logins: None,
         };
         freshbase.create_class_and_indexes().context("setting up the schema")?;
         Ok(freshbase)
@@ -125,9 +129,28 @@ impl Freshbase {
         Ok([load(Place::Shared), load(Place::Alone)])
     }
 
+    /// Logins of many users, who are registered first. From then on neither requests nor wrong passwords are limited.
+    pub(crate) fn logins(&mut self) -> Result<LoginLoad> {
+        if self.logins.is_none() {
+            let admin = Api::with_token(self.server.address(), &self.log_in().context("logging in as admin")?);
+            let no_limits = json!({
+                "rateLimit": { "requests": 0, "seconds": 1 }, "lockout": { "attempts": 0, "seconds": 1 },
+            });
+            admin
+                .put_text("/v1/config", &no_limits.to_string())
+                .context("switching the limits off")?;
+            let (address, headers) = (self.server.address(), self.headers(None));
+            self.logins = Some(logins::prepare(address, headers, self.data.seed, |name, password| {
+                Ok(self.register_user(name, password)?.id)
+            })?);
+        }
+        self.logins.clone().context("there are users now")
+    }
+
     fn user(&mut self) -> Result<&User> {
         if self.user.is_none() {
-            self.user = Some(self.register_user().context("registering a user")?);
+            let user = self.register_user("reader", "only-reads-42");
+            self.user = Some(user.context("registering a user")?);
         }
         self.user.as_ref().context("there is a user now")
     }
@@ -192,11 +215,11 @@ impl Freshbase {
             .to_owned())
     }
 
-    fn register_user(&self) -> Result<User> {
-        let user = json!({ "acl": { "read": {}, "write": {} }, "username": "reader" });
+    fn register_user(&self, name: &str, password: &str) -> Result<User> {
+        let user = json!({ "acl": { "read": {}, "write": {} }, "username": name });
         let reply = Api::new(self.server.address()).post(
             "/v1/db/User/register",
-            &json!({ "user": user, "password": "only-reads-42", "login": true }),
+            &json!({ "user": user, "password": password, "login": true }),
         )?;
         let token = reply
             .header(TOKEN_HEADER)
@@ -273,6 +296,7 @@ fn launch(binary: &Path, data_dir: &Path, log: &Path) -> Result<Server> {
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--compat", "baqend", "--data-dir"])
         .arg(data_dir)
+        .args(["--max-waiting-logins", &logins::MAX_WAITING.to_string()])
         .env("FRESHBASE_ADMIN_USER", ADMIN)
         .env("FRESHBASE_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .stdin(Stdio::null());

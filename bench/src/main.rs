@@ -1,16 +1,18 @@
 //! `fb-bench`: how much of what the box can do is left when Freshbase does the work.
 //!
-//! Performance is reported as ratios to two yardsticks measured in the same run: a plain hyper
-//! server for reading, an in-process SQLite writer for writing. README.md says what is measured
-//! and why.
+//! Performance is reported as ratios to yardsticks measured in the same run: a plain hyper server
+//! for reading, an in-process SQLite writer for writing, Argon2id alone for logins. README.md says
+//! what is measured and why.
 
 mod api;
+mod argon2_baseline;
 mod cli;
 mod client;
 mod dataset;
 mod environment;
 mod freshbase;
 mod http;
+mod logins;
 mod measure;
 mod plain;
 mod private;

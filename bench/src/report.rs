@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     environment::Environment,
     freshbase::Idle,
+    logins::LoginsBeside,
     measure::Sample,
     run::Settings,
     scenarios::{Figure, IDLE_MEMORY, START_TIME, Scenario, Target, Yardstick},
@@ -48,6 +49,9 @@ pub(crate) struct Comparison {
     pub(crate) freshbase: Option<Sample>,
     /// Freshbase's rounds in the order of the run.
     pub(crate) freshbase_rounds: Vec<Sample>,
+    /// Logins that went on during Freshbase's rounds, if that is what the scenario is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) logins_beside: Vec<LoginsBeside>,
 }
 
 impl Comparison {
@@ -65,6 +69,7 @@ impl Comparison {
             reference_rounds,
             freshbase: scenario.map(|_| Sample::median_of(&freshbase_rounds)).transpose()?,
             freshbase_rounds,
+            logins_beside: Vec::new(),
         })
     }
 
@@ -262,6 +267,21 @@ impl Report {
             table.push(vec![
                 "memory after the run".into(),
                 format!("{:.1} MB", memory.after_run_mb),
+                String::new(),
+            ]);
+        }
+        for comparison in self.comparisons.iter().filter(|item| !item.logins_beside.is_empty()) {
+            let LoginsBeside {
+                seconds,
+                answered,
+                refused,
+            } = LoginsBeside::sum(&comparison.logins_beside);
+            let name = comparison.scenario.map_or("", Scenario::name);
+            let per_second = answered as f64 / seconds;
+            let asked = answered + refused;
+            table.push(vec![
+                format!("logins beside {name}"),
+                format!("{per_second:.0} op/s, {refused} of {asked} refused (503)"),
                 String::new(),
             ]);
         }

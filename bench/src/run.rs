@@ -6,10 +6,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 
 use crate::{
+    argon2_baseline::Argon2Baseline,
     client::{self, Limit, Target},
     dataset::{Dataset, GROUP_SIZE},
     environment::Environment,
     freshbase::{self, Freshbase},
+    logins,
     measure::Sample,
     plain::{self, PageLoad},
     private::PER_OWNER,
@@ -162,8 +164,11 @@ fn compare_one(
     let yardstick = scenario
         .yardstick()
         .context("this scenario puts no load on the server")?;
-    if yardstick == Yardstick::Alone {
-        return compare_with_alone(freshbase, scenario, settings);
+    match (scenario, yardstick) {
+        (_, Yardstick::Alone) => return compare_with_alone(freshbase, scenario, settings),
+        (_, Yardstick::Quiet) => return compare_with_quiet(freshbase, scenario, settings),
+        (Scenario::Login, _) => return compare_logins(freshbase, yardstick, yardsticks, settings),
+        _ => {}
     }
     let mut workload = freshbase.workload(scenario)?;
     let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
@@ -193,6 +198,48 @@ fn compare_with_alone(freshbase: &mut Freshbase, scenario: Scenario, settings: S
         freshbase_rounds.push(client::drive(target, settings.limit(), &mut shared)?);
     }
     Comparison::new(Some(scenario), Yardstick::Alone, reference_rounds, freshbase_rounds)
+}
+
+/// Logins, as many at once as `logins` says.
+fn compare_logins(
+    freshbase: &mut Freshbase,
+    yardstick: Yardstick,
+    yardsticks: &mut Yardsticks,
+    settings: Settings,
+) -> Result<Comparison> {
+    let scenario = Scenario::Login;
+    progress(&format!("{}: registering users", scenario.name()));
+    let mut workload = freshbase.logins()?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        reference_rounds.push(yardsticks.round(yardstick).context("measuring the yardstick")?);
+        let target = freshbase.target(logins::CONNECTIONS);
+        freshbase_rounds.push(client::drive(target, settings.limit(), &mut workload)?);
+    }
+    Comparison::new(Some(scenario), yardstick, reference_rounds, freshbase_rounds)
+}
+
+/// The same requests while nobody logs in, and beside more logins than the hasher takes.
+fn compare_with_quiet(freshbase: &mut Freshbase, scenario: Scenario, settings: Settings) -> Result<Comparison> {
+    let users = freshbase.logins()?;
+    let mut workload = freshbase.workload(scenario)?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    let mut logins_beside = Vec::new();
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        let target = freshbase.target(settings.connections);
+        reference_rounds.push(client::drive(target, settings.limit(), &mut workload)?);
+        let seed = settings.seed + round as u64 * 1000;
+        let (sample, logins) = logins::beside(target.address, &users, seed, || {
+            client::drive(target, settings.limit(), &mut workload)
+        })?;
+        freshbase_rounds.push(sample);
+        logins_beside.push(logins);
+    }
+    let mut comparison = Comparison::new(Some(scenario), Yardstick::Quiet, reference_rounds, freshbase_rounds)?;
+    comparison.logins_beside = logins_beside;
+    Ok(comparison)
 }
 
 /// The plain server and, from its first use on, the SQLite database.
@@ -227,7 +274,8 @@ impl Yardsticks {
                 };
                 client::drive(target, self.settings.limit(), &mut PageLoad::new(target.address, page))
             }
-            Yardstick::Alone => bail!("this yardstick is no program of its own"),
+            Yardstick::Alone | Yardstick::Quiet => bail!("this yardstick is no program of its own"),
+            Yardstick::Argon2 => Argon2Baseline::create()?.round(self.settings.warm_up(), self.settings.measured()),
             Yardstick::Sqlite(operation) => {
                 let sqlite = match &mut self.sqlite {
                     Some(sqlite) => sqlite,

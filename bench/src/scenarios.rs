@@ -32,6 +32,10 @@ pub(crate) enum Scenario {
     Partial,
     /// Insert an object with a new id (POST)
     Insert,
+    /// Log in as one of 50 users, 8 connections
+    Login,
+    /// get while 16 more connections log in, more than the password hasher takes
+    GetDuringLogins,
     /// A page of one's own objects among private ones of 10,000 owners, 20 by rank
     OwnPage,
     /// How many objects of one's own there are among private ones of 10,000 owners
@@ -45,18 +49,23 @@ pub(crate) enum Yardstick {
     Plain(Page),
     /// The in-process SQLite writer.
     Sqlite(Operation),
+    /// Verifying passwords on every core, in process.
+    Argon2,
+    /// Freshbase itself: the same request while nobody logs in.
+    Quiet,
     /// Freshbase itself: the same request to a class that holds nothing else.
     Alone,
 }
 
 impl Yardstick {
     /// Every yardstick that is another program than Freshbase, for measuring them alone.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Plain(Page::Object),
         Self::Plain(Page::List10),
         Self::Plain(Page::List20),
         Self::Sqlite(Operation::Update),
         Self::Sqlite(Operation::Insert),
+        Self::Argon2,
     ];
 
     /// Name in tables.
@@ -67,6 +76,8 @@ impl Yardstick {
             Self::Plain(Page::List20) => "plain, 5.2 KB",
             Self::Sqlite(Operation::Insert) => "SQLite insert",
             Self::Sqlite(Operation::Update) => "SQLite update",
+            Self::Argon2 => "Argon2id alone",
+            Self::Quiet => "freshbase, quiet",
             Self::Alone => "freshbase, alone",
         }
     }
@@ -162,6 +173,7 @@ const INSERT: &[Target] = &[
     Target::at_least(0.50, Figure::ThroughputRatio),
     Target::at_most(110.0, Figure::CpuMicros),
 ];
+const LOGIN: &[Target] = &[Target::at_least(0.80, Figure::ThroughputRatio)];
 
 const OWN: &[Target] = &[
     Target::at_least(0.50, Figure::ThroughputRatio),
@@ -183,6 +195,8 @@ impl Scenario {
             Self::Update => "update",
             Self::Partial => "partial",
             Self::Insert => "insert",
+            Self::Login => "login",
+            Self::GetDuringLogins => "get-during-logins",
             Self::OwnPage => "own-page",
             Self::OwnCount => "own-count",
         }
@@ -197,6 +211,8 @@ impl Scenario {
             Self::QueryTopn => Some(Yardstick::Plain(Page::List20)),
             Self::Update | Self::Partial => Some(Yardstick::Sqlite(Operation::Update)),
             Self::Insert => Some(Yardstick::Sqlite(Operation::Insert)),
+            Self::Login => Some(Yardstick::Argon2),
+            Self::GetDuringLogins => Some(Yardstick::Quiet),
             Self::OwnPage | Self::OwnCount => Some(Yardstick::Alone),
         }
     }
@@ -208,9 +224,16 @@ impl Scenario {
             Self::QueryUnordered | Self::QueryOrdered => QUERY,
             Self::Update => UPDATE,
             Self::Insert => INSERT,
+            Self::Login => LOGIN,
             Self::OwnPage | Self::OwnCount => OWN,
             // Idle is judged by IDLE_MEMORY and START_TIME, it has no comparison.
-            Self::Idle | Self::Health | Self::GetToken | Self::QueryTopn | Self::Mixed | Self::Partial => &[],
+            Self::Idle
+            | Self::Health
+            | Self::GetToken
+            | Self::QueryTopn
+            | Self::Mixed
+            | Self::Partial
+            | Self::GetDuringLogins => &[],
         }
     }
 }

@@ -102,11 +102,11 @@ impl Workload for FreshbaseLoad {
     fn write_next(&mut self, out: &mut Vec<u8>) {
         match self.scenario {
             // Idle sends nothing of its own; the health check is what its start waits for.
-            // Those of one's own objects have a workload of their own, see `private`.
-            Scenario::Idle | Scenario::Health | Scenario::OwnPage | Scenario::OwnCount => {
+            // Logins and those of one's own objects have workloads of their own, see `logins` and `private`.
+            Scenario::Idle | Scenario::Health | Scenario::Login | Scenario::OwnPage | Scenario::OwnCount => {
                 self.headers.write_get(out, "/healthz")
             }
-            Scenario::Get | Scenario::GetToken => self.write_get(out),
+            Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins => self.write_get(out),
             Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryTopn => self.write_query(out),
             Scenario::Mixed if self.rng.below(100) < 5 => self.write_update(out),
             Scenario::Mixed => self.write_get(out),
@@ -118,7 +118,7 @@ impl Workload for FreshbaseLoad {
 
     fn min_body(&self) -> usize {
         match self.scenario {
-            Scenario::Get | Scenario::GetToken => 200,
+            Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins => 200,
             Scenario::QueryUnordered | Scenario::QueryOrdered => 2_000,
             Scenario::QueryTopn => 4_000,
             // Answers to writes may be as short as the server likes.
@@ -128,6 +128,7 @@ impl Workload for FreshbaseLoad {
             | Scenario::Update
             | Scenario::Partial
             | Scenario::Insert
+            | Scenario::Login
             | Scenario::OwnPage
             | Scenario::OwnCount => 0,
         }

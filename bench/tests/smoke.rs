@@ -71,11 +71,13 @@ fn a_complete_run_compares_every_scenario_and_judges_every_target() {
             "update",
             "partial",
             "insert",
+            "login",
+            "get-during-logins",
             "own-page",
             "own-count"
         ]
     );
-    assert_eq!(report["verdicts"].as_array().unwrap().len(), 14);
+    assert_eq!(report["verdicts"].as_array().unwrap().len(), 15);
     assert!(report["idle"]["first_start_ms"].as_f64().unwrap() > 0.0);
 }
 
@@ -107,6 +109,51 @@ fn private_objects_of_others_fail_the_run() {
     assert_eq!(output.status.code(), Some(2));
     assert!(
         text(&output.stderr).contains("instead of 100 objects"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn logins_with_wrong_passwords_fail_the_run() {
+    let output = bench(&["--scenario", "login"], Some("any-password"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("with a wrong password is answered with status 200"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn logins_that_are_refused_beside_a_load_are_counted() {
+    let json = tempfile::NamedTempFile::new().unwrap();
+    let args = [
+        "--scenario",
+        "get-during-logins",
+        "--json",
+        json.path().to_str().unwrap(),
+    ];
+    let output = bench(&args, Some("busy"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stdout).contains(" refused (503)"),
+        "{}",
+        text(&output.stdout)
+    );
+
+    let report: Value = serde_json::from_slice(&std::fs::read(json.path()).unwrap()).unwrap();
+    let beside = &report["comparisons"][0]["logins_beside"][0];
+    assert!(beside["answered"].as_u64().unwrap() > 0, "{beside}");
+    assert!(beside["refused"].as_u64().unwrap() > 0, "{beside}");
+}
+
+#[test]
+fn refusals_that_do_not_say_when_to_come_back_fail_the_run() {
+    let output = bench(&["--scenario", "get-during-logins"], Some("busy-forever"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("answered with status 503"),
         "{}",
         text(&output.stderr)
     );
