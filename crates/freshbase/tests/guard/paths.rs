@@ -130,7 +130,7 @@ impl People {
         let mut limited = Caller::new("limited", &limited, &[&logged_in, &team]);
         limited.denied_as = vec![member.1.clone()];
         let twice = with(&both.0.post(&format!("{team}/assume"), &Value::Null).expect(200));
-        let mut twice = Caller::new("limited, and named", &twice, &[&logged_in, &team]);
+        let mut twice = Caller::new("twice", &twice, &[&logged_in, &team]);
         twice.denied_as = vec![both.1.clone()];
         let mut modest = Caller::new("modest", &modest, &[&logged_in, &team]);
         modest.denied_as = vec!["/db/User/1".into(), "/db/Role/1".into()];
