@@ -248,14 +248,25 @@ fn s20_a_newer_link_ends_the_older_one_and_so_does_a_new_password() {
 /// the person's, not the one's who was first.
 #[test]
 fn s23_an_account_belongs_to_whom_its_last_mail_went_to() {
-    let (_server, _, stranger, mails) = app();
-    register(&stranger, ANN, "the thief's password").expect(204);
+    let (_server, admin, stranger, mails) = app();
+    let fields = json!({ "email": { "type": "/db/String" } });
+    admin.post("/schema/User", &json!({ "fields": fields })).expect(200);
+    // The thief leaves a way in: a right on the account, and an address that mails could go to.
+    let (thief, thief_id) = user(&admin, &stranger, "thief");
+    let acl = json!({ "read": { &thief_id: "allow" }, "write": { &thief_id: "allow" } });
+    let new = json!({ "username": ANN, "email": "thief@example.com", "acl": acl });
+    let body = json!({ "user": new, "password": "the thief's password" });
+    stranger.post("/db/User/register", &body).expect(204);
     mails.next_token(ANN);
     register(&stranger, ANN, "the owner's password").expect(204);
     let token = mails.next_token(ANN);
     follow(&stranger, "verify", &token).expect(204);
     login(&stranger, ANN, "the thief's password").expect_error(460, "BadCredentials");
-    login(&stranger, ANN, "the owner's password").expect(200);
+    let ann = login(&stranger, ANN, "the owner's password").expect(200).json();
+    let id = ann["id"].as_str().unwrap();
+    assert_eq!(ann["acl"], json!({ "read": { id: "allow" }, "write": { id: "allow" } }));
+    assert_eq!(ann["email"], Value::Null);
+    thief.get(id).expect_error(404, "ObjectNotFound");
     // An account that is in use keeps its password, whoever registers.
     register(&stranger, ANN, "the thief's password").expect(204);
     login(&stranger, ANN, "the thief's password").expect_error(460, "BadCredentials");
