@@ -49,7 +49,7 @@ pub(crate) struct Inner {
 
 impl SqliteNode {
     /// Opens a data directory for a server, and creates it if there is none. Fails if another server uses it. Blocks, for
-    /// [`LOCK_TIME`] at worst: a command that carries something out without a server has the lock for a moment.
+    /// two seconds at worst: a command that carries something out without a server has the lock for a moment.
     pub fn open(data_dir: &Path, options: SqliteOptions) -> Result<Self, NodeError> {
         fs::create_dir_all(data_dir).map_err(|e| io_error(LOCKING, e))?;
         let deadline = Instant::now() + LOCK_TIME;
