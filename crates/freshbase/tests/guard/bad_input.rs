@@ -178,7 +178,7 @@ fn what_is_not_json_is_refused_everywhere() {
 
 /// S13
 #[test]
-fn values_of_the_wrong_type_are_refused_everywhere() {
+fn s13_values_of_the_wrong_type_are_refused_everywhere() {
     let stage = Stage::open();
     let admin = &stage.admin;
     let values = [
@@ -558,7 +558,7 @@ fn invalid_utf8_is_refused_in_paths_and_queries() {
 
 /// S12, S14
 #[test]
-fn hostile_names_are_plain_data_or_refused() {
+fn s12_s14_hostile_names_are_plain_data_or_refused() {
     for profile in PROFILES {
         let stage = Stage::new(&match profile {
             crate::Profile::Secure => server().secure(),

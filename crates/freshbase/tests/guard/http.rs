@@ -538,3 +538,65 @@ fn broken_and_half_requests_do_not_swallow_answers() {
     assert_eq!(second.json()["app"], "main");
     no_panics(&server);
 }
+
+/// What went wrong is told in the terms of the API, never in those of what is behind it.
+#[test]
+fn s48_errors_tell_nothing_of_what_is_behind_the_api() {
+    for profile in PROFILES {
+        let server = profile.start();
+        let admin = root(&server);
+        let fields = json!({ "n": { "type": "/db/Integer" }, "s": { "type": "/db/String" } });
+        class(&admin, "Doc", &fields, &json!({}));
+        let unique = json!({ "unique": true, "keys": [{ "n": "asc" }] });
+        admin.post("/index/Doc", &unique).expect(202);
+        admin.put("/db/Doc/a", &json!({ "n": 1 })).expect(200);
+        let dir = server.data_dir().to_string_lossy().into_owned();
+        let filter = |q: &str| format!("/db/Doc/query?q={}", encode(q));
+        let answers = [
+            admin.put("/db/Doc/b", &json!({ "n": 1 })),
+            admin.put("/db/Doc/b", &json!({ "n": "x" })),
+            admin.request("PUT", "/db/Doc/a", &[("if-match", "\"7\"")], b"{}"),
+            admin.request("POST", "/db/Doc", &[], b"{\"n\":"),
+            admin.request("POST", "/db/Doc", &[], &[0xff, 0xfe]),
+            admin.get(&filter("{\"n\":{\"$where\":\"1\"}}")),
+            admin.get(&filter("{\"s\":{\"$regex\":\"(\"}}")),
+            admin.get(&filter("{\"n' OR 1=1 --\":1}")),
+            admin.get("/db/Doc'/query"),
+            admin.get("/db/%00/1"),
+            admin.get("/db/Doc/none"),
+            admin.post("/index/Doc", &json!({ "keys": [{ "n": "text" }] })),
+            admin.post(
+                "/schema",
+                &json!([{ "class": "/db/X", "fields": { "a": { "type": "/db/None" } } }]),
+            ),
+            admin.put("/config", &json!({ "sessionSeconds": "x" })),
+            admin.post("/db/User/login", &json!({ "username": "a' --", "password": "b" })),
+            admin.post(
+                "/db/User/password",
+                &json!({ "token": "32.00", "newPassword": "a new secret" }),
+            ),
+            admin.post("/db/User/mfa/token", &json!({ "authToken": "00", "code": "1" })),
+            server.client().with_token("00").get("/db/Doc/a"),
+        ];
+        for answer in answers {
+            let text = String::from_utf8_lossy(&answer.body).to_lowercase();
+            assert!((400..500).contains(&answer.status), "{} {text}", answer.status);
+            let inner = [
+                "sqlite",
+                "select ",
+                "insert into",
+                "constraint",
+                "panick",
+                ".rs",
+                "backtrace",
+                "serde",
+                "rusqlite",
+                "argon",
+            ];
+            for word in inner.into_iter().chain([dir.as_str()]) {
+                assert!(!text.contains(word), "{word} in {text}");
+            }
+            assert_eq!(answer.json()["stackTrace"], json!([]), "{text}");
+        }
+    }
+}

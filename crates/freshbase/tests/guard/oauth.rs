@@ -343,6 +343,27 @@ fn a_login_follows_the_rules_of_the_app() {
         .expect_error(400, "BadRequest");
 }
 
+/// Whoever invents providers makes the server do nothing: no request, no record.
+#[test]
+fn s17_an_unknown_provider_is_no_work() {
+    let world = world();
+    for name in ["none", "google", "idp2", "%2e%2e", "..", "idp%00"] {
+        for query in ["", "?code=x&state=y", "?error=x"] {
+            let path = format!("/db/User/OAuth/{name}{query}");
+            let answer = world.anybody.request("GET", &path, &[BROWSER], b"");
+            if answer.status == 200 {
+                assert_refused(&handed_over(&answer), 404, "ObjectNotFound");
+            } else {
+                answer.expect_error(404, "ObjectNotFound");
+                assert_eq!(answer.header("set-cookie"), None);
+            }
+        }
+    }
+    for path in ["/.well-known/openid-configuration", "/token"] {
+        assert_eq!(world.idp.n_requests(path), 0);
+    }
+}
+
 /// The published SDKs build the provider's address themselves.
 #[test]
 fn a_client_begins_a_login_itself_where_the_app_permits_it() {

@@ -478,7 +478,7 @@ fn a_stranger_reads_and_writes_nothing_in_a_fresh_secure_app() {
 
 /// Nobody gets into a role, or out of it, who may not write it.
 #[test]
-fn nobody_makes_himself_a_member_of_a_role() {
+fn s10_nobody_makes_himself_a_member_of_a_role() {
     for profile in PROFILES {
         let server = profile.start();
         let people = People::new(&server);

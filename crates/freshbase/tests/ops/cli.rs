@@ -312,6 +312,46 @@ fn a_setup_link_lives_until_the_next_start_or_the_claim() {
     assert!(!third.printed().contains("setup"), "{}", third.printed());
 }
 
+/// The first to come over the network gets nothing for it.
+#[test]
+fn s03_a_fresh_server_is_nobodys_without_its_link() {
+    let running = server().start();
+    let anybody = running.client();
+    let strangers = || {
+        for token in ["", "0", "null", &"0".repeat(32), "*", "%"] {
+            let refused = claim(&running, token).status;
+            assert!(matches!(refused, 400 | 460), "{token}: {refused}");
+        }
+        let page = Client::new(running.address(), "");
+        for body in [
+            json!({}),
+            json!({ "username": "eve", "password": "correct horse" }),
+            json!({ "token": null }),
+        ] {
+            page.post("/setup", &body).expect_error(400, "BadRequest");
+        }
+        for (username, password) in [("root", "root"), ("admin", "admin"), ("ann", "")] {
+            let login = json!({ "username": username, "password": password });
+            anybody
+                .post("/db/User/login", &login)
+                .expect_error(460, "BadCredentials");
+            let admin = Client::new(running.address(), "/admin/v1").post("/login", &login);
+            admin.expect_error(401, "Unauthorized");
+        }
+        let register = json!({ "user": { "username": "eve" }, "password": "correct horse" });
+        anybody
+            .post("/db/User/register", &register)
+            .expect_error(466, "PermissionDenied");
+    };
+    strangers();
+    claim(&running, &running.setup_token()).expect(200);
+    strangers();
+    assert_eq!(
+        anybody.login("ann", "correct horse").get("/db/User/count").json()["count"],
+        1
+    );
+}
+
 /// Two people with the link: one of them becomes the administrator.
 #[test]
 fn a_new_setup_link_for_an_app_replaces_the_old_one() {
@@ -350,7 +390,7 @@ fn a_new_setup_link_for_an_app_replaces_the_old_one() {
 }
 
 #[test]
-fn of_two_claims_at_once_one_wins() {
+fn s02_of_two_claims_at_once_one_wins() {
     let running = server().start();
     let token = running.setup_token();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
