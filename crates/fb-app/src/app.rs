@@ -7,7 +7,7 @@ use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, system};
 use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
 use fb_outbound::Outbound;
-use fb_store::{CommitObserver, Committed, Node, OpenOptions, Store, StoreError};
+use fb_store::{Batch, CommitObserver, Committed, Node, OpenOptions, Outcome, Store, StoreError};
 use fb_types::schema::ROLE;
 use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Timestamp};
 use tokio::sync::{Mutex, Semaphore};
@@ -44,11 +44,21 @@ pub struct App {
     id: AppId,
     store: Arc<dyn Store>,
     derived: Arc<Derived>,
-    tokens: ArcSwap<TokenKeys>,
-    settings: ArcSwap<Settings>,
+    tokens: Arc<ArcSwap<TokenKeys>>,
+    settings: Arc<ArcSwap<Settings>>,
     /// Schema changes are made one after the other; held across the store's transaction, hence an async lock.
     pub(crate) schema_edits: Mutex<()>,
     shared: Shared,
+}
+
+/// What is kept in memory of the records that a batch writes.
+pub(crate) enum After {
+    /// Roles and epochs are resolved anew.
+    Credentials,
+    /// These are the settings now.
+    Settings(Box<Settings>),
+    /// These are the keys of tokens now.
+    TokenKeys(TokenKeys),
 }
 
 /// What is derived from the store's contents and follows its commits.
@@ -145,8 +155,8 @@ impl App {
             id,
             store,
             derived,
-            tokens: ArcSwap::from_pointee(tokens),
-            settings: ArcSwap::from_pointee(settings),
+            tokens: Arc::new(ArcSwap::from_pointee(tokens)),
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
             schema_edits: Mutex::new(()),
             shared,
         })
@@ -165,10 +175,6 @@ impl App {
     /// The settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.load_full()
-    }
-
-    pub(crate) fn set_settings(&self, settings: Settings) {
-        self.settings.store(Arc::new(settings));
     }
 
     /// The app's limits.
@@ -194,8 +200,25 @@ impl App {
         self.tokens.load_full()
     }
 
-    pub(crate) fn set_tokens(&self, keys: TokenKeys) {
-        self.tokens.store(Arc::new(keys));
+    /// Commits a batch and takes it over into memory. Both happen once the batch is on its way, also if the caller goes
+    /// away in between (a client that hangs up drops what its request was doing): otherwise a token would go on living
+    /// after its revocation is on disk.
+    pub(crate) async fn commit_and(&self, batch: Batch, then: After) -> Result<Vec<Outcome>, StoreError> {
+        let store = self.store.clone();
+        let (derived, settings, tokens) = (self.derived.clone(), self.settings.clone(), self.tokens.clone());
+        let work = async move {
+            let outcomes = store.commit(batch).await?;
+            match then {
+                After::Credentials => derived.principals.invalidate(),
+                After::Settings(new) => settings.store(Arc::new(*new)),
+                After::TokenKeys(new) => tokens.store(Arc::new(new)),
+            }
+            Ok(outcomes)
+        };
+        match tokio::spawn(work).await {
+            Ok(result) => result,
+            Err(error) => Err(StoreError::Unavailable { source: error.into() }),
+        }
     }
 
     pub(crate) fn principals(&self) -> &PrincipalCache {

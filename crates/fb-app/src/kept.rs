@@ -8,7 +8,7 @@ use fb_types::{AppId, Timestamp};
 use serde_json::json;
 
 use crate::accounts::record;
-use crate::app::Shared;
+use crate::app::{After, Shared};
 use crate::audit::Action;
 use crate::{App, AppError, Settings};
 
@@ -145,8 +145,9 @@ impl App {
             json!({ "settings": names }),
         )?;
         let writes = vec![record(SETTINGS, "app", Expect::Value(stored), Some(&bytes)), entry];
-        match self.store().commit(Batch { writes }).await {
-            Ok(_) => self.set_settings(new),
+        let then = After::Settings(Box::new(new));
+        match self.commit_and(Batch { writes }, then).await {
+            Ok(_) => {}
             Err(StoreError::Refused {
                 refusal: Refusal::Record { .. },
                 ..
@@ -174,8 +175,7 @@ impl App {
             write_keys(&keys, self.id(), self.shared(), expect)?,
             self.audit(&self.schema(), caller, Action::TokenKeyRotated, "tokens", data)?,
         ];
-        self.store().commit(Batch { writes }).await?;
-        self.set_tokens(keys);
+        self.commit_and(Batch { writes }, After::TokenKeys(keys)).await?;
         Ok(())
     }
 }

@@ -77,6 +77,14 @@ impl Attempts {
         Ok(())
     }
 
+    /// The attempt was not made after all, for reasons that are not the caller's: it does not count.
+    pub fn take_back(&self, key: &str) {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = table.by_key.get_mut(key) {
+            entry.count = entry.count.saturating_sub(1);
+        }
+    }
+
     /// The attempt succeeded: earlier failures are forgotten.
     pub fn forgive(&self, key: &str) {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,6 +172,11 @@ mod tests {
         }
         attempts.forgive("ann");
         attempts.begin("ann", LIMIT, at(66)).unwrap();
+        // What was not made does not count.
+        for _ in 0..20 {
+            attempts.begin("tim", LIMIT, at(66)).unwrap();
+            attempts.take_back("tim");
+        }
         let off = AttemptLimit { attempts: 0, ..LIMIT };
         assert!((0..100).all(|_| attempts.begin("eve", off, at(0)).is_ok()));
     }

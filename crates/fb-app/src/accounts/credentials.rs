@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::links::Link;
 use super::mfa::Factor;
+use crate::app::After;
 use crate::{App, AppError};
 
 pub(crate) const USERNAMES: &str = "username";
@@ -131,12 +132,9 @@ impl App {
             let expect = stored.map_or(Expect::Absent, Expect::Value);
             let mut writes = also;
             writes.push(record(ACCOUNTS, user.as_str(), expect, Some(&credentials.encode()?)));
-            let committed = self.store().commit(Batch { writes }).await;
+            let committed = self.commit_and(Batch { writes }, After::Credentials).await;
             match committed {
-                Ok(outcomes) => {
-                    self.principals().invalidate();
-                    return Ok((result, outcomes));
-                }
+                Ok(outcomes) => return Ok((result, outcomes)),
                 Err(StoreError::Refused {
                     refusal: Refusal::Record { space: ACCOUNTS, .. },
                     ..

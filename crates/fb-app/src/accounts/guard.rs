@@ -28,6 +28,13 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// It came to nothing, because the server was busy or failed.
+    pub(crate) fn undecided(self) {
+        for key in &self.keys {
+            self.app.shared().attempts.take_back(key);
+        }
+    }
+
     pub(crate) fn succeeded(self) {
         for key in &self.keys {
             self.app.shared().attempts.forgive(key);

@@ -35,13 +35,15 @@ impl App {
         password: &Secret,
     ) -> Result<(ObjectKey, Credentials), AppError> {
         let attempt = self.begin_attempt("password", username, source)?;
-        let key = self.user_by_name(username).await?;
-        let credentials = match &key {
-            Some(key) => self.credentials(key).await?,
-            None => None,
+        let (key, credentials, verdict) = match self.compare(username, password).await {
+            Ok(compared) => compared,
+            // A busy server must not lock anybody out.
+            Err(error) => {
+                attempt.undecided();
+                return Err(error);
+            }
         };
         let stored = credentials.as_ref().and_then(|c| c.hash.clone());
-        let verdict = self.shared().hashing.verify(password, stored.clone()).await?;
         let (Some(key), Some(credentials)) = (key, credentials) else {
             return Err(AppError::BadCredentials);
         };
@@ -65,6 +67,22 @@ impl App {
             self.change_credentials(&key, keep).await?;
         }
         Ok((key, credentials))
+    }
+
+    /// Who has this name, and whether the password is right. Takes as long for names that do not exist.
+    async fn compare(
+        &self,
+        username: &str,
+        password: &Secret,
+    ) -> Result<(Option<ObjectKey>, Option<Credentials>, Verdict), AppError> {
+        let key = self.user_by_name(username).await?;
+        let credentials = match &key {
+            Some(key) => self.credentials(key).await?,
+            None => None,
+        };
+        let stored = credentials.as_ref().and_then(|c| c.hash.clone());
+        let verdict = self.shared().hashing.verify(password, stored).await?;
+        Ok((key, credentials, verdict))
     }
 
     pub(crate) async fn account_with_token(

@@ -9,6 +9,7 @@ mod bad_input;
 mod enumeration;
 mod fields;
 mod fuzz;
+mod hangups;
 mod http;
 mod kit;
 mod links;
