@@ -1,7 +1,7 @@
 //! The one place that decides. Every path (REST, import, export, schema, indexes, …) asks here.
 
 use fb_types::schema::{APP_LOG, AUDIT_LOG};
-use fb_types::{Class, ClassName, Permission};
+use fb_types::{BucketName, Class, ClassName, Permission};
 
 use crate::fields::FieldRights;
 use crate::grant::{Grant, Scope};
@@ -58,6 +58,17 @@ pub enum Denied {
         /// What is missing.
         right: FieldRight,
     },
+    /// A permission on a bucket of files is missing. The wording is the protocol's.
+    #[error("in bucket {bucket} {} permissions are required", .permission.as_str())]
+    Bucket {
+        /// The bucket.
+        bucket: BucketName,
+        /// The permission that is missing.
+        permission: Permission,
+    },
+    /// Rules of a file refuse the write. The wording is the protocol's.
+    #[error("Write permissions are required on {0}.")]
+    File(String),
     /// Object-level rules refuse the write.
     #[error("write permission is required on {0}")]
     Object(String),
@@ -165,6 +176,10 @@ pub enum Errand {
     Audit,
     /// Carrying out a schema change whose every step was authorized.
     AlterSchema,
+    /// Making the bucket that an authorized upload goes to, and removing what a deleted bucket holds.
+    KeepBuckets,
+    /// Serving a website to whoever gave its password.
+    ServeSite,
 }
 
 /// Access for the server's own errands.
@@ -175,6 +190,8 @@ pub fn system(errand: Errand) -> Admin {
         | Errand::Register
         | Errand::ManageAccounts
         | Errand::Audit
-        | Errand::AlterSchema => Admin(()),
+        | Errand::AlterSchema
+        | Errand::KeepBuckets
+        | Errand::ServeSite => Admin(()),
     }
 }

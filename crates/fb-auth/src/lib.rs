@@ -7,6 +7,7 @@
 
 mod attempts;
 mod fields;
+mod files;
 mod grant;
 mod hex;
 mod kernel;
@@ -19,6 +20,7 @@ mod totp;
 
 pub use attempts::{AttemptLimit, Attempts, TooManyAttempts};
 pub use fields::{FieldRights, Objects};
+pub use files::{FileAction, FileGrant, FileOperation, authorize_file};
 pub use grant::{Grant, Scope};
 pub use hex::{decode_hex, encode_hex};
 pub use kernel::{

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fb_store::{Alteration, IndexDef, Rewrite, StoreError};
-use fb_types::{ChangeKind, ClassName, Document, ObjectId, Schema, Timestamp};
+use fb_types::{ChangeKind, ClassName, Document, ObjectId, Schema, Subject, Timestamp};
 use rusqlite::{ErrorCode, params};
 
 use crate::catalog::{Catalog, Table};
@@ -107,13 +107,12 @@ impl Session {
             after = *last;
             for (_, stored) in &rows {
                 let entry = Entry {
-                    class: &table.class,
-                    key: &stored.key,
+                    subject: Subject::Object(ObjectId::new(table.class.clone(), stored.key.clone())),
                     version: stored.version.next(),
                     kind: ChangeKind::Delete,
                     after: None,
                 };
-                self.append(&entry, now)?;
+                self.append(entry, now)?;
             }
         }
         for (id, _, _) in &table.structures {
@@ -200,13 +199,12 @@ impl Session {
                 self.put_row(&table, Some(&row), &new)
                     .map_err(|e| not_unique(&table, e))?;
                 let entry = Entry {
-                    class: &rewrite.class,
-                    key: &new.key,
+                    subject: Subject::Object(ObjectId::new(rewrite.class.clone(), new.key.clone())),
                     version: new.version,
                     kind: ChangeKind::Update,
                     after: Some(&new),
                 };
-                self.append(&entry, now)?;
+                self.append(entry, now)?;
             }
         }
         Ok(())
@@ -225,7 +223,7 @@ impl Session {
         rows.and_then(Iterator::collect).map_err(altering)
     }
 
-    fn append(&mut self, entry: &Entry<'_>, now: Timestamp) -> Result<(), StoreError> {
+    fn append(&mut self, entry: Entry<'_>, now: Timestamp) -> Result<(), StoreError> {
         let origin = self.shared.options.origin;
         self.position.append(&self.conn, entry, now, origin).map_err(altering)?;
         Ok(())

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::catalog::Catalog;
 use crate::error::store_error;
-use crate::format::{APPLICATION_ID, FORMAT, TABLES, check_version, class_table, configure};
+use crate::format::{APPLICATION_ID, FORMAT, TABLES, check_version, class_table, configure, is_known, migrate};
 use crate::index::{Structure, signature};
 use crate::node::{Inner, io_error, sync_dir};
 use crate::rules;
@@ -89,6 +89,7 @@ fn check(path: &Path, node: &Inner) -> Result<(), String> {
     let conn = Connection::open_with_flags(path, flags).map_err(text)?;
     configure(&conn, node.options()).map_err(text)?;
     conn.pragma_update(None, "cell_size_check", true).map_err(text)?;
+    migrate(&conn).map_err(text)?;
     check_version(&conn)?;
     check_objects(&conn)?;
     let verdict: String = conn
@@ -113,8 +114,10 @@ fn check_header(path: &Path) -> Result<(), String> {
         return Err("it is no app of Freshbase".to_owned());
     }
     let format = number(60);
-    if format != FORMAT {
-        return Err(format!("it has format {format}, this version knows format {FORMAT}"));
+    if !is_known(format) {
+        return Err(format!(
+            "it has format {format}, this version knows formats 1 to {FORMAT}"
+        ));
     }
     // The engine takes a last page that is cut off for one that ends in zeros. Source: the SQLite file format, sections
     // 1.3.2 and 1.3.7; our backups always carry a valid count of pages.
@@ -251,7 +254,7 @@ fn check_rows(conn: &Connection) -> Result<(), String> {
             return Err(format!("its rules of class {} are not listed as expected", table.class));
         }
     }
-    Ok(())
+    crate::files::check(conn)
 }
 
 fn describe(error: StoreError) -> String {

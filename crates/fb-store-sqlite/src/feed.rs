@@ -1,13 +1,18 @@
 //! The change feed.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use fb_store::Committed;
-use fb_types::{Change, ChangeKind, ClassName, ObjectKey, Seq, Stored, Timestamp, Version};
+use fb_types::{
+    BucketName, Change, ChangeKind, ClassName, FileId, FilePath, IdError, ObjectId, ObjectKey, Seq, Stored, Subject,
+    Timestamp, Version,
+};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
 use crate::options::Retention;
-use crate::read::{key, version};
+use crate::read::version;
 
 /// End of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,8 +23,7 @@ pub(crate) struct Position {
 
 /// What one change record says, besides its place in the feed.
 pub(crate) struct Entry<'a> {
-    pub(crate) class: &'a ClassName,
-    pub(crate) key: &'a ObjectKey,
+    pub(crate) subject: Subject,
     pub(crate) version: Version,
     pub(crate) kind: ChangeKind,
     pub(crate) after: Option<&'a Stored>,
@@ -46,7 +50,7 @@ impl Position {
     pub(crate) fn append(
         &mut self,
         conn: &Connection,
-        entry: &Entry<'_>,
+        entry: Entry<'_>,
         now: Timestamp,
         origin: u32,
     ) -> rusqlite::Result<Committed> {
@@ -56,14 +60,15 @@ impl Position {
             stamp: clock.max(self.stamp + 1),
         };
         let body = entry.after.map(|stored| text(&stored.body)).transpose()?;
+        let (class, key) = columns(&entry.subject);
         conn.prepare_cached(
             "INSERT INTO changes(seq, class, key, version, kind, stamp, origin, at, body) \
              VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             next.seq.cast_signed(),
-            entry.class.as_str(),
-            entry.key.as_str(),
+            class,
+            key,
             entry.version.0.cast_signed(),
             entry.kind.as_str(),
             next.stamp.cast_signed(),
@@ -75,8 +80,7 @@ impl Position {
         Ok(Committed {
             change: Change {
                 seq: Seq(next.seq),
-                class: entry.class.clone(),
-                key: entry.key.clone(),
+                subject: entry.subject,
                 version: entry.version,
                 kind: entry.kind,
                 stamp: next.stamp,
@@ -86,6 +90,35 @@ impl Position {
             },
             after: entry.after.cloned(),
         })
+    }
+}
+
+/// How a subject is written down: a class and a key. No class begins with a slash.
+fn columns(subject: &Subject) -> (Cow<'_, str>, &str) {
+    match subject {
+        Subject::Object(id) => (Cow::Borrowed(id.class().as_str()), id.key().as_str()),
+        Subject::File(id) => (Cow::Owned(format!("{IN_BUCKET}{}", id.bucket())), id.path().as_str()),
+        Subject::Bucket(name) => (Cow::Borrowed(BUCKET), name.as_str()),
+    }
+}
+
+/// In the place of a class: what is about a bucket, and what is about a file in one.
+const BUCKET: &str = "/file";
+const IN_BUCKET: &str = "/file/";
+
+fn subject(class: &str, key: String) -> Result<Subject, IdError> {
+    if class == BUCKET {
+        return Ok(Subject::Bucket(BucketName::new(&key)?));
+    }
+    match class.strip_prefix(IN_BUCKET) {
+        Some(bucket) => Ok(Subject::File(FileId::new(
+            BucketName::new(bucket)?,
+            FilePath::new(&key)?,
+        ))),
+        None => Ok(Subject::Object(ObjectId::new(
+            ClassName::new(class)?,
+            ObjectKey::from_encoded(&key)?,
+        ))),
     }
 }
 
@@ -116,8 +149,7 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     };
     Ok(Change {
         seq: Seq(row.get::<_, i64>(0)?.unsigned_abs()),
-        class: ClassName::new(&class).map_err(|_| damaged(1, "no class name"))?,
-        key: key(row, 2)?,
+        subject: subject(&class, row.get(2)?).map_err(|_| damaged(1, "nothing that changes"))?,
         version: version(row, 3)?,
         kind,
         stamp: row.get::<_, i64>(5)?.unsigned_abs(),

@@ -6,6 +6,9 @@
 //! | `records` | server-side records; `records_by_expiry` lists those that expire, by time |
 //! | `changes` | the change feed; `seq` is assigned by the writer, without gaps |
 //! | `counters` | the next key number per class |
+//! | `buckets` | buckets of files and their rules |
+//! | `files` | what is known of files; contents are kept elsewhere |
+//! | `contents` | contents that no file refers to: being uploaded (0), dropped (1), being removed (2) |
 //! | `classes` | numbers of classes that have a table; whether objects of the class have, or had, access rules |
 //! | `indexes` | declared indexes, and what the engine has built for each |
 //! | `c<n>` | the objects of class number n; `body` is the response's JSON |
@@ -27,7 +30,15 @@ use crate::options::{Durability, SqliteOptions};
 /// "FbAp": says that a SQLite file is an app of ours.
 pub(crate) const APPLICATION_ID: i32 = 0x4662_4170;
 /// Version of the layout, in `PRAGMA user_version`.
-pub(crate) const FORMAT: i32 = 1;
+pub(crate) const FORMAT: i32 = 2;
+
+/// Tables that came with format 2.
+const FILE_TABLES: [&str; 4] = [
+    crate::files::BUCKETS,
+    crate::files::FILES,
+    crate::files::CONTENTS,
+    crate::files::CONTENTS_BY_TIME,
+];
 
 /// The fixed tables and their indexes.
 pub(crate) const TABLES: &[&str] = &[
@@ -41,6 +52,10 @@ pub(crate) const TABLES: &[&str] = &[
     "CREATE TABLE classes(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, \
      has_rules INTEGER NOT NULL DEFAULT 0)",
     "CREATE TABLE indexes(id INTEGER PRIMARY KEY AUTOINCREMENT, class TEXT NOT NULL, def TEXT NOT NULL, built TEXT)",
+    crate::files::BUCKETS,
+    crate::files::FILES,
+    crate::files::CONTENTS,
+    crate::files::CONTENTS_BY_TIME,
 ];
 
 /// The table of one class.
@@ -132,7 +147,31 @@ pub(crate) fn create(path: &Path, options: &SqliteOptions, schema: &str) -> rusq
     conn.close().map_err(|(_, error)| error)
 }
 
-/// What an existing file says it is.
+/// True for formats that [`migrate`] knows how to bring up to date.
+pub(crate) fn is_known(format: i32) -> bool {
+    (1..=FORMAT).contains(&format)
+}
+
+/// Brings a file of an older format up to date, in one transaction. A file that is not ours is left alone.
+pub(crate) fn migrate(conn: &Connection) -> rusqlite::Result<()> {
+    let read = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    if read("application_id")? != APPLICATION_ID || read("user_version")? != 1 {
+        return Ok(());
+    }
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    // Two processes may have come here at once.
+    let result = match read("user_version")? {
+        1 => FILE_TABLES
+            .iter()
+            .try_for_each(|table| conn.execute_batch(table))
+            .and_then(|()| conn.pragma_update(None, "user_version", 2)),
+        _ => Ok(()),
+    };
+    conn.execute_batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    result
+}
+
+/// What an existing file says it is, once it was brought up to date.
 pub(crate) fn check_version(conn: &Connection) -> Result<(), String> {
     let read = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let id = read("application_id").map_err(|e| e.to_string())?;
@@ -140,9 +179,10 @@ pub(crate) fn check_version(conn: &Connection) -> Result<(), String> {
     if id != APPLICATION_ID {
         return Err("it is no app of Freshbase".to_owned());
     }
-    // Older formats will be migrated here, one step at a time.
     if format != FORMAT {
-        return Err(format!("it has format {format}, this version knows format {FORMAT}"));
+        return Err(format!(
+            "it has format {format}, this version knows formats 1 to {FORMAT}"
+        ));
     }
     Ok(())
 }

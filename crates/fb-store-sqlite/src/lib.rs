@@ -15,6 +15,7 @@ mod backup;
 mod catalog;
 mod error;
 mod feed;
+mod files;
 mod format;
 mod functions;
 mod index;

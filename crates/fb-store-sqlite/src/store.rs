@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use fb_auth::{Admin, Grant};
+use fb_auth::{Admin, FileGrant, Grant};
 use fb_query::{Filter, Query};
 use fb_store::{
-    Alteration, Batch, BoxFuture, CommitObserver, IndexDef, OpenOptions, Outcome, Records, Rows, RowsBuilder, Store,
-    StoreError, StoreStats,
+    Alteration, Batch, BoxFuture, CommitObserver, FileList, IndexDef, OpenOptions, Outcome, Records, Rows, RowsBuilder,
+    Store, StoreError, StoreStats, Unused,
 };
-use fb_types::{Change, ClassName, Clock, ObjectKey, Schema, Seq, Stored};
+use fb_types::{Bucket, Change, ClassName, Clock, ContentId, FileEntry, FilePath, ObjectKey, Schema, Seq, Stored};
 
 use crate::catalog::{Catalog, Table};
 use crate::error::{broken, closed, store_error};
@@ -19,7 +19,7 @@ use crate::options::SqliteOptions;
 use crate::reader::{ReadError, Reader, Readers, Shape};
 use crate::sight::MAX_FEW;
 use crate::writer::{Job, Writer};
-use crate::{read, record};
+use crate::{files, read, record};
 
 /// The objects, schema, indexes, records and change feed of one app, in one SQLite file.
 pub struct SqliteStore {
@@ -54,6 +54,7 @@ impl SqliteStore {
     pub(crate) fn open(path: PathBuf, sqlite: SqliteOptions, options: OpenOptions) -> Result<Self, StoreError> {
         let catalog = {
             let conn = crate::format::open_writer(&path, &sqlite).map_err(|e| store_error("opening", e))?;
+            crate::format::migrate(&conn).map_err(|e| store_error("bringing the file up to date", e))?;
             crate::format::check_version(&conn).map_err(|e| broken("opening", e))?;
             Arc::new(Catalog::load(&conn)?)
         };
@@ -253,6 +254,35 @@ impl Store for SqliteStore {
         Box::pin(self.read_fixed("listing records", move |reader| {
             record::list(&reader.conn, &space, after.as_deref(), limit, now)
         }))
+    }
+
+    fn file<'a>(
+        &'a self,
+        grant: &'a FileGrant,
+        path: &'a FilePath,
+    ) -> BoxFuture<'a, Result<Option<FileEntry>, StoreError>> {
+        Box::pin(async move {
+            let (bucket, path) = (grant.bucket().clone(), path.clone());
+            let work = move |reader: &Reader| files::get(&reader.conn, &bucket, &path);
+            let found = self.read_fixed("looking up a file", work).await?;
+            let readable = |entry: &FileEntry| grant.scope().may_read(entry.acl.as_deref());
+            Ok(found.map(|(_, entry)| entry).filter(readable))
+        })
+    }
+
+    fn files<'a>(&'a self, grant: &'a FileGrant, list: &'a FileList) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
+        let (grant, list) = (grant.clone(), list.clone());
+        Box::pin(self.read_fixed("listing files", move |reader| {
+            reader.snapshot(|| files::list(&reader.conn, &grant, &list))
+        }))
+    }
+
+    fn buckets(&self) -> BoxFuture<'_, Result<Vec<Bucket>, StoreError>> {
+        Box::pin(self.read_fixed("listing buckets", |reader| files::buckets(&reader.conn)))
+    }
+
+    fn unused_contents(&self, which: Unused) -> BoxFuture<'_, Result<Vec<ContentId>, StoreError>> {
+        Box::pin(self.read_fixed("listing contents", move |reader| files::unused(&reader.conn, which)))
     }
 
     fn alter<'a>(&'a self, _admin: &'a Admin, alteration: Alteration) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -1,9 +1,10 @@
 //! Writes: what a commit is asked to do.
 
 use fb_auth::Grant;
-use fb_types::{ObjectKey, Stored, Timestamp, Version};
+use fb_types::{Bucket, FileEntry, ObjectKey, Permission, Stored, Timestamp, Version};
 
 use crate::BoxError;
+use crate::files::{BucketWrite, ContentWrite, FileWrite};
 
 /// Writes that are committed together or not at all.
 #[derive(Debug, Default)]
@@ -28,6 +29,12 @@ pub enum Write {
     Object(ObjectWrite),
     /// A write of a server-side record that no client can reach.
     Record(RecordWrite),
+    /// A write of what is known of a file.
+    File(FileWrite),
+    /// A write of the rules of a bucket.
+    Bucket(BucketWrite),
+    /// A step in the life of a content that no file refers to.
+    Content(ContentWrite),
 }
 
 /// What the committing store tells a decision.
@@ -109,6 +116,18 @@ pub enum Refusal {
     /// Object-level rules refuse it.
     #[error("write permission is required on the object")]
     Denied,
+    /// A permission on the file's bucket is missing.
+    #[error("{} permission is required on the bucket", .0.as_str())]
+    Bucket(Permission),
+    /// There is no such bucket, or it is being deleted.
+    #[error("there is no such bucket")]
+    NoBucket,
+    /// The bucket still has files.
+    #[error("the bucket has files")]
+    NotEmpty,
+    /// The content was given up, because its upload took too long.
+    #[error("the content was given up")]
+    ContentLost,
     /// A record is not what the writer expects.
     #[error("record {space}/{key} is not as expected")]
     Record {
@@ -172,6 +191,10 @@ pub enum Outcome {
     Deleted(Version),
     /// Nothing was changed: the decision was to keep, or there was nothing to delete.
     Kept,
-    /// A record was written.
+    /// A record was written, or a content noted.
     Recorded,
+    /// What is known of the file now.
+    File(FileEntry),
+    /// The bucket as it is now; `None` if it is gone.
+    Bucket(Option<Bucket>),
 }

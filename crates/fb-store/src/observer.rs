@@ -2,12 +2,12 @@
 
 use fb_types::{Change, Stored};
 
-/// One committed change, with the object as it is now.
+/// One committed change, with the object as it is now. Of files and buckets it says only that they were written.
 #[derive(Debug, Clone)]
 pub struct Committed {
     /// The change record.
     pub change: Change,
-    /// The object after the change; `None` for a delete.
+    /// The object after the change; `None` for a delete, and for files and buckets.
     pub after: Option<Stored>,
 }
 

@@ -3,11 +3,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use fb_auth::{Admin, Grant};
+use fb_auth::{Admin, FileGrant, Grant};
 use fb_query::{Filter, Query};
-use fb_types::{Change, ClassName, Document, ObjectKey, Schema, Seq, Stored};
+use fb_types::{Bucket, Change, ClassName, ContentId, Document, FileEntry, FilePath, ObjectKey, Schema, Seq, Stored};
 
-use crate::{Batch, IndexDef, Outcome, Rows, StoreError};
+use crate::{Batch, FileList, IndexDef, Outcome, Rows, StoreError, Unused};
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -66,6 +66,24 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&'a str>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Records, StoreError>>;
+
+    /// What is known of a file, `None` if there is none or the grant does not reach it. Cost: one index lookup.
+    fn file<'a>(
+        &'a self,
+        grant: &'a FileGrant,
+        path: &'a FilePath,
+    ) -> BoxFuture<'a, Result<Option<FileEntry>, StoreError>>;
+
+    /// Names of files that the grant reaches, within the bucket, in the order of their bytes; subfolders end with `/` and
+    /// are listed once if the grant reaches a file in them. Cost: in proportion to the result, and to what is passed over
+    /// because the grant does not reach it; not to the sizes of bucket and subfolders.
+    fn files<'a>(&'a self, grant: &'a FileGrant, list: &'a FileList) -> BoxFuture<'a, Result<Vec<String>, StoreError>>;
+
+    /// All buckets by name.
+    fn buckets(&self) -> BoxFuture<'_, Result<Vec<Bucket>, StoreError>>;
+
+    /// Contents that no file refers to.
+    fn unused_contents(&self, which: Unused) -> BoxFuture<'_, Result<Vec<ContentId>, StoreError>>;
 
     /// Changes the schema, in one transaction.
     fn alter<'a>(&'a self, admin: &'a Admin, alteration: Alteration) -> BoxFuture<'a, Result<(), StoreError>>;

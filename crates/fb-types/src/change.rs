@@ -3,13 +3,34 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClassName, ObjectKey, Timestamp, Version};
+use crate::{BucketName, FileId, ObjectId, Timestamp, Version};
 
 /// Position in an app's change feed; grows by one with every change, without gaps in what a reader sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
-/// What happened to an object.
+/// What a change is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// An object.
+    Object(ObjectId),
+    /// A file: its content, its metadata or both.
+    File(FileId),
+    /// The rules of a bucket.
+    Bucket(BucketName),
+}
+
+impl Subject {
+    /// The object, if it is one.
+    pub fn object(&self) -> Option<&ObjectId> {
+        match self {
+            Self::Object(id) => Some(id),
+            Self::File(_) | Self::Bucket(_) => None,
+        }
+    }
+}
+
+/// What happened to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
     /// It did not exist before.
@@ -36,10 +57,8 @@ impl ChangeKind {
 pub struct Change {
     /// Position in the feed.
     pub seq: Seq,
-    /// Class of the object.
-    pub class: ClassName,
-    /// Key of the object.
-    pub key: ObjectKey,
+    /// What was written.
+    pub subject: Subject,
     /// The version after the write; for a delete the last version plus one.
     pub version: Version,
     /// What happened.
@@ -50,6 +69,6 @@ pub struct Change {
     pub origin: u32,
     /// The committing node's clock.
     pub at: Timestamp,
-    /// The object's JSON after the write; `None` for a delete.
+    /// The object's JSON after the write; `None` for a delete, and for files and buckets.
     pub body: Option<Bytes>,
 }

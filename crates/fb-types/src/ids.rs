@@ -41,12 +41,21 @@ pub enum IdError {
     /// Not an app name.
     #[error("`{0}` is no app name: use 1 to 40 lower-case letters, digits and -, beginning with a letter")]
     App(String),
+    /// Not a bucket name.
+    #[error("`{0}` is no bucket name: use 1 to 63 letters, digits, _, . and -, beginning with a letter, a digit or _")]
+    Bucket(String),
+    /// Not a file name or id.
+    #[error("`{0}` is no file name: {1}")]
+    File(String, &'static str),
+    /// Not the id of a content.
+    #[error("`{0}` is no content id: 32 lower-case hex digits")]
+    Content(String),
 }
 
 /// Longest text echoed in an error message, in characters.
 const ECHO: usize = 80;
 
-fn echo(text: &str) -> String {
+pub(crate) fn echo(text: &str) -> String {
     text.chars().take(ECHO).collect()
 }
 

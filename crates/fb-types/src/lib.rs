@@ -12,15 +12,19 @@
 
 mod acl;
 mod change;
+mod content;
 mod document;
+mod file;
 mod ids;
 pub mod schema;
 mod time;
 mod value;
 
 pub use acl::{Acl, AclError, Rule, RuleMap};
-pub use change::{Change, ChangeKind, Seq};
+pub use change::{Change, ChangeKind, Seq, Subject};
+pub use content::ContentId;
 pub use document::{Document, FieldsText, Header, Stored, without_members};
+pub use file::{Bucket, BucketName, FileEntry, FileHeaders, FileId, FilePath, FolderPath};
 pub use ids::{
     AppId, ClassName, IdError, ObjectId, ObjectKey, PRINCIPAL_EVERYBODY, PRINCIPAL_SELF, Version, encode_component,
 };

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use fb_store::{Batch, Committed, Effect, ObjectWrite, Outcome, RecordWrite, Refusal, StoreError, Write};
-use fb_types::{ChangeKind, ClassName, Stored, Timestamp};
+use fb_types::{ChangeKind, ClassName, ObjectId, Stored, Subject, Timestamp};
 use rusqlite::{ErrorCode, ffi, params};
 
 use super::{Reply, Session};
@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 8 << 20;
 type Waiting = (Batch, Reply<Vec<Outcome>>);
 
 /// Why a batch was not applied.
-enum Failure {
+pub(super) enum Failure {
     /// It concerns this batch alone; its writes are undone.
     Batch(StoreError),
     /// The whole transaction is lost.
@@ -177,6 +177,9 @@ impl Session {
             let outcome = match write {
                 Write::Object(write) => self.apply_object(index, write, changes)?,
                 Write::Record(write) => self.apply_record(index, write)?,
+                Write::File(write) => self.apply_file(index, write, changes)?,
+                Write::Bucket(write) => self.apply_bucket(index, write, changes)?,
+                Write::Content(write) => self.apply_content(*write)?,
             };
             outcomes.push(outcome);
         }
@@ -218,33 +221,31 @@ impl Session {
                 };
                 self.put(&table, found.as_ref(), &stored)?;
                 let entry = Entry {
-                    class,
-                    key: &write.key,
+                    subject: Subject::Object(ObjectId::new(class.clone(), write.key.clone())),
                     version: stored.version,
                     kind,
                     after: Some(&stored),
                 };
-                self.record_change(&entry, now, changes)?;
+                self.record_change(entry, now, changes)?;
                 Ok(Outcome::Written(stored))
             }
             (Effect::Delete, Some((rid, before))) => {
                 self.remove(&table, rid, &before).map_err(lose)?;
                 let entry = Entry {
-                    class,
-                    key: &write.key,
+                    subject: Subject::Object(ObjectId::new(class.clone(), write.key.clone())),
                     version: before.version.next(),
                     kind: ChangeKind::Delete,
                     after: None,
                 };
-                self.record_change(&entry, now, changes)?;
+                self.record_change(entry, now, changes)?;
                 Ok(Outcome::Deleted(before.version))
             }
         }
     }
 
-    fn record_change(
+    pub(super) fn record_change(
         &mut self,
-        entry: &Entry<'_>,
+        entry: Entry<'_>,
         now: Timestamp,
         changes: &mut Vec<Committed>,
     ) -> Result<(), Failure> {
@@ -356,11 +357,11 @@ impl Session {
     }
 }
 
-fn refused(index: usize, refusal: Refusal) -> Failure {
+pub(super) fn refused(index: usize, refusal: Refusal) -> Failure {
     Failure::Batch(StoreError::Refused { index, refusal })
 }
 
-fn lose(error: rusqlite::Error) -> Failure {
+pub(super) fn lose(error: rusqlite::Error) -> Failure {
     Failure::Transaction(store_error("committing", error))
 }
 

@@ -1,6 +1,7 @@
 //! The one writer of an app: a thread that takes what waits, commits it together, and acknowledges.
 
 mod commit;
+mod files;
 mod queue;
 mod session;
 

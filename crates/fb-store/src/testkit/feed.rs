@@ -1,9 +1,14 @@
 //! The change feed and the observer.
 
-use fb_types::{ChangeKind, Seq, Timestamp, Version};
+use fb_types::{Change, ChangeKind, ObjectId, Seq, Timestamp, Version};
 use serde_json::json;
 
 use super::bench::Bench;
+
+/// The object that a change is about.
+pub(super) fn object(change: &Change) -> &ObjectId {
+    change.subject.object().expect("it is about an object")
+}
 
 /// Every write is one record, in order.
 pub async fn changes_are_in_order_without_gaps(bench: Bench) {
@@ -14,7 +19,7 @@ pub async fn changes_are_in_order_without_gaps(bench: Bench) {
     let changes = bench.changes().await;
     let facts: Vec<_> = changes
         .iter()
-        .map(|c| (c.seq.0, c.key.as_str(), c.version.0, c.kind))
+        .map(|c| (c.seq.0, object(c).key().as_str(), c.version.0, c.kind))
         .collect();
     let (insert, update, delete) = (ChangeKind::Insert, ChangeKind::Update, ChangeKind::Delete);
     assert_eq!(
@@ -28,7 +33,7 @@ pub async fn changes_are_in_order_without_gaps(bench: Bench) {
     );
     assert_eq!(changes[0].body.as_ref(), Some(&stored.body));
     assert_eq!(changes[3].body, None);
-    assert!(changes.iter().all(|c| c.class.as_str() == "Todo"));
+    assert!(changes.iter().all(|c| object(c).class().as_str() == "Todo"));
 
     let rest = bench.store().changes_after(Seq(1), 2).await.unwrap();
     assert_eq!(rest, changes[1..3]);
@@ -61,7 +66,7 @@ pub async fn the_observer_sees_what_the_feed_says(bench: Bench) {
                 let told = bench.log.commits();
                 let mine = told
                     .iter()
-                    .find(|c| c.change.key == stored.key)
+                    .find(|c| *object(&c.change).key() == stored.key)
                     .expect("told before the acknowledgement");
                 assert_eq!(mine.after.as_ref(), Some(&stored));
             }

@@ -111,7 +111,7 @@ pub async fn a_dropped_class_leaves_deletes(bench: Bench) {
     let changes = bench.changes().await;
     let facts: Vec<_> = changes[2..]
         .iter()
-        .map(|c| (c.key.as_str(), c.version, c.kind))
+        .map(|c| (super::feed::object(c).key().as_str(), c.version, c.kind))
         .collect();
     assert_eq!(
         facts,
@@ -200,7 +200,15 @@ pub async fn writes_go_along_with_an_alteration(mut bench: Bench) {
     let changes = bench.changes().await;
     let facts: Vec<_> = changes
         .iter()
-        .map(|c| (c.seq.0, c.class.as_str(), c.key.as_str(), c.version.0, c.kind))
+        .map(|c| {
+            (
+                c.seq.0,
+                super::feed::object(c).class().as_str(),
+                super::feed::object(c).key().as_str(),
+                c.version.0,
+                c.kind,
+            )
+        })
         .collect();
     let (inserted, updated) = (ChangeKind::Insert, ChangeKind::Update);
     let expected = [

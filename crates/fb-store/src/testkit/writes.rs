@@ -106,7 +106,10 @@ pub async fn a_batch_is_atomic(bench: Bench) {
     let outcomes = bench.store().commit(Batch { writes: writes.into() }).await.unwrap();
     assert_eq!(outcomes.len(), 3);
     let changes = bench.changes().await;
-    let keys: Vec<_> = changes[n_changes..].iter().map(|c| c.key.as_str()).collect();
+    let keys: Vec<_> = changes[n_changes..]
+        .iter()
+        .map(|c| super::feed::object(c).key().as_str())
+        .collect();
     assert_eq!(keys, ["a", "b", "c"]);
 
     // The second write of a batch sees the first one.

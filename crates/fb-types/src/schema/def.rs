@@ -42,6 +42,9 @@ impl Permission {
         Self::SchemaSubclass,
     ];
 
+    /// The permissions that concern objects and files, and not the schema.
+    pub const DATA: [Self; 5] = [Self::Load, Self::Insert, Self::Update, Self::Delete, Self::Query];
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
