@@ -144,7 +144,7 @@ mod tests {
         }
         Bucket {
             rules,
-            ..Bucket::closed(BucketName::www())
+            ..Bucket::unconfigured(BucketName::www())
         }
     }
 

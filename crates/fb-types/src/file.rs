@@ -5,12 +5,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::{Acl, ClassAcl, ContentId, IdError, RuleMap, Timestamp, Version};
+use crate::{Acl, ClassAcl, ContentId, IdError, PRINCIPAL_EVERYBODY, Permission, RuleMap, Timestamp, Version};
 
 /// The root folder of files, the part after `/file/`: 1 to 63 of `[A-Za-z0-9_.-]`, beginning with a letter, a digit or `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketName(Arc<str>);
 
+/// The bucket of websites.
+const WWW: &str = "www";
 /// `GET /file/buckets` is the list of buckets.
 const RESERVED_BUCKET: &str = "buckets";
 /// `GET /file/<bucket>/ids` is the list of files.
@@ -34,7 +36,7 @@ impl BucketName {
 
     /// The bucket of websites, `www`.
     pub fn www() -> Self {
-        Self("www".into())
+        Self(WWW.into())
     }
 
     /// The name as text.
@@ -217,11 +219,14 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket that nobody has configured is the administrators' alone.
-    pub fn closed(name: BucketName) -> Self {
+    /// A bucket that nobody has configured: the administrators' alone, and everybody may load from that of websites.
+    pub fn unconfigured(name: BucketName) -> Self {
         let mut rules = ClassAcl::default();
-        for permission in crate::Permission::DATA {
+        for permission in Permission::DATA {
             rules.set(permission, RuleMap::allow(crate::schema::ADMIN_ROLE));
+        }
+        if name.as_str() == WWW {
+            rules.set(Permission::Load, RuleMap::allow(PRINCIPAL_EVERYBODY));
         }
         Self {
             name,
