@@ -12,6 +12,7 @@
 
 mod acl;
 mod change;
+mod content;
 mod document;
 mod ids;
 pub mod schema;
@@ -20,6 +21,7 @@ mod value;
 
 pub use acl::{Acl, AclError, Rule, RuleMap};
 pub use change::{Change, ChangeKind, Seq};
+pub use content::{ContentId, ContentIdError};
 pub use document::{Document, FieldsText, Header, Stored, without_members};
 pub use ids::{
     AppId, ClassName, IdError, ObjectId, ObjectKey, PRINCIPAL_EVERYBODY, PRINCIPAL_SELF, Version, encode_component,
