@@ -13,6 +13,7 @@ mod directory;
 mod errands;
 mod error;
 mod exposure;
+pub mod files;
 mod hashing;
 mod indexes;
 mod kept;

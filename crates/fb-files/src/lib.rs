@@ -30,6 +30,7 @@
 
 mod digest;
 mod error;
+pub mod headers;
 mod local;
 pub mod media_type;
 mod s3;

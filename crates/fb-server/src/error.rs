@@ -1,6 +1,7 @@
 //! Errors on their way out: the only mapping from what went wrong to a status and a body.
 
 use fb_app::{AppError, OperatorError};
+use fb_files::FilesError;
 use fb_oauth::OAuthError;
 use fb_query::{QueryError, UpdateError};
 use fb_store::{NodeError, StoreError};
@@ -19,6 +20,8 @@ pub(crate) struct ApiError {
     pub(crate) retry_after: Option<u64>,
     /// Methods that the endpoint knows, where another one was used.
     pub(crate) allow: Option<String>,
+    /// The size of what a range was asked of.
+    pub(crate) content_range: Option<String>,
     /// What the second step of a login has to send along.
     pub(crate) mfa_token: Option<fb_auth::Secret>,
     /// For the log only.
@@ -32,6 +35,7 @@ impl ApiError {
             message: message.into(),
             retry_after: None,
             allow: None,
+            content_range: None,
             mfa_token: None,
             source: None,
         }
@@ -75,6 +79,9 @@ impl ApiError {
         if let Some(methods) = &self.allow {
             reply.set_header(http::header::ALLOW, methods);
         }
+        if let Some(range) = &self.content_range {
+            reply.set_header(http::header::CONTENT_RANGE, range);
+        }
         if let Some(seconds) = self.retry_after {
             reply.set_header(http::header::RETRY_AFTER, &seconds.to_string());
         }
@@ -86,7 +93,17 @@ impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         let code = match &error {
             AppError::NoObject(_) => codes::NOT_FOUND,
+            AppError::NoFile(_) => codes::NO_FILE,
             AppError::NoClass(_) => codes::NO_CLASS,
+            AppError::NoBucket(_) => codes::NO_CLASS,
+            AppError::BucketClosing(_) => codes::CONFLICT,
+            AppError::FileExists(_) | AppError::FileOutOfDate(_) => codes::OUT_OF_DATE,
+            AppError::Files(_) => {
+                return match error {
+                    AppError::Files(files) => files.into(),
+                    other => Self::internal(other),
+                };
+            }
             AppError::NotInstantiable(_) | AppError::Invalid(_) => codes::BAD_REQUEST,
             AppError::Exists(_) | AppError::Duplicate { .. } | AppError::NameTaken => codes::EXISTS,
             AppError::OutOfDate { .. } => codes::OUT_OF_DATE,
@@ -214,6 +231,30 @@ impl From<StoreError> for ApiError {
             StoreError::Duplicate { .. } | StoreError::NotUnique { .. } => {
                 Self::new(codes::EXISTS, sentence(&error.to_string()))
             }
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<FilesError> for ApiError {
+    fn from(error: FilesError) -> Self {
+        match error {
+            FilesError::Full { source } => Self {
+                source: Some(source),
+                ..Self::new(
+                    codes::STORAGE_FULL,
+                    "The storage of files is full; nothing was written.",
+                )
+            },
+            FilesError::Unavailable { source, .. } | FilesError::Denied { source, .. } => Self {
+                retry_after: Some(1),
+                source: Some(source),
+                ..Self::new(
+                    codes::UNAVAILABLE,
+                    "The storage of files is not available; try again shortly.",
+                )
+            },
+            FilesError::TooLarge { .. } => Self::new(codes::TOO_LARGE, sentence(&error.to_string())),
             other => Self::internal(other),
         }
     }

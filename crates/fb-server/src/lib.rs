@@ -7,6 +7,7 @@
 #![recursion_limit = "256"]
 
 mod codes;
+mod content;
 mod context;
 mod cors;
 mod error;

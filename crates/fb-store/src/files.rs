@@ -43,18 +43,31 @@ impl FileWrite {
             Some(entry) => clock_now.max(Timestamp::from_millis(entry.updated_at.millis() + 1)),
             None => clock_now,
         };
-        let decision = (self.decide)(before, Moment { now });
-        // That a name is taken is no secret: uploading under it tells.
-        if matches!(decision, Ok(FileEffect::Keep) | Err(Refusal::Exists)) {
-            return decision;
+        match (self.decide)(before, Moment { now }) {
+            Ok(FileEffect::Keep) => Ok(FileEffect::Keep),
+            decision => verdict(&self.grant, self.action, before, decision),
         }
-        if let Some(permission) = self.grant.missing_for(self.action, before.is_some()) {
-            return Err(Refusal::Bucket(permission));
-        }
-        match before {
-            Some(entry) if !self.grant.may_write(entry.acl.as_deref()) => Err(Refusal::Denied),
-            _ => decision,
-        }
+    }
+}
+
+/// What is told of `decision` to whoever wants to write, given what is there: first that a permission is missing, then that
+/// rules of the file refuse, then what else is wrong. Whoever begins what takes long may ask it in advance.
+pub fn verdict<T>(
+    grant: &FileGrant,
+    action: FileAction,
+    before: Option<&FileEntry>,
+    decision: Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    // That a name is taken is no secret: uploading under it tells.
+    if matches!(decision, Err(Refusal::Exists)) {
+        return decision;
+    }
+    if let Some(permission) = grant.missing_for(action, before.is_some()) {
+        return Err(Refusal::Bucket(permission));
+    }
+    match before {
+        Some(entry) if !grant.may_write(entry.acl.as_deref()) => Err(Refusal::Denied),
+        _ => decision,
     }
 }
 
@@ -98,7 +111,8 @@ pub enum BucketEffect {
 pub enum ContentWrite {
     /// Its upload begins.
     Announce(ContentId),
-    /// It is about to be removed: no entry can refer to it any more.
+    /// It is about to be removed: no entry can refer to it any more. [`Kept`](crate::Outcome::Kept) if it is not on the list,
+    /// because a file has come to refer to it; then it must not be removed.
     GiveUp(ContentId),
     /// It is gone; so it leaves the list.
     Forget(ContentId),

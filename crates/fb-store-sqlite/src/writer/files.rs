@@ -155,10 +155,15 @@ impl Session {
         match write {
             ContentWrite::Announce(id) => self.note_content(id, State::Announced, now).map_err(lose)?,
             ContentWrite::GiveUp(id) => {
-                self.conn
+                let n_rows = self
+                    .conn
                     .prepare_cached("UPDATE contents SET state = ?2 WHERE id = ?1")
                     .and_then(|mut s| s.execute(params![id.to_string(), State::GivenUp as i64]))
                     .map_err(lose)?;
+                // It may have become a file's meanwhile.
+                if n_rows == 0 {
+                    return Ok(Outcome::Kept);
+                }
             }
             ContentWrite::Forget(id) => {
                 self.conn
