@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(unreachable_pub, reason = "there is no outside")]
 
+pub mod faults;
 pub mod s3;
 
 use std::sync::atomic::{AtomicU64, Ordering};
