@@ -127,9 +127,10 @@ impl Contents {
     pub async fn create(&self, id: ContentId) -> Result<Upload, FilesError> {
         Ok(Upload {
             way: match &self.home {
-                Home::Local(place) => Way::Local(LocalUpload::create(Arc::clone(place), id).await?),
+                Home::Local(place) => Way::Local(Box::new(LocalUpload::create(Arc::clone(place), id).await?)),
                 Home::S3(space) => Way::S3(Box::new(S3Upload::create(space.clone(), id).await?)),
             },
+            is_broken: false,
         })
     }
 
@@ -231,10 +232,12 @@ fn check_name(name: &str) -> Result<(), FilesError> {
 /// It holds at most 2 MiB (local) or 40 MiB (S3) of what was written, beside the piece in hand.
 pub struct Upload {
     way: Way,
+    /// Set while a write is under way, and for good when it failed or was dropped half-way.
+    is_broken: bool,
 }
 
 enum Way {
-    Local(LocalUpload),
+    Local(Box<LocalUpload>),
     S3(Box<S3Upload>),
 }
 
@@ -242,15 +245,23 @@ impl Upload {
     /// Appends a piece of any size. It waits when the storage is slower than the caller. After an error, or when the future
     /// was dropped, the upload cannot be finished any more.
     pub async fn write(&mut self, piece: Bytes) -> Result<(), FilesError> {
-        match &mut self.way {
-            Way::Local(upload) => upload.write(piece).await,
-            Way::S3(upload) => upload.write(piece).await,
+        if std::mem::replace(&mut self.is_broken, true) {
+            return Err(FilesError::broken_upload());
         }
+        match &mut self.way {
+            Way::Local(upload) => upload.write(piece).await?,
+            Way::S3(upload) => upload.write(piece).await?,
+        }
+        self.is_broken = false;
+        Ok(())
     }
 
     /// Completes the content. When it returns, the content is whole and survives a crash of the machine (local: file and
     /// directories are flushed; S3: it is acknowledged). If the future is dropped, the content may exist or not.
     pub async fn finish(self) -> Result<Written, FilesError> {
+        if self.is_broken {
+            return Err(FilesError::broken_upload());
+        }
         match self.way {
             Way::Local(upload) => upload.finish().await,
             Way::S3(upload) => upload.finish().await,

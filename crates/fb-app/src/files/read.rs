@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fb_auth::{Errand, FileGrant, FileOperation, Principal, authorize_file, system};
 use fb_files::Download;
+use fb_files::media_type::{self, MediaType};
 use fb_types::{ContentId, FileEntry, FileId};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -32,6 +33,11 @@ impl OpenFile {
     /// What is known of it.
     pub fn entry(&self) -> &FileEntry {
         &self.entry
+    }
+
+    /// Its media type.
+    pub fn media_type(&self) -> MediaType {
+        media_type::normalise(&self.entry.media_type).unwrap_or_else(MediaType::octet_stream)
     }
 
     /// True if everybody may read it, so that shared caches may keep it.
@@ -160,7 +166,7 @@ impl App {
     pub async fn encoded(&self, file: &OpenFile, encoding: Encoding) -> Result<Option<Bytes>, AppError> {
         let entry = &*file.entry;
         let fits = (MIN_ENCODED..=MAX_ENCODED).contains(&entry.size);
-        if encoding == Encoding::Identity || !fits || !is_compressible(&entry.media_type) {
+        if encoding == Encoding::Identity || !fits || !media_type::is_compressible(&file.media_type()) {
             return Ok(None);
         }
         let make = self.make_encoded(entry, encoding);
@@ -187,8 +193,4 @@ impl App {
         }
         Ok(made)
     }
-}
-
-fn is_compressible(media_type: &str) -> bool {
-    media_type.starts_with("text/") || media_type.contains("json") || media_type.contains("xml")
 }

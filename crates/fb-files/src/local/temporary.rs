@@ -50,6 +50,12 @@ impl Temporary {
         ))
     }
 
+    /// One that writes to a file of the caller's choice.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn over(file: File, path: PathBuf) -> Self {
+        Self { file, path }
+    }
+
     /// Gives the flushed file its final name, unless that is taken, and makes the name durable. `Ok(false)`: it is taken.
     pub(super) fn publish(self, directory: &Path, path: &Path) -> Result<bool, FilesError> {
         self.file.sync_all().map_err(io_error("flushing a content"))?;

@@ -130,3 +130,22 @@ impl Drop for LocalUpload {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_reported_as_such() {
+        let directory = tempfile::tempdir().unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let sink = Sink {
+            temporary: Temporary::over(full, directory.path().join("none")),
+            measure: Measure::new(),
+        };
+        let result = sink.write(&[Bytes::from_static(b"x")]);
+        assert!(matches!(result.err(), Some(FilesError::Full { .. })));
+    }
+}

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use fb_app::App;
 use fb_app::files::{Encoding, FileBody, OpenFile};
-use fb_files::media_type::{self, Disposition};
+use fb_files::media_type::{self, Disposition, MediaType};
 use fb_types::{FileEntry, FileId};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
@@ -57,10 +57,11 @@ pub(crate) async fn answer(
         ));
     }
     let is_fresh = conditions::is_fresh(headers, &entry.etag, entry.updated_at);
+    let media_type = file.media_type();
     let cache = cache_control(id, entry, role, file.is_public());
     if is_fresh {
         let mut reply = Reply::empty(304);
-        describe(reply.headers_mut(), id, entry, role, &cache);
+        describe(reply.headers_mut(), id, entry, &media_type, role, &cache);
         reply.set_header(header::ETAG, &format!("\"{}\"", entry.etag));
         return Ok(reply);
     }
@@ -82,7 +83,7 @@ pub(crate) async fn answer(
         range::Wanted::Part(part) => partial(app, file, part).await?,
         range::Wanted::Whole => whole(app, request, file, is_head).await?,
     };
-    describe(reply.headers_mut(), id, entry, role, &cache);
+    describe(reply.headers_mut(), id, entry, &media_type, role, &cache);
     Ok(reply)
 }
 
@@ -136,7 +137,7 @@ fn body_reply(status: u16, body: FileBody) -> Reply {
 }
 
 /// Everything that is said of a file besides its length and tag.
-fn describe(headers: &mut HeaderMap, id: &FileId, entry: &FileEntry, role: Role, cache: &str) {
+fn describe(headers: &mut HeaderMap, id: &FileId, entry: &FileEntry, media_type: &MediaType, role: Role, cache: &str) {
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
@@ -149,10 +150,10 @@ fn describe(headers: &mut HeaderMap, id: &FileId, entry: &FileEntry, role: Role,
             set(name, value);
         }
     }
-    set(header::CONTENT_TYPE, &media_type::header_form(&entry.media_type));
+    set(header::CONTENT_TYPE, &media_type.header());
     set(header::LAST_MODIFIED, &http_date(entry.updated_at));
     set(header::CACHE_CONTROL, cache);
-    if media_type::is_compressible_text(&entry.media_type) {
+    if media_type::is_compressible(media_type) {
         set(header::VARY, "Accept-Encoding");
     }
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -169,8 +170,8 @@ fn describe(headers: &mut HeaderMap, id: &FileId, entry: &FileEntry, role: Role,
     set(SIZE, &entry.size.to_string());
     set(ACL, &ascii_json(&acl_json(entry)));
     set(CUSTOM, &ascii_json(&serde_json::json!(entry.headers)));
-    let disposition = media_type::disposition(&entry.media_type);
-    let policy = if entry.media_type == "application/pdf" {
+    let disposition = media_type::disposition(media_type);
+    let policy = if media_type.essence() == "application/pdf" {
         INERT_PDF
     } else {
         INERT
