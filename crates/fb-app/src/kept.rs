@@ -15,8 +15,9 @@ use crate::{App, AppError, Settings};
 const SETTINGS: &str = "settings";
 const SECRET: &str = "secret";
 const TOKENS: &str = "tokens";
-/// Where the settings of login providers are sealed for.
+/// What secrets of login providers, and passwords of sites, are sealed for.
 const OAUTH: &str = "oauth";
+const SITES: &str = "sites";
 
 /// Reads the settings and nothing else. `None` if the app's creation is not finished, or was cut off.
 pub(crate) async fn settings(store: &dyn Store, id: &AppId, shared: &Shared) -> Result<Option<Settings>, AppError> {
@@ -79,6 +80,11 @@ fn encode(settings: &Settings, shared: &Shared) -> Result<Vec<u8>, AppError> {
         let sealed = shared.sealer.seal(OAUTH, &plain);
         *secret = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
     }
+    for password in site_passwords(&mut value) {
+        let plain = Secret::new(password.as_str().unwrap_or_default());
+        let sealed = shared.sealer.seal(SITES, &plain);
+        *password = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
+    }
     serde_json::to_vec(&value).map_err(unwritable)
 }
 
@@ -95,7 +101,26 @@ fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppErro
             }
         };
     }
+    for password in site_passwords(&mut value) {
+        let opened = shared.sealer.open(SITES, password.as_str().unwrap_or_default());
+        let plain = match opened {
+            Ok(plain) => plain,
+            Err(error) => {
+                tracing::warn!(app = %id, error = %error, "the password of a site cannot be read; nobody gets in until it is set anew");
+                Secret::random().map_err(|e| AppError::internal("making a secret", e))?
+            }
+        };
+        *password = json!(plain.expose());
+    }
     serde_json::from_value(value).map_err(unreadable)
+}
+
+fn site_passwords(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    let sites = settings["hosting"]["sites"].as_object_mut();
+    let sites = sites.into_iter().flat_map(|all| all.values_mut());
+    sites
+        .filter_map(|site| site.get_mut("basicAuth")?.get_mut("password"))
+        .collect()
 }
 
 fn provider_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
@@ -130,6 +155,7 @@ impl App {
         };
         let old = self.settings();
         let new = old.merged(changes)?;
+        self.check_guarded_sites(&new.hosting).await?;
         let stored = self.store().record(SETTINGS, "app").await?.unwrap_or_default();
         if decode(&stored, self.id(), self.shared())? != *old {
             return Err(out_of_date());

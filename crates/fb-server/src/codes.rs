@@ -49,6 +49,7 @@ codes! {
     NOT_GENUINE = ("LoginNotGenuine", 400, "Bad Request", "What came back from a login provider does not belong to a login that began here; begin again.");
     REFUSED_BY_PROVIDER = ("LoginRefused", 460, "Bad Credentials", "The login provider refused, or the user did.");
     PROVIDER_FAILED = ("LoginProviderFailed", 502, "Bad Gateway", "The login provider cannot be reached, or answers in a way that makes no sense.");
+    PASSWORD_REQUIRED = ("PasswordRequired", 401, "Password Required", "The site asks for a name and a password (HTTP basic authentication).");
     UNAUTHORIZED = ("Unauthorized", 401, "Unauthorized", "The admin API needs an operator's token; log in at POST /admin/v1/login.");
     BAD_CREDENTIALS = ("BadCredentials", 460, "Bad Credentials", "User name, password or token is wrong or has expired; log in again.");
     NO_CLASS = ("BucketNotFound", 461, "Bucket Not Found", "There is no such class, which the schema would have to create, or no such bucket of files.");

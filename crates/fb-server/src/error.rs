@@ -6,6 +6,7 @@ use fb_oauth::OAuthError;
 use fb_query::{QueryError, UpdateError};
 use fb_store::{NodeError, StoreError};
 use fb_types::SchemaError;
+use http::header::HeaderName;
 use serde_json::{Value, json};
 
 use crate::codes::{self, Code};
@@ -18,10 +19,8 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// Seconds after which a retry makes sense.
     pub(crate) retry_after: Option<u64>,
-    /// Methods that the endpoint knows, where another one was used.
-    pub(crate) allow: Option<String>,
-    /// The size of what a range was asked of.
-    pub(crate) content_range: Option<String>,
+    /// Headers that go with it, such as the methods that the endpoint knows.
+    pub(crate) headers: Vec<(HeaderName, String)>,
     /// What the second step of a login has to send along.
     pub(crate) mfa_token: Option<fb_auth::Secret>,
     /// For the log only.
@@ -34,11 +33,16 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
-            allow: None,
-            content_range: None,
+            headers: Vec::new(),
             mfa_token: None,
             source: None,
         }
+    }
+
+    /// The same with a header.
+    pub(crate) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -75,12 +79,9 @@ impl ApiError {
         if let Some(token) = &self.mfa_token {
             reply.set_header(MFA_HEADER, token.expose());
         }
-        reply.set_header(http::header::HeaderName::from_static("x-request-id"), request_id);
-        if let Some(methods) = &self.allow {
-            reply.set_header(http::header::ALLOW, methods);
-        }
-        if let Some(range) = &self.content_range {
-            reply.set_header(http::header::CONTENT_RANGE, range);
+        reply.set_header(HeaderName::from_static("x-request-id"), request_id);
+        for (name, value) in self.headers {
+            reply.set_header(name, &value);
         }
         if let Some(seconds) = self.retry_after {
             reply.set_header(http::header::RETRY_AFTER, &seconds.to_string());

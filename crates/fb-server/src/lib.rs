@@ -11,6 +11,7 @@ mod content;
 mod context;
 mod cors;
 mod error;
+mod hosting;
 mod metrics;
 mod openapi;
 mod qr;

@@ -194,6 +194,18 @@ fn config() -> Value {
                     "clientStarted": { "type": "boolean" },
                 },
             },
+            "hosting": {
+                "type": "object",
+                "properties": { "sites": { "type": "object", "additionalProperties": { "type": "object", "properties": {
+                    "enabled": { "type": "boolean", "default": true },
+                    "bucket": { "type": "string", "default": "www" },
+                    "index": { "type": "string", "default": "index.html" },
+                    "notFound": { "type": "string", "default": "404.html" },
+                    "singlePage": { "type": "boolean", "default": false },
+                    "cleanUrls": { "type": "boolean", "default": false },
+                    "basicAuth": { "type": ["object", "null"], "properties": { "username": text, "password": text } },
+                } } } },
+            },
         },
     })
 }

@@ -43,6 +43,12 @@ impl Reply {
         Self::with(status, Either::Left(Full::new(Bytes::new())))
     }
 
+    /// The same with another status.
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        *self.0.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self
+    }
+
     /// With a JSON value.
     pub(crate) fn json(status: u16, value: &Value) -> Self {
         Self::json_bytes(status, Bytes::from(value.to_string()))

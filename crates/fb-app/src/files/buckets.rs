@@ -1,8 +1,10 @@
 //! Buckets: their rules, and their deletion with all that is in them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
 
 use fb_auth::{Admin, Errand, FileAction, Principal, authorize_admin, system};
 use fb_store::{Batch, BucketEffect, BucketWrite, FileEffect, FileList, FileWrite, Refusal, StoreError, Write};
@@ -18,15 +20,15 @@ const MAX_BUCKETS: usize = 10_000;
 /// Files of a bucket that are deleted in one transaction.
 const DELETE_CHUNK: usize = 200;
 
-pub(crate) type BucketMap = HashMap<BucketName, Bucket>;
+type BucketMap = HashMap<BucketName, Arc<Bucket>>;
 
 /// The buckets of an app as they are in the store.
 #[derive(Default)]
 pub(crate) struct Buckets {
     /// Moves on with every write of a bucket.
     generation: AtomicU64,
-    /// What was read, and under which generation. Held for a few instructions.
-    known: Mutex<Option<(u64, Arc<BucketMap>)>>,
+    /// What was read, and under which generation.
+    known: ArcSwapOption<(u64, BucketMap)>,
 }
 
 impl Buckets {
@@ -35,46 +37,40 @@ impl Buckets {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn get(&self) -> Result<Arc<BucketMap>, u64> {
+    /// What is known, or the generation under which it is to be read. If a bucket is written meanwhile, nobody will take what
+    /// was read for current.
+    fn get(&self) -> Result<Arc<(u64, BucketMap)>, u64> {
         let generation = self.generation.load(Ordering::Acquire);
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
-            Some((read_under, map)) if *read_under == generation => Ok(map.clone()),
-            _ => Err(generation),
-        }
-    }
-
-    /// What was read after `generation` was looked at. If a bucket was written meanwhile, nobody will take it for current.
-    fn put(&self, generation: u64, map: Arc<BucketMap>) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((generation, map));
+        let known = self.known.load_full();
+        known.filter(|known| known.0 == generation).ok_or(generation)
     }
 }
 
 impl App {
-    async fn bucket_map(&self) -> Result<Arc<BucketMap>, AppError> {
+    async fn bucket_map(&self) -> Result<Arc<(u64, BucketMap)>, AppError> {
         let generation = match self.buckets().get() {
-            Ok(map) => return Ok(map),
+            Ok(known) => return Ok(known),
             Err(generation) => generation,
         };
         let buckets = self.store().buckets().await?;
-        let map = Arc::new(buckets.into_iter().map(|b| (b.name.clone(), b)).collect::<BucketMap>());
-        self.buckets().put(generation, map.clone());
-        Ok(map)
+        let map: BucketMap = buckets.into_iter().map(|b| (b.name.clone(), Arc::new(b))).collect();
+        let known = Arc::new((generation, map));
+        self.buckets().known.store(Some(known.clone()));
+        Ok(known)
     }
 
     /// A bucket as it is; nobody need have configured it. The second says whether there is one.
-    pub(crate) async fn bucket(&self, name: &BucketName) -> Result<(Bucket, bool), AppError> {
-        let map = self.bucket_map().await?;
-        Ok(match map.get(name) {
+    pub(crate) async fn bucket(&self, name: &BucketName) -> Result<(Arc<Bucket>, bool), AppError> {
+        Ok(match self.bucket_map().await?.1.get(name) {
             Some(bucket) => (bucket.clone(), true),
-            None => (Bucket::unconfigured(name.clone()), false),
+            None => (Arc::new(Bucket::unconfigured(name.clone())), false),
         })
     }
 
     /// The names of all buckets, `www` among them.
     pub async fn list_buckets(&self, caller: &Principal) -> Result<Vec<BucketName>, AppError> {
         authorize_admin(caller, "list the buckets of files")?;
-        let map = self.bucket_map().await?;
+        let map = &self.bucket_map().await?.1;
         let mut names: Vec<_> = map.keys().cloned().collect();
         if !map.contains_key(&BucketName::www()) {
             names.push(BucketName::www());
@@ -87,7 +83,7 @@ impl App {
     pub async fn bucket_rules(&self, caller: &Principal, name: &BucketName) -> Result<ClassAcl, AppError> {
         authorize_admin(caller, "see the permissions of a bucket")?;
         match self.bucket(name).await? {
-            (bucket, exists) if exists || *name == BucketName::www() => Ok(bucket.rules),
+            (bucket, exists) if exists || *name == BucketName::www() => Ok(bucket.rules.clone()),
             _ => Err(AppError::NoBucket(name.clone())),
         }
     }
@@ -102,7 +98,8 @@ impl App {
             );
             return Err(AppError::Invalid(text));
         }
-        let map = self.bucket_map().await?;
+        let known = self.bucket_map().await?;
+        let map = &known.1;
         if map.len() >= MAX_BUCKETS && !map.contains_key(name) {
             return Err(AppError::TooLarge(format!("an app has at most {MAX_BUCKETS} buckets")));
         }
@@ -115,6 +112,7 @@ impl App {
             rules,
             is_closing: false,
         };
+        self.check_guards_bucket(&bucket)?;
         self.write_bucket(
             caller,
             &admin,
@@ -171,8 +169,7 @@ impl App {
 
     /// Finishes the deletion of buckets that was cut off.
     pub(crate) async fn finish_closing(&self) -> Result<(), AppError> {
-        let map = self.bucket_map().await?;
-        for bucket in map.values().filter(|bucket| bucket.is_closing) {
+        for bucket in self.bucket_map().await?.1.values().filter(|bucket| bucket.is_closing) {
             self.empty_bucket(&bucket.name).await?;
         }
         Ok(())

@@ -44,7 +44,7 @@ pub struct Uploading {
     content: Pending,
     upload: Upload,
     announced: JoinHandle<Result<Vec<Outcome>, StoreError>>,
-    ensure: Option<Bucket>,
+    ensure: Option<Arc<Bucket>>,
     head: Vec<u8>,
     size: u64,
     limit: u64,
@@ -86,7 +86,7 @@ impl App {
         id: &FileId,
         new: NewFile,
         grant: FileGrant,
-        (bucket, exists): (Bucket, bool),
+        (bucket, exists): (Arc<Bucket>, bool),
     ) -> Result<Uploading, AppError> {
         check_headers(caller, new.headers.as_ref())?;
         let limit = self.limits().file_bytes;
@@ -94,7 +94,7 @@ impl App {
             return Err(too_large(size, limit));
         }
         if bucket.is_closing {
-            return Err(AppError::BucketClosing(bucket.name));
+            return Err(AppError::BucketClosing(bucket.name.clone()));
         }
         let before = self.entry_of(id).await?;
         let checked = new.condition.check(before.as_deref());
@@ -180,7 +180,7 @@ impl Uploading {
             writes.push(Write::Bucket(BucketWrite {
                 admin: system(Errand::KeepBuckets),
                 name: bucket.name.clone(),
-                to: BucketEffect::Ensure(bucket),
+                to: BucketEffect::Ensure(Bucket::clone(&bucket)),
             }));
         }
         writes.push(Write::File(FileWrite {

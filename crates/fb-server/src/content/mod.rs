@@ -75,15 +75,31 @@ pub(crate) async fn answer(
     let mut reply = match wanted {
         range::Wanted::Nothing => {
             let text = format!("The file has {} bytes; none of them is in the range.", entry.size);
-            return Err(ApiError {
-                content_range: Some(format!("bytes */{}", entry.size)),
-                ..ApiError::new(codes::BAD_RANGE, text)
-            });
+            let size = format!("bytes */{}", entry.size);
+            return Err(ApiError::new(codes::BAD_RANGE, text).with(header::CONTENT_RANGE, size));
         }
         range::Wanted::Part(part) => partial(app, file, part).await?,
         range::Wanted::Whole => whole(app, request, file, is_head).await?,
     };
     describe(reply.headers_mut(), id, entry, &media_type, role, &cache);
+    Ok(reply)
+}
+
+/// A page in the place of one that does not exist: always whole, and never confirmed.
+pub(crate) async fn stand_in(app: &App, request: &Request, id: &FileId, file: &OpenFile) -> Result<Reply, ApiError> {
+    let is_head = request.method == Method::HEAD;
+    let mut reply = whole(app, request, file, is_head).await?.with_status(404);
+    describe(
+        reply.headers_mut(),
+        id,
+        file.entry(),
+        &file.media_type(),
+        Role::Page,
+        "no-cache",
+    );
+    for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
+        reply.headers_mut().remove(name);
+    }
     Ok(reply)
 }
 
