@@ -1,5 +1,7 @@
 //! Where the contents of files are kept: the configuration's words for it, and the storage itself.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 use fb_auth::Secret;
 use fb_files::{FileStore, S3Config};
@@ -16,6 +18,7 @@ pub(crate) struct FilesConfig {
     pub(crate) region: String,
     pub(crate) path_style: bool,
     pub(crate) allow_http: bool,
+    pub(crate) root: Option<PathBuf>,
     pub(crate) key_id: Option<String>,
     pub(crate) secret: Option<Secret>,
 }
@@ -56,16 +59,15 @@ pub(crate) fn store(config: &Config) -> anyhow::Result<FileStore> {
     let (Some(key_id), Some(secret)) = (&files.key_id, &files.secret) else {
         anyhow::bail!("files in S3 need FRESHBASE_S3_KEY_ID and FRESHBASE_S3_SECRET (or …_FILE)");
     };
-    let s3 = S3Config {
-        bucket: place.bucket.clone(),
-        prefix: place.prefix.clone(),
-        region: files.region.clone(),
-        endpoint: files.endpoint.clone(),
-        allow_http: files.allow_http,
-        path_style: files.path_style,
-        key_id: key_id.clone(),
-        secret: secret.expose().to_owned(),
-    };
+    let mut s3 = S3Config::new(&*place.bucket, &*files.region, &**key_id, secret.expose());
+    s3.prefix.clone_from(&place.prefix);
+    s3.endpoint.clone_from(&files.endpoint);
+    s3.allow_http = files.allow_http;
+    s3.path_style = files.path_style;
+    if let Some(path) = &files.root {
+        let pem = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        s3.authorities.push(pem);
+    }
     FileStore::s3(s3).context("preparing the storage of files")
 }
 

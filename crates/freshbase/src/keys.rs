@@ -248,6 +248,16 @@ pub(crate) const KEYS: &[Key] = &[
             Ok(())
         }
     ),
+    key!(
+        "s3-root",
+        "PATH",
+        "",
+        "PEM file with the certificate of a further authority that is trusted for the S3-compatible storage, for one of your own.",
+        |c, v| {
+            c.files.root = (!v.is_empty()).then(|| v.into());
+            Ok(())
+        }
+    ),
     key!("max-file", "SIZE", "5GiB", "Largest file.", |c, v| size(v)
         .map(|n| c.file_bytes = n as u64)),
     key!(
