@@ -151,6 +151,11 @@ fn gif(source: &[u8], info: &Info) -> Result<Decoded, String> {
 }
 
 fn webp(source: &[u8], info: &Info) -> Result<Decoded, String> {
+    // The decoder is content with less than the file says it has, and leaves the rest of the image as it was.
+    let length: [u8; 4] = source.get(4..8).and_then(|b| b.try_into().ok()).unwrap_or_default();
+    if source.len() < 8_usize.saturating_add(u32::from_le_bytes(length) as usize) {
+        return Err("its end is missing".into());
+    }
     let mut decoder = image_webp::WebPDecoder::new(Cursor::new(source)).map_err(text)?;
     decoder.set_memory_limit(source.len());
     let (width, height) = decoder.dimensions();

@@ -44,6 +44,3 @@ pub use query::{ImageQuery, Wanted};
 pub use render::{RENDERER, Rendered, render};
 pub use sign::{SigningKey, WeakKey};
 pub use variant::{DEFAULT_QUALITY, Format, Variant};
-
-#[cfg(test)]
-mod tests;

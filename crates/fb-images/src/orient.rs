@@ -1,5 +1,7 @@
 //! How an image is turned and mirrored before it is shown (EXIF).
 
+use std::ops::Sub;
+
 /// Orientation as in EXIF: one of the eight ways to turn and mirror what is stored into what is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Orientation(u8);
@@ -23,8 +25,13 @@ impl Orientation {
         self.0 >= 5
     }
 
-    /// Where a rectangle of the shown image lies in the stored one, which is `w` × `h`.
-    pub(crate) fn stored_rect(self, (x, y, rw, rh): (f64, f64, f64, f64), w: f64, h: f64) -> (f64, f64, f64, f64) {
+    /// Where a rectangle (left, top, width, height) of the shown image lies in the stored one, which is `w` × `h`.
+    pub(crate) fn stored_rect<N: Copy + Sub<Output = N>>(
+        self,
+        (x, y, rw, rh): (N, N, N, N),
+        w: N,
+        h: N,
+    ) -> (N, N, N, N) {
         match self.0 {
             2 => (w - x - rw, y, rw, rh),
             3 => (w - x - rw, h - y - rh, rw, rh),

@@ -9,8 +9,10 @@ use crate::variant::{Fit, Variant};
 /// Part of the source that is used and size of the result, both as shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
-    /// Left, top, width, height.
-    pub(crate) cut: (f64, f64, f64, f64),
+    /// What `crop` cuts out: left, top, width, height.
+    pub(crate) view: (u32, u32, u32, u32),
+    /// The part of it that fits the proportions; counted from its corner.
+    pub(crate) cut: Rect,
     /// Pixels; at least 1.
     pub width: u32,
     /// Pixels; at least 1.
@@ -44,13 +46,15 @@ impl Plan {
         let pixels_in = u64::from(info.width) * u64::from(info.height);
         at_most("pixels", pixels_in, limits.source_pixels)?;
 
-        let (cut, width, height) = geometry(info, variant, limits);
+        let (view, cut, width, height) = geometry(info, variant, limits);
         let pixels_out = u64::from(width) * u64::from(height);
-        // Resized, turned, its colours converted, and in the encoder; half a row per row is what resizing keeps in between.
-        let between = u64::from(info.width.max(info.height)) * u64::from(width.max(height)) * 4;
-        let bytes = pixels_in * info.depth + between.min(pixels_in * 4) + pixels_out * 20 + FIXED;
+        // One after the other, and each lets go of what the one before it had.
+        let resizing = pixels_in * 4 + rows_between(info, width, height) + pixels_out * 4;
+        let writing = pixels_out * 16;
+        let bytes = FIXED + (pixels_in * info.depth).max(resizing).max(writing);
         at_most("bytes when it is decoded", bytes, limits.memory)?;
         Ok(Self {
+            view,
             cut,
             width,
             height,
@@ -66,6 +70,12 @@ impl Plan {
 /// Tables and buffers that do not depend on the size, colour profiles among them.
 const FIXED: u64 = 8 << 20;
 
+/// Resizing goes in one direction first, over all rows or columns of the source.
+fn rows_between(info: &Info, width: u32, height: u32) -> u64 {
+    let (w, h) = info.shown_size();
+    4 * (u64::from(w) * u64::from(height)).max(u64::from(width) * u64::from(h))
+}
+
 fn at_most(unit: &'static str, found: u64, limit: u64) -> Result<(), RenderError> {
     if found > limit {
         Err(RenderError::TooLarge { unit, found, limit })
@@ -76,13 +86,13 @@ fn at_most(unit: &'static str, found: u64, limit: u64) -> Result<(), RenderError
 
 type Rect = (f64, f64, f64, f64);
 
-fn geometry(info: &Info, variant: &Variant, limits: &Limits) -> (Rect, u32, u32) {
+fn geometry(info: &Info, variant: &Variant, limits: &Limits) -> ((u32, u32, u32, u32), Rect, u32, u32) {
     let (full_w, full_h) = info.shown_size();
-    let (x, y, w, h) = variant
+    let view = variant
         .crop
         .map_or((0, 0, full_w, full_h), |crop| crop.within(full_w, full_h));
-    let mut cut = (f64::from(x), f64::from(y), f64::from(w), f64::from(h));
-    let (w, h) = (cut.2, cut.3);
+    let (w, h) = (f64::from(view.2), f64::from(view.3));
+    let mut cut = (0.0, 0.0, w, h);
 
     let mut size = match (
         variant.width.map(|l| l.of(full_w)),
@@ -98,7 +108,7 @@ fn geometry(info: &Info, variant: &Variant, limits: &Limits) -> (Rect, u32, u32)
                 (w * scale, h * scale)
             }
             Fit::Crop => {
-                cut = around_focus(cut, to_w / to_h, variant);
+                cut = around_focus(w, h, to_w / to_h, variant);
                 (to_w, to_h)
             }
         },
@@ -110,7 +120,7 @@ fn geometry(info: &Info, variant: &Variant, limits: &Limits) -> (Rect, u32, u32)
     size = shrunk(size, f64::from(limits.side.min(MAX_PIXELS)) / size.0.max(size.1));
     size = shrunk(size, (limits.pixels as f64 / (size.0 * size.1)).sqrt());
     let whole = |length: f64| (length.round() as u32).clamp(1, limits.side.clamp(1, MAX_PIXELS));
-    (cut, whole(size.0), whole(size.1))
+    (view, cut, whole(size.0), whole(size.1))
 }
 
 fn shrunk((width, height): (f64, f64), factor: f64) -> (f64, f64) {
@@ -121,8 +131,8 @@ fn shrunk((width, height): (f64, f64), factor: f64) -> (f64, f64) {
     }
 }
 
-/// The largest part of `cut` with these proportions, as near to the focus as the edges allow.
-fn around_focus((x, y, w, h): Rect, proportions: f64, variant: &Variant) -> Rect {
+/// The largest part of `w` × `h` with these proportions, as near to the focus as the edges allow.
+fn around_focus(w: f64, h: f64, proportions: f64, variant: &Variant) -> Rect {
     let (part_w, part_h) = if w / h > proportions {
         (h * proportions, h)
     } else {
@@ -131,5 +141,5 @@ fn around_focus((x, y, w, h): Rect, proportions: f64, variant: &Variant) -> Rect
     let (focus_x, focus_y) = variant.focus.map_or((0.5, 0.5), |(fx, fy)| (fx.of(1), fy.of(1)));
     let left = (focus_x * w - part_w / 2.0).clamp(0.0, (w - part_w).max(0.0));
     let top = (focus_y * h - part_h / 2.0).clamp(0.0, (h - part_h).max(0.0));
-    (x + left, y + top, part_w, part_h)
+    (left, top, part_w, part_h)
 }

@@ -66,16 +66,15 @@ pub fn render(source: &[u8], variant: &Variant, limits: &Limits) -> Result<Rende
 
 /// Cuts and resizes in the stored orientation, and turns the result, which is smaller.
 fn shape(pixels: Pixels, info: &Info, plan: &Plan) -> Result<Pixels, String> {
-    let cut = info
-        .orientation
-        .stored_rect(plan.cut, info.width.into(), info.height.into());
+    let view = info.orientation.stored_rect(plan.view, info.width, info.height);
+    let cut = info.orientation.stored_rect(plan.cut, view.2.into(), view.3.into());
     let turned = info.orientation.swaps_sides();
     let (width, height) = if turned {
         (plan.height, plan.width)
     } else {
         (plan.width, plan.height)
     };
-    let small = resize(pixels, cut, width, height)?;
+    let small = resize(pixels, view, cut, width, height)?;
     let data = info
         .orientation
         .apply(small.data, width as usize, height as usize, small.channels.size());
