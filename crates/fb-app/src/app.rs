@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) files: FileStore,
     /// Bounds what keeps a processor busy for long: compressing files, making images.
     pub(crate) heavy: Arc<Semaphore>,
+    /// Bounds what has a turn at that, or waits for one.
+    pub(crate) heavy_queue: Arc<Semaphore>,
     /// Bounds what goes on after answers.
     pub(crate) background: Arc<Semaphore>,
     pub(crate) limits: AppLimits,

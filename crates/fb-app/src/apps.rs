@@ -60,6 +60,9 @@ pub struct NewApp {
     pub admin: Option<FirstAdmin>,
 }
 
+/// Most requests of all apps that wait for a file to be compressed, or for an image; further ones are told to come back.
+const HEAVY_QUEUE: usize = 128;
+
 /// Most errands that go on after their answers, of all apps.
 const BACKGROUND: usize = 64;
 
@@ -102,6 +105,7 @@ impl Apps {
                 mail_from: options.mail_from,
                 files: options.files,
                 heavy: Arc::new(Semaphore::new(heavy_at_once())),
+                heavy_queue: Arc::new(Semaphore::new(HEAVY_QUEUE)),
                 background: Arc::new(Semaphore::new(BACKGROUND)),
                 limits: options.limits,
             },

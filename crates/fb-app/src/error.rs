@@ -29,6 +29,20 @@ pub enum AppError {
     /// The caller's condition on the file does not hold. The wording is the protocol's.
     #[error("The file {0} is out of date.")]
     FileOutOfDate(FileId),
+    /// The app declares no such variant of images.
+    #[error("there is no variant of images `{0}` in the app's settings")]
+    NoVariant(String),
+    /// Nobody permitted this variant.
+    #[error(
+        "this variant of the image is neither declared in the app's settings (variant=<name>) nor signed (signature=<…>)"
+    )]
+    UnsignedVariant,
+    /// The options for a variant of an image make no sense.
+    #[error(transparent)]
+    Variant(#[from] fb_images::VariantError),
+    /// The image cannot be transformed.
+    #[error(transparent)]
+    Render(fb_images::RenderError),
     /// The storage of files failed.
     #[error(transparent)]
     Files(#[from] fb_files::FilesError),
@@ -182,6 +196,16 @@ impl AppError {
             },
             Refusal::Record { .. } | Refusal::ContentLost => Self::Contended,
             other @ (Refusal::Bucket(_) | Refusal::NoBucket | Refusal::NotEmpty) => Self::internal("writing", other),
+        }
+    }
+}
+
+impl From<fb_images::RenderError> for AppError {
+    fn from(error: fb_images::RenderError) -> Self {
+        match error {
+            error @ fb_images::RenderError::Encode { .. } => Self::internal("writing an image", error),
+            fb_images::RenderError::Variant(error) => Self::Variant(error),
+            error => Self::Render(error),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{App, AppError, Settings};
 const SETTINGS: &str = "settings";
 const SECRET: &str = "secret";
 const TOKENS: &str = "tokens";
-/// What secrets of login providers, and passwords of sites, are sealed for.
+/// What secrets of login providers, and those of websites and images, are sealed for.
 const OAUTH: &str = "oauth";
 const SITES: &str = "sites";
 
@@ -80,7 +80,7 @@ fn encode(settings: &Settings, shared: &Shared) -> Result<Vec<u8>, AppError> {
         let sealed = shared.sealer.seal(OAUTH, &plain);
         *secret = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
     }
-    for password in site_passwords(&mut value) {
+    for password in other_secrets(&mut value) {
         let plain = Secret::new(password.as_str().unwrap_or_default());
         let sealed = shared.sealer.seal(SITES, &plain);
         *password = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
@@ -101,12 +101,12 @@ fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppErro
             }
         };
     }
-    for password in site_passwords(&mut value) {
+    for password in other_secrets(&mut value) {
         let opened = shared.sealer.open(SITES, password.as_str().unwrap_or_default());
         let plain = match opened {
             Ok(plain) => plain,
             Err(error) => {
-                tracing::warn!(app = %id, error = %error, "the password of a site cannot be read; nobody gets in until it is set anew");
+                tracing::warn!(app = %id, error = %error, "the password of a site, or the key of image URLs, cannot be read; it is good for nobody until it is set anew");
                 Secret::random().map_err(|e| AppError::internal("making a secret", e))?
             }
         };
@@ -115,12 +115,21 @@ fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppErro
     serde_json::from_value(value).map_err(unreadable)
 }
 
-fn site_passwords(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
-    let sites = settings["hosting"]["sites"].as_object_mut();
-    let sites = sites.into_iter().flat_map(|all| all.values_mut());
-    sites
-        .filter_map(|site| site.get_mut("basicAuth")?.get_mut("password"))
-        .collect()
+/// Passwords of sites, and the key that signs variants of images.
+fn other_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    let mut secrets = Vec::new();
+    for (name, value) in settings.as_object_mut().into_iter().flatten() {
+        match name.as_str() {
+            "images" => secrets.extend(value.get_mut("signingKey")),
+            "hosting" => {
+                let sites = value.get_mut("sites").and_then(|sites| sites.as_object_mut());
+                let sites = sites.into_iter().flat_map(|all| all.values_mut());
+                secrets.extend(sites.filter_map(|site| site.get_mut("basicAuth")?.get_mut("password")));
+            }
+            _ => {}
+        }
+    }
+    secrets
 }
 
 fn provider_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {

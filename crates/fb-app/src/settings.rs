@@ -8,6 +8,7 @@ use fb_oauth::ProviderSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::files::ImageSettings;
 use crate::{AppError, HostingSettings};
 
 /// Which defaults an app follows.
@@ -228,6 +229,9 @@ pub struct Settings {
     /// Websites.
     #[serde(default)]
     pub hosting: HostingSettings,
+    /// Variants of images.
+    #[serde(default)]
+    pub images: ImageSettings,
 }
 
 impl Settings {
@@ -270,6 +274,7 @@ impl Settings {
                 ..OAuthSettings::default()
             },
             hosting: HostingSettings::default(),
+            images: ImageSettings::default(),
         }
     }
 
@@ -282,6 +287,7 @@ impl Settings {
         let mut new: Self = serde_json::from_value(whole).map_err(|e| AppError::Invalid(format!("settings: {e}")))?;
         new.oauth.keep_secrets(&self.oauth);
         new.hosting.keep_secrets(&self.hosting);
+        new.images.keep_secrets(&self.images);
         new.check(self)
             .map_err(|problem| AppError::Invalid(format!("settings: {problem}")))?;
         Ok(new)
@@ -294,12 +300,14 @@ impl Settings {
             *provider = provider.without_secrets();
         }
         shown.hosting.hide_secrets();
+        shown.images.hide_secrets();
         shown
     }
 
     fn check(&self, old: &Self) -> Result<(), String> {
         self.oauth.check()?;
         self.hosting.check()?;
+        self.images.check()?;
         if self.profile != old.profile {
             return Err("the profile of an app cannot be changed".into());
         }

@@ -45,6 +45,7 @@ codes! {
     BAD_RANGE = ("RangeNotSatisfiable", 416, "Range Not Satisfiable", "The range lies behind the end of the file; the Content-Range header has its size.");
     MFA_REQUIRED = ("MfaRequired", 403, "MFA Required", "The password was right; send a code of the second factor with `data`'s token to POST /db/User/mfa/token.");
     BAD_CODE = ("InvalidCode", 400, "Bad Request", "The code of the second factor is wrong, was used already, or is too old.");
+    BAD_IMAGE = ("ImageNotTransformable", 422, "Unprocessable Content", "No variant can be made of the file: it is no image that is read, is damaged, or is too large.");
     TOO_MANY = ("TooManyRequests", 429, "Too Many Requests", "Too many attempts from one address or on one account; the Retry-After header says when to come back.");
     NOT_GENUINE = ("LoginNotGenuine", 400, "Bad Request", "What came back from a login provider does not belong to a login that began here; begin again.");
     REFUSED_BY_PROVIDER = ("LoginRefused", 460, "Bad Credentials", "The login provider refused, or the user did.");

@@ -94,7 +94,10 @@ impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         let code = match &error {
             AppError::NoObject(_) => codes::NOT_FOUND,
-            AppError::NoFile(_) => codes::NO_FILE,
+            AppError::NoFile(_) | AppError::NoVariant(_) => codes::NO_FILE,
+            AppError::UnsignedVariant => codes::DENIED,
+            AppError::Variant(_) => codes::BAD_REQUEST,
+            AppError::Render(_) => codes::BAD_IMAGE,
             AppError::NoClass(_) => codes::NO_CLASS,
             AppError::NoBucket(_) => codes::NO_CLASS,
             AppError::BucketClosing(_) => codes::CONFLICT,

@@ -194,6 +194,13 @@ fn config() -> Value {
                     "clientStarted": { "type": "boolean" },
                 },
             },
+            "images": {
+                "type": "object",
+                "properties": {
+                    "variants": { "type": "object", "additionalProperties": { "type": "object" } },
+                    "signingKey": text,
+                },
+            },
             "hosting": {
                 "type": "object",
                 "properties": { "sites": { "type": "object", "additionalProperties": { "type": "object", "properties": {

@@ -10,6 +10,7 @@ use fb_files::media_type::{self, MediaType};
 use fb_types::{ContentId, FileEntry, FileId};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::encoding::{self, Encoding};
 use crate::{App, AppError};
@@ -63,17 +64,27 @@ pub enum SiteAccess {
     WithPassword,
 }
 
+/// What was made of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    Encoded(Encoding),
+    /// A variant of an image, by a fingerprint of its description.
+    Image(u128),
+}
+
+type FormKey = (ContentId, Form);
+
 #[derive(Clone)]
 struct Sizes;
 
-impl Weighter<(ContentId, Encoding), Bytes> for Sizes {
-    fn weight(&self, _: &(ContentId, Encoding), content: &Bytes) -> u64 {
+impl Weighter<FormKey, Bytes> for Sizes {
+    fn weight(&self, _: &FormKey, content: &Bytes) -> u64 {
         content.len() as u64 + 200
     }
 }
 
 /// Small contents, by id and form. A content never changes, so nothing in here is ever wrong.
-pub(crate) struct ContentCache(Cache<(ContentId, Encoding), Bytes, Sizes>);
+pub(crate) struct ContentCache(Cache<FormKey, Bytes, Sizes>);
 
 impl ContentCache {
     /// A cache of at most `bytes`.
@@ -84,6 +95,16 @@ impl ContentCache {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.0.weight()
+    }
+
+    /// What is there, or what `make` gives. Whoever asks for the same meanwhile waits for it.
+    pub(super) async fn get_or_make(
+        &self,
+        content: ContentId,
+        form: Form,
+        make: impl Future<Output = Result<Bytes, AppError>>,
+    ) -> Result<Bytes, AppError> {
+        self.0.get_or_insert_async(&(content, form), make).await
     }
 }
 
@@ -156,10 +177,10 @@ impl App {
     }
 
     async fn small(&self, content: ContentId) -> Result<Bytes, AppError> {
-        let cache = &self.content_cache().0;
         let limit = usize::try_from(SMALL).unwrap_or(usize::MAX);
-        let load = async { self.contents().read(content, limit).await };
-        Ok(cache.get_or_insert_async(&(content, Encoding::Identity), load).await?)
+        let load = async { Ok(self.contents().read(content, limit).await?) };
+        let form = Form::Encoded(Encoding::Identity);
+        self.content_cache().get_or_make(content, form, load).await
     }
 
     /// The content in a compressed form; `None` if it is not worth it. It is made once and kept.
@@ -170,9 +191,18 @@ impl App {
             return Ok(None);
         }
         let make = self.make_encoded(entry, encoding);
-        let cache = &self.content_cache().0;
-        let made = cache.get_or_insert_async(&(entry.content, encoding), make).await?;
+        let form = Form::Encoded(encoding);
+        let made = self.content_cache().get_or_make(entry.content, form, make).await?;
         Ok((made.len() as u64 + 64 < entry.size).then_some(made))
+    }
+
+    /// A turn for work that keeps a processor busy; an error if too many wait for one.
+    pub(super) async fn heavy_turn(&self) -> Result<[OwnedSemaphorePermit; 2], AppError> {
+        let shared = self.shared();
+        let busy = |_| AppError::Busy { retry_after: 2 };
+        let place = shared.heavy_queue.clone().try_acquire_owned().map_err(busy)?;
+        let turn = shared.heavy.clone().acquire_owned().await;
+        Ok([place, turn.map_err(|e| AppError::internal("waiting for a turn", e))?])
     }
 
     async fn make_encoded(&self, entry: &FileEntry, encoding: Encoding) -> Result<Bytes, AppError> {
@@ -183,7 +213,7 @@ impl App {
         }
         let limit = usize::try_from(MAX_ENCODED).unwrap_or(usize::MAX);
         let whole = contents.read(entry.content, limit).await?;
-        let _turn = self.shared().heavy.acquire().await;
+        let _turn = self.heavy_turn().await?;
         let work = tokio::task::spawn_blocking(move || encoding::compress(encoding, &whole));
         let made = work.await.map_err(|e| AppError::internal("compressing a file", e))?;
         let made = Bytes::from(made.map_err(|e| AppError::internal("compressing a file", e))?);

@@ -7,7 +7,7 @@ mod range;
 use std::ops::Range;
 
 use fb_app::App;
-use fb_app::files::{Encoding, FileBody, OpenFile};
+use fb_app::files::{Encoding, FileBody, ImageVariant, OpenFile};
 use fb_files::media_type::{self, Disposition, MediaType};
 use fb_types::{FileEntry, FileId};
 use http::header::{self, HeaderName, HeaderValue};
@@ -24,6 +24,9 @@ const CREATED: HeaderName = HeaderName::from_static("baqend-created-at");
 const SIZE: HeaderName = HeaderName::from_static("baqend-size");
 pub(crate) const ACL: HeaderName = HeaderName::from_static("baqend-acl");
 pub(crate) const CUSTOM: HeaderName = HeaderName::from_static("baqend-custom-headers");
+
+/// Parameters of URLs of files that say nothing of images: the token of a signed URL, and what gets around caches.
+const OTHER_PARAMETERS: [&str; 2] = ["BAT", "BCB"];
 
 /// What files may be for a browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,10 @@ pub(crate) async fn answer(
     file: &OpenFile,
     role: Role,
 ) -> Result<Reply, ApiError> {
+    let query = request.uri.query().unwrap_or_default();
+    if let Some(variant) = app.image_variant(id, query, &OTHER_PARAMETERS, request.header(header::ACCEPT))? {
+        return image(app, request, id, file, role, &variant).await;
+    }
     let entry = file.entry();
     let headers = &request.headers;
     if conditions::is_unwanted(headers, &entry.etag, entry.updated_at) {
@@ -82,6 +89,44 @@ pub(crate) async fn answer(
         range::Wanted::Whole => whole(app, request, file, is_head).await?,
     };
     describe(reply.headers_mut(), id, entry, &media_type, role, &cache);
+    Ok(reply)
+}
+
+/// A variant of an image. It has a validator of its own, and no ranges.
+async fn image(
+    app: &App,
+    request: &Request,
+    id: &FileId,
+    file: &OpenFile,
+    role: Role,
+    variant: &ImageVariant,
+) -> Result<Reply, ApiError> {
+    let entry = file.entry();
+    let etag = variant.etag(&entry.etag);
+    let is_fresh = conditions::is_fresh(&request.headers, &etag, entry.updated_at);
+    // The date alone does not tell whether the variant is still declared as it was.
+    let (mut reply, media_type) = match is_fresh && request.headers.contains_key(header::IF_NONE_MATCH) {
+        true => (Reply::empty(304), None),
+        false => {
+            let image = app.image(file, variant).await?;
+            (Reply::bytes(200, image.bytes), Some(image.media_type))
+        }
+    };
+    let cache = cache_control(id, entry, role, file.is_public());
+    let shown = media_type.unwrap_or_else(|| file.media_type());
+    describe(reply.headers_mut(), id, entry, &shown, role, &cache);
+    let headers = reply.headers_mut();
+    if is_fresh {
+        headers.remove(header::CONTENT_TYPE);
+    }
+    for name in [header::ACCEPT_RANGES, SIZE] {
+        headers.remove(name);
+    }
+    match variant.varies {
+        true => drop(headers.insert(header::VARY, HeaderValue::from_static("Accept"))),
+        false => drop(headers.remove(header::VARY)),
+    }
+    reply.set_header(header::ETAG, &format!("\"{etag}\""));
     Ok(reply)
 }
 
