@@ -23,6 +23,9 @@ use crate::master_key::{self, private_file};
 /// How often the server looks for what the command line did to the set of apps. A look takes microseconds.
 const FOLLOW_TIME: Duration = Duration::from_millis(200);
 
+/// How often contents without a file are looked for, which is one look-up if there are none.
+const COLLECT_TIME: Duration = Duration::from_secs(60);
+
 /// How long errands rest that could not be carried out.
 const ERRAND_PAUSE: Duration = Duration::from_secs(5);
 
@@ -50,6 +53,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let node = SqliteNode::open(dir, sqlite_options(&config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
     let (outbox, catcher) = mail(&config)?;
+    if config.files.s3.is_some() {
+        // Better now than with the first upload.
+        let storage = crate::files::store(&config)?;
+        storage.check().await.context("trying the storage of files")?;
+    }
     let apps = Apps::open(
         Arc::new(node),
         apps_options(&config, outbox.clone(), master_key::of(&config)?)?,
@@ -205,6 +213,8 @@ async fn make_default_app(
 async fn keep_house(apps: Arc<Apps>, idle: Duration) {
     let mut since_sleep = tokio::time::Instant::now();
     let mut errands_from = since_sleep;
+    let mut since_collected = since_sleep;
+    let mut collector: Option<tokio::task::JoinHandle<()>> = None;
     let mut ticks = tokio::time::interval(FOLLOW_TIME.min(idle));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -222,12 +232,27 @@ async fn keep_house(apps: Arc<Apps>, idle: Duration) {
             errands_from = tokio::time::Instant::now() + ERRAND_PAUSE;
             tracing::warn!(error = %error, "errands of the command line have to wait");
         }
+        if since_collected.elapsed() >= COLLECT_TIME && collector.as_ref().is_none_or(|task| task.is_finished()) {
+            since_collected = tokio::time::Instant::now();
+            collector = Some(tokio::spawn(collect(apps.clone())));
+        }
         if since_sleep.elapsed() >= idle {
             since_sleep = tokio::time::Instant::now();
             let asleep = apps.sleep_idle().await;
             if asleep > 0 {
                 tracing::info!(n_apps = asleep, "put {asleep} idle apps to sleep");
             }
+        }
+    }
+}
+
+/// Removes contents of files that nobody refers to any more, in apps that are awake. On its own: the storage may be slow.
+async fn collect(apps: Arc<Apps>) {
+    for app in apps.awake() {
+        match app.collect_contents().await {
+            Ok(0) => {}
+            Ok(n) => tracing::info!(app = %app.id(), n_contents = n, "removed {n} contents without a file"),
+            Err(error) => tracing::warn!(app = %app.id(), error = %error, "contents without a file stay for now"),
         }
     }
 }
