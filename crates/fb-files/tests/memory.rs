@@ -3,8 +3,10 @@
 //! One test in a process of its own, because it looks at the memory of the whole process. 512 MiB each; more with
 //! `FB_FILES_TEST_MIB=2048`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 #![cfg(target_os = "linux")]
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 use bytes::Bytes;

@@ -1,23 +1,26 @@
 //! What holds of S3 beyond the contract: storages that are gone, refuse, are full or stop half-way, and leftovers.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::faults::{Plan, Proxy, that_answers, that_is_gone, that_is_silent};
+use crate::support::{id, load, new_app, pattern, s3, store, write_in};
 use bytes::Bytes;
 use fb_files::{Contents, FileStore, FilesError, S3Config};
 use fb_types::{AppId, Timestamp};
-use support::faults::{Plan, Proxy, that_answers, that_is_gone, that_is_silent};
-use support::{id, load, new_app, pattern, s3, store, write_in};
 
 const LARGE: usize = 20 * 1024 * 1024 + 12_345;
 
+/// A client without much patience.
 fn at(endpoint: String) -> FileStore {
+    with_patience(endpoint, Duration::from_millis(300))
+}
+
+fn with_patience(endpoint: String, patience: Duration) -> FileStore {
     let mut config = S3Config::new(s3::BUCKET, "us-east-1", "key", "secret");
     config.endpoint = Some(endpoint);
     config.path_style = true;
     config.prefix = "some/files".to_owned();
-    config.patience = Duration::from_millis(300);
+    config.patience = patience;
     FileStore::s3(config).unwrap()
 }
 
@@ -120,7 +123,8 @@ async fn a_missing_bucket_is_a_matter_of_setup() {
 async fn proxied() -> (Proxy, Contents, Contents) {
     let proxy = Proxy::before(&s3::endpoint()).await;
     let app: AppId = new_app();
-    let over = at(proxy.address.clone()).app(&app);
+    // The real server is behind it, and the machine may be busy.
+    let over = with_patience(proxy.address.clone(), Duration::from_secs(3)).app(&app);
     (proxy, over, s3::file_store().app(&app))
 }
 
@@ -160,7 +164,7 @@ async fn an_upload_that_is_cut_goes_on() {
             Plan::CutUpload(500_000),
         ]);
         let written = store(&over, id(n), &bytes).await.unwrap();
-        assert_eq!(written.digest, support::sha256(&bytes));
+        assert_eq!(written.digest, crate::support::sha256(&bytes));
         assert!(load(&direct, id(n), 0..size as u64).await.unwrap() == bytes, "{size}");
         assert!(proxy.left() < 3, "nothing was cut");
     }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use fb_files::{FileStore, S3Config};
@@ -12,8 +12,8 @@ pub const BUCKET: &str = "contents";
 
 struct Server {
     port: u16,
-    /// The server ends when this is closed, which is when the tests end.
-    _until: ChildStdin,
+    /// The server ends when its standard input is closed, which is when the tests end, however they do.
+    _process: Child,
 }
 
 /// The address of the server, which is started by whoever asks first.
@@ -46,7 +46,7 @@ fn start() -> Server {
     );
     let python = String::from_utf8(prepared.stdout).unwrap();
     let mut child = Command::new(python.trim())
-        .arg(here.join("tests/support/s3_server.py"))
+        .arg(here.join("tests/it/support/s3_server.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -55,10 +55,7 @@ fn start() -> Server {
     let stdout = child.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     let port = line.trim().parse().expect("the S3 server prints its port");
-    let server = Server {
-        port,
-        _until: child.stdin.take().unwrap(),
-    };
+    let server = Server { port, _process: child };
     // It needs neither a signature nor anything else.
     request(
         port,

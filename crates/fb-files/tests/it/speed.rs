@@ -1,15 +1,13 @@
 //! How fast local contents are written and read, beside plain system calls in the same run. By hand, in an optimised build:
 //!
-//! `cargo test -p fb-files --release --test speed -- --ignored --nocapture`
-
-mod support;
+//! `cargo test -p fb-files --release --test it speed -- --ignored --nocapture`
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use crate::support::{id, new_app};
 use bytes::Bytes;
 use fb_files::FileStore;
-use support::{id, new_app};
 
 const MIB: u64 = 1024;
 
@@ -89,7 +87,9 @@ async fn local_throughput() {
     }
 
     let small = id(2);
-    support::store(&contents, small, &support::pattern(4096)).await.unwrap();
+    crate::support::store(&contents, small, &crate::support::pattern(4096))
+        .await
+        .unwrap();
     let start = Instant::now();
     for _ in 0..10_000 {
         let mut download = contents.open(small, 0..4096).await.unwrap();
