@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use fb_types::ContentId;
+use object_store::client::HttpErrorKind;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, PutPayload};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::S3Space;
-use super::errors::{about, status_in};
+use super::errors::{about, network_error, status_in};
 use crate::FilesError;
 use crate::digest::{Batch, Measure, Written};
 
@@ -221,6 +222,8 @@ async fn abort(space: S3Space, key: Path, multipart: String) {
 /// Whether an attempt to store a content only if there is none can have stored it nevertheless, or was not understood.
 fn may_have_worked(error: &object_store::Error) -> bool {
     match error {
+        // Nothing was sent.
+        _ if network_error(error) == Some(HttpErrorKind::Connect) => false,
         object_store::Error::Generic { .. } => {
             // 501: the storage has no conditional writes.
             matches!(status_in(&error.to_string()), None | Some(500..=599))

@@ -64,6 +64,15 @@ fn start() -> Server {
     server
 }
 
+/// Whether the storage knows of an upload in parts to `app` that is neither completed nor aborted.
+pub fn has_uploads(app: &fb_types::AppId) -> bool {
+    let port = endpoint().rsplit(':').next().unwrap().parse().unwrap();
+    let head = format!("GET /{BUCKET}?uploads&prefix=some/files/{app}/ HTTP/1.1");
+    let answer = request(port, &format!("{head}\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
+    assert!(answer.contains("ListMultipartUploadsResult"), "{answer}");
+    answer.contains("<Upload>")
+}
+
 /// Sends a request as it stands and reads the whole answer.
 pub fn request(port: u16, text: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
