@@ -183,7 +183,8 @@ impl Contents {
         }
     }
 
-    /// What was stored with [`Contents::put_variant`]; `None` when there is nothing, also when there is no such content.
+    /// What was stored with [`Contents::put_variant`]; `None` when there is nothing, also when there is no such content. After
+    /// a removal that was cut off S3 may still give it; the removal is to be repeated.
     pub async fn variant(&self, id: ContentId, name: &str) -> Result<Option<Bytes>, FilesError> {
         check_name(name)?;
         match &self.home {

@@ -3,6 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fb_types::ContentId;
 use tokio::sync::OnceCell;
@@ -13,6 +14,8 @@ use crate::FilesError;
 /// The directory with the contents of one app. It may not exist yet.
 pub(crate) struct Place {
     root: PathBuf,
+    /// For each directory of contents, whether this process has made sure that its name survives a crash.
+    durable: [AtomicBool; 256],
     /// Set once the leftovers of earlier processes are removed.
     pub(super) swept: OnceCell<()>,
 }
@@ -21,6 +24,7 @@ impl Place {
     pub(crate) fn new(root: PathBuf) -> Self {
         Self {
             root,
+            durable: [const { AtomicBool::new(false) }; 256],
             swept: OnceCell::new(),
         }
     }
@@ -44,6 +48,21 @@ impl Place {
 
     pub(super) fn variants(&self, id: ContentId) -> PathBuf {
         self.shard(id).join(format!("{id}.v"))
+    }
+
+    /// Makes the name of a content durable, and those of the directories above it. These may have been made by somebody who
+    /// has not come to flush them, so that finding them there is not enough.
+    pub(super) fn sync(&self, id: ContentId) -> io::Result<()> {
+        sync_directory(&self.shard(id))?;
+        let durable = &self.durable[usize::from(id.as_bytes()[0])];
+        if !durable.load(Ordering::Acquire) {
+            sync_directory(&self.root)?;
+            if let Some(parent) = self.root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                sync_directory(parent)?;
+            }
+            durable.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Opens a content for reading; also says its size.

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use fb_types::{ContentId, Timestamp};
 
-use super::place::{Place, create_new, do_not_follow, ensure_directory, is_missing, sync_directory};
+use super::place::{Place, create_new, do_not_follow, ensure_directory, is_missing};
 use super::{blocking, io_error};
 use crate::FilesError;
 
@@ -57,7 +57,8 @@ impl Temporary {
     }
 
     /// Gives the flushed file its final name, unless that is taken, and makes the name durable. `Ok(false)`: it is taken.
-    pub(super) fn publish(self, directory: &Path, path: &Path) -> Result<bool, FilesError> {
+    pub(super) fn publish(self, place: &Place, id: ContentId) -> Result<bool, FilesError> {
+        let (directory, path) = (&place.shard(id), &place.content(id));
         self.file.sync_all().map_err(io_error("flushing a content"))?;
         ensure_directory(directory).map_err(io_error("creating a directory of contents"))?;
         // A second name, because a rename would replace what is there.
@@ -73,7 +74,7 @@ impl Temporary {
             }
             Err(error) => return Err(io_error("naming a content")(error)),
         }
-        sync_directory(directory).map_err(io_error("flushing a directory of contents"))?;
+        place.sync(id).map_err(io_error("flushing a directory of contents"))?;
         Ok(true)
     }
 

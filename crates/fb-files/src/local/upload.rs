@@ -91,7 +91,7 @@ impl LocalUpload {
         let (place, id) = (Arc::clone(&self.place), self.id);
         blocking(move || {
             let Sink { temporary, measure } = sink.write(&pieces)?;
-            match temporary.publish(&place.shard(id), &place.content(id))? {
+            match temporary.publish(&place, id)? {
                 true => Ok(measure.finish()),
                 false => Err(FilesError::Exists { id }),
             }

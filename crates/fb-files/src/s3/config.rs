@@ -31,7 +31,8 @@ pub struct S3Config {
     pub secret: String,
     /// Certificates in PEM of further authorities, beside those that browsers trust. The system's store is not read.
     pub authorities: Vec<String>,
-    /// How long nothing may happen in a request before it is given up: no byte sent or received. 8 s unless told otherwise.
+    /// How long nothing may happen in a request before it is given up: no byte sent or received. 8 s unless told otherwise;
+    /// 15 times as long when an upload in parts is completed.
     pub patience: Duration,
 }
 

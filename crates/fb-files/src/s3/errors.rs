@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use fb_types::ContentId;
 use object_store::Error;
-use object_store::client::HttpError;
+use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::FilesError;
 
@@ -67,12 +67,17 @@ pub(super) fn status_in(text: &str) -> Option<u16> {
 }
 
 fn is_of_network(error: &Error) -> bool {
+    network_error(error).is_some()
+}
+
+/// What the network said, if it was the network.
+pub(super) fn network_error(error: &Error) -> Option<HttpErrorKind> {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.is::<HttpError>() {
-            return true;
+        if let Some(error) = error.downcast_ref::<HttpError>() {
+            return Some(error.kind());
         }
         cause = error.source();
     }
-    false
+    None
 }

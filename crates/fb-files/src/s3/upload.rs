@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use fb_types::ContentId;
+use object_store::client::HttpErrorKind;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode, PutPayload};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::S3Space;
-use super::errors::{about, status_in};
+use super::errors::{about, network_error, status_in};
 use crate::FilesError;
 use crate::digest::{Batch, Measure, Written};
 
@@ -80,7 +81,7 @@ impl S3Upload {
             Some(multipart) => multipart.clone(),
             None => {
                 let begun = self.space.bucket.store.create_multipart(&self.key).await;
-                self.multipart.insert(begun.map_err(about(self.id, DURING))?).clone()
+                self.multipart.insert(begun.map_err(writing(self.id))?).clone()
             }
         };
         let pieces = self.batch.take();
@@ -98,7 +99,7 @@ impl S3Upload {
     async fn await_part(&mut self) -> Result<(), FilesError> {
         if let Some(part) = self.sending.join_next().await {
             let part = part.map_err(|error| FilesError::internal(DURING, error))?;
-            self.sent.push(part.map_err(about(self.id, DURING))?);
+            self.sent.push(part.map_err(writing(self.id))?);
         }
         Ok(())
     }
@@ -145,7 +146,7 @@ impl S3Upload {
         match put {
             Ok(_) => return Ok(written),
             Err(error) if may_have_worked(&error) => {}
-            Err(error) => return Err(about(self.id, DURING)(error)),
+            Err(error) => return Err(writing(self.id)(error)),
         }
         // It is not known whether the content was stored, or the storage cannot store conditionally. Ids are random: what is
         // there is either a content from before or this one, and then it has its size.
@@ -155,7 +156,7 @@ impl S3Upload {
             None => {}
         }
         let put = store.put_opts(&self.key, payload, PutMode::Overwrite.into()).await;
-        put.map(|_| written).map_err(about(self.id, DURING))
+        put.map(|_| written).map_err(writing(self.id))
     }
 
     async fn finish_parts(&mut self) -> Result<Written, FilesError> {
@@ -183,10 +184,7 @@ impl S3Upload {
         if let Err(error) = completed {
             // A second attempt finds no upload when the first one had worked and its answer was lost.
             if self.space.size(self.id).await? != Some(written.size) {
-                return Err(match about(self.id, DURING)(error) {
-                    FilesError::NotFound { .. } => FilesError::internal(DURING, "the storage has lost the upload"),
-                    error => error,
-                });
+                return Err(writing(self.id)(error));
             }
         }
         self.multipart = None;
@@ -218,9 +216,27 @@ async fn abort(space: S3Space, key: Path, multipart: String) {
     }
 }
 
+/// Sorts an error of a request that writes. There nothing is to be found: when it is the bucket that is missing, `about` knows.
+fn writing(id: ContentId) -> impl Fn(object_store::Error) -> FilesError {
+    move |error| match about(id, DURING)(error) {
+        FilesError::NotFound { .. } => {
+            FilesError::internal(DURING, "the storage does not know the place or the upload")
+        }
+        error => error,
+    }
+}
+
 /// Whether an attempt to store a content only if there is none can have stored it nevertheless, or was not understood.
 fn may_have_worked(error: &object_store::Error) -> bool {
     match error {
+        // Nothing was sent; or a second look would take as long as the first, and find out nothing.
+        _ if matches!(
+            network_error(error),
+            Some(HttpErrorKind::Connect | HttpErrorKind::Timeout)
+        ) =>
+        {
+            false
+        }
         object_store::Error::Generic { .. } => {
             // 501: the storage has no conditional writes.
             matches!(status_in(&error.to_string()), None | Some(500..=599))

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{Method, Uri};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
@@ -35,6 +35,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a connection is kept for the next request. Storages close them after 15 s or more.
 const IDLE: Duration = Duration::from_secs(10);
 const MAX_IDLE: usize = 32;
+/// How much more patience there is with the completion of an upload in parts: some storages copy all of it before they answer.
+const COMPLETION: u32 = 15;
 /// Bytes of a request that are sent as one, so that it can be seen that there is progress.
 const STRIDE: usize = 64 * 1024;
 
@@ -78,6 +80,10 @@ impl HttpConnector for Wire {
 #[async_trait::async_trait]
 impl HttpService for Wire {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let patience = match is_completion(&request) {
+            true => self.patience * COMPLETION,
+            false => self.patience,
+        };
         let pulse = Pulse::default();
         let request = request.map(|body| Watched {
             body,
@@ -86,10 +92,10 @@ impl HttpService for Wire {
         });
         let mut answer = self.client.request(request);
         let answer = loop {
-            let deadline = pulse.last() + self.patience;
+            let deadline = pulse.last() + patience;
             tokio::select! {
                 answer = &mut answer => break answer.map_err(request_error)?,
-                () = tokio::time::sleep_until(deadline) => if pulse.last() + self.patience <= Instant::now() {
+                () = tokio::time::sleep_until(deadline) => if pulse.last() + patience <= Instant::now() {
                     return Err(timeout());
                 }
             }
@@ -97,11 +103,16 @@ impl HttpService for Wire {
         let (head, body) = answer.into_parts();
         let body = Patient {
             body,
-            patience: self.patience,
+            patience,
             alarm: None,
         };
         Ok(HttpResponse::from_parts(head, HttpResponseBody::new(body)))
     }
+}
+
+fn is_completion(request: &HttpRequest) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.method() == Method::POST && query.starts_with("uploadId=")
 }
 
 fn timeout() -> HttpError {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use fb_files::{FileStore, S3Config};
@@ -12,8 +12,8 @@ pub const BUCKET: &str = "contents";
 
 struct Server {
     port: u16,
-    /// The server ends when this is closed, which is when the tests end.
-    _until: ChildStdin,
+    /// The server ends when its standard input is closed, which is when the tests end, however they do.
+    _process: Child,
 }
 
 /// The address of the server, which is started by whoever asks first.
@@ -46,7 +46,7 @@ fn start() -> Server {
     );
     let python = String::from_utf8(prepared.stdout).unwrap();
     let mut child = Command::new(python.trim())
-        .arg(here.join("tests/support/s3_server.py"))
+        .arg(here.join("tests/it/support/s3_server.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -55,16 +55,22 @@ fn start() -> Server {
     let stdout = child.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     let port = line.trim().parse().expect("the S3 server prints its port");
-    let server = Server {
-        port,
-        _until: child.stdin.take().unwrap(),
-    };
+    let server = Server { port, _process: child };
     // It needs neither a signature nor anything else.
     request(
         port,
         &format!("PUT /{BUCKET} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
     );
     server
+}
+
+/// Whether the storage knows of an upload in parts to `app` that is neither completed nor aborted.
+pub fn has_uploads(app: &fb_types::AppId) -> bool {
+    let port = endpoint().rsplit(':').next().unwrap().parse().unwrap();
+    let head = format!("GET /{BUCKET}?uploads&prefix=some/files/{app}/ HTTP/1.1");
+    let answer = request(port, &format!("{head}\r\nhost: localhost\r\nconnection: close\r\n\r\n"));
+    assert!(answer.contains("ListMultipartUploadsResult"), "{answer}");
+    answer.contains("<Upload>")
 }
 
 /// Sends a request as it stands and reads the whole answer.

@@ -3,6 +3,7 @@
 The tests hold the other end of the standard input; so the server ends with them, however they end.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -24,8 +25,11 @@ class Handler(WSGIRequestHandler):
         pass
 
 
+logging.disable()
 threading.Thread(target=wait_for_the_end, daemon=True).start()
 application = DomainDispatcherApplication(create_backend_app)
 server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
 print(server.server_port, flush=True)
+# From here on it would be traces of requests that tests cut on purpose.
+sys.stderr = open(os.devnull, "w")
 server.serve_forever()

@@ -1,13 +1,11 @@
 //! What holds of local directories beyond the contract: durability, modes, links, leftovers.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::{id, load, pattern, random_id, store, write_in};
 use bytes::Bytes;
 use fb_files::{Contents, FileStore, FilesError};
 use fb_types::{AppId, Timestamp};
-use support::{id, load, pattern, random_id, store, write_in};
 
 struct Place {
     directory: tempfile::TempDir,
@@ -294,7 +292,12 @@ async fn a_killed_process_leaves_whole_contents_only() {
     let (mut sizes, mut done, mut interrupted) = (HashMap::new(), Vec::new(), 0);
     for round in 0..6 {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_that_uploads_for_ever", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "local::child_that_uploads_for_ever",
+                "--ignored",
+                "--nocapture",
+            ])
             .env("FB_FILES_CHILD", place.directory.path())
             .stdout(std::process::Stdio::piped())
             .spawn()

@@ -1,8 +1,5 @@
 //! The contract suite against every storage.
 
-mod suite;
-mod support;
-
 macro_rules! contract_tests {
     ($($place:ident),+) => {
         $(contract_tests! { @each $place;
@@ -37,5 +34,5 @@ fn local() -> (fb_files::FileStore, tempfile::TempDir) {
 }
 
 fn s3() -> (fb_files::FileStore, ()) {
-    (support::s3::file_store(), ())
+    (crate::support::s3::file_store(), ())
 }

@@ -93,8 +93,8 @@ impl Proxy {
 }
 
 async fn carry(client: TcpStream, server: TcpStream, plan: Plan) {
-    let (client_read, client_write) = client.into_split();
-    let (server_read, server_write) = server.into_split();
+    let (mut client_read, mut client_write) = client.into_split();
+    let (mut server_read, mut server_write) = server.into_split();
     let (up, down) = match plan {
         Plan::Work => (u64::MAX, u64::MAX),
         Plan::CutUpload(bytes) => (bytes, u64::MAX),
@@ -102,14 +102,14 @@ async fn carry(client: TcpStream, server: TcpStream, plan: Plan) {
     };
     // Whichever ends first ends both.
     tokio::select! {
-        () = copy(client_read, server_write, up) => {}
-        () = copy(server_read, client_write, down) => if matches!(plan, Plan::StallDownload(_)) {
+        () = copy(&mut client_read, &mut server_write, up) => {}
+        () = copy(&mut server_read, &mut client_write, down) => if matches!(plan, Plan::StallDownload(_)) {
             std::future::pending::<()>().await;
         }
     }
 }
 
-async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, limit: u64) {
+async fn copy(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin), limit: u64) {
     let mut buffer = vec![0; 16 * 1024];
     let mut left = limit;
     while left > 0 {

@@ -1,0 +1,10 @@
+//! Tests of the crate from outside, in one program, so that they share one S3 server.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
+
+mod contract;
+mod local;
+mod s3;
+mod speed;
+mod suite;
+mod support;
