@@ -167,7 +167,11 @@ pub(crate) fn migrate(conn: &Connection) -> rusqlite::Result<()> {
             .and_then(|()| conn.pragma_update(None, "user_version", 2)),
         _ => Ok(()),
     };
-    conn.execute_batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    let result = result.and_then(|()| conn.execute_batch("COMMIT"));
+    if result.is_err() {
+        // The engine may have done so itself; whoever opened the file drops the connection in any case.
+        let _ = conn.execute_batch("ROLLBACK");
+    }
     result
 }
 
