@@ -6,6 +6,7 @@ mod backup;
 mod conformance;
 mod contract;
 mod differential;
+mod files;
 mod fixture;
 mod limits;
 mod node;
