@@ -269,9 +269,11 @@ pub(crate) fn check(conn: &Connection) -> Result<(), String> {
 fn can_be_sent(entry: &FileEntry) -> bool {
     let is_value = |text: &str| !text.chars().any(char::is_control);
     let is_token = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&c);
+    let is_visible = |c: u8| (b' '..=b'~').contains(&c);
     let is_tag = |c: u8| c.is_ascii_graphic() && c != b'"';
-    let is_header =
-        |(name, value): (&String, &String)| !name.is_empty() && name.bytes().all(is_token) && is_value(value);
+    let is_header = |(name, value): (&String, &String)| {
+        !name.is_empty() && name.bytes().all(is_token) && value.bytes().all(is_visible)
+    };
     !entry.etag.is_empty()
         && entry.etag.bytes().all(is_tag)
         && is_value(&entry.media_type)

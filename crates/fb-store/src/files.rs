@@ -43,20 +43,16 @@ impl FileWrite {
             Some(entry) => clock_now.max(Timestamp::from_millis(entry.updated_at.millis() + 1)),
             None => clock_now,
         };
-        let decision = (self.decide)(before, Moment { now });
-        // That a name is taken is no secret: uploading under it tells.
-        if matches!(decision, Ok(FileEffect::Keep) | Err(Refusal::Exists)) {
-            return decision;
-        }
-        if let Some(permission) = self.grant.missing_for(self.action, before.is_some()) {
-            return Err(Refusal::Bucket(permission));
-        }
-        match (before, &decision) {
-            (Some(entry), _) if !self.grant.may_write(entry.acl.as_deref()) => Err(Refusal::Denied),
-            (_, Ok(effect)) if !self.permits(effect, before.is_some()) => Err(Refusal::Invalid(
-                "the decision does something else than the write was to do".into(),
-            )),
-            _ => decision,
+        match (self.decide)(before, Moment { now }) {
+            Ok(FileEffect::Keep) => Ok(FileEffect::Keep),
+            decision => {
+                let effect = verdict(&self.grant, self.action, before, decision)?;
+                if self.permits(&effect, before.is_some()) {
+                    return Ok(effect);
+                }
+                let text = "the decision does something else than the write was to do";
+                Err(Refusal::Invalid(text.into()))
+            }
         }
     }
 
@@ -69,6 +65,27 @@ impl FileWrite {
             (FileEffect::Delete, FileAction::Upload | FileAction::Update) => false,
             (FileEffect::Keep, _) => true,
         }
+    }
+}
+
+/// What is told of `decision` to whoever wants to write, given what is there: first that a permission is missing, then that
+/// rules of the file refuse, then what else is wrong. Whoever begins what takes long may ask it in advance.
+pub fn verdict<T>(
+    grant: &FileGrant,
+    action: FileAction,
+    before: Option<&FileEntry>,
+    decision: Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    // That a name is taken is no secret: uploading under it tells.
+    if matches!(decision, Err(Refusal::Exists)) {
+        return decision;
+    }
+    if let Some(permission) = grant.missing_for(action, before.is_some()) {
+        return Err(Refusal::Bucket(permission));
+    }
+    match before {
+        Some(entry) if !grant.may_write(entry.acl.as_deref()) => Err(Refusal::Denied),
+        _ => decision,
     }
 }
 

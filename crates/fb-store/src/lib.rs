@@ -15,7 +15,9 @@ pub mod testkit;
 
 pub use batch::{Batch, Decide, Effect, Expect, Moment, ObjectWrite, Outcome, RecordWrite, Refusal, Write};
 pub use error::{BoxError, NodeError, StoreError};
-pub use files::{BucketEffect, BucketWrite, ContentWrite, DecideFile, FileEffect, FileList, FileWrite, Unused};
+pub use files::{
+    BucketEffect, BucketWrite, ContentWrite, DecideFile, FileEffect, FileList, FileWrite, Unused, verdict,
+};
 pub use index::{Direction, IndexDef, IndexKey};
 pub use node::{AppRecord, Node, OpenOptions};
 pub use observer::{CommitObserver, Committed, NoObserver};

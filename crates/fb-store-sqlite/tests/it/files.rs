@@ -54,7 +54,7 @@ fn upload(bucket: &str, name: &str, n: u128, acl: Option<Acl>) -> [Write; 2] {
         size: 7,
         etag: format!("e{n}"),
         media_type: "text/plain; charset=utf-8".into(),
-        headers: [("x-note".to_owned(), "hi, ü".to_owned())].into(),
+        headers: [("x-note".to_owned(), "hi, you".to_owned())].into(),
         acl: acl.map(Arc::new),
         created_at: Timestamp::from_millis(1),
         updated_at: Timestamp::from_millis(2),
