@@ -1,4 +1,4 @@
-//! Files: older formats, backups, and what lists cost.
+//! Files: backups of what is known of them, and what lists cost.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,11 +16,10 @@ use fb_types::{
     Acl, Bucket, BucketName, ClassAcl, ContentId, FileEntry, FilePath, FolderPath, Schema, Seq, Timestamp, Version,
 };
 use rusqlite::Connection;
-use serde_json::json;
 
 use crate::fixture::{DataDir, World, admin, app, open_options};
 
-fn bucket(name: &str) -> Bucket {
+pub(crate) fn bucket(name: &str) -> Bucket {
     Bucket {
         name: BucketName::new(name).unwrap(),
         rules: ClassAcl::default(),
@@ -32,7 +31,7 @@ fn grant(name: &str) -> FileGrant {
     admin().files(&BucketName::new(name).unwrap())
 }
 
-fn ensure(name: &str) -> Write {
+pub(crate) fn ensure(name: &str) -> Write {
     Write::Bucket(BucketWrite {
         admin: admin(),
         name: BucketName::new(name).unwrap(),
@@ -45,7 +44,7 @@ fn content(n: u128) -> ContentId {
 }
 
 /// The announcement and the upload of content `n`.
-fn upload(bucket: &str, name: &str, n: u128, acl: Option<Acl>) -> [Write; 2] {
+pub(crate) fn upload(bucket: &str, name: &str, n: u128, acl: Option<Acl>) -> [Write; 2] {
     let path = FilePath::new(name).unwrap();
     let entry = FileEntry {
         path: path.clone(),
@@ -68,146 +67,26 @@ fn upload(bucket: &str, name: &str, n: u128, acl: Option<Acl>) -> [Write; 2] {
     [Write::Content(ContentWrite::Announce(content(n))), Write::File(write)]
 }
 
-async fn commit(store: &dyn Store, writes: impl IntoIterator<Item = Write>) -> Result<Vec<Outcome>, StoreError> {
+pub(crate) async fn commit(
+    store: &dyn Store,
+    writes: impl IntoIterator<Item = Write>,
+) -> Result<Vec<Outcome>, StoreError> {
     let writes = writes.into_iter().collect();
     store.commit(Batch { writes }).await
 }
 
-async fn file(store: &dyn Store, bucket: &str, name: &str) -> Option<FileEntry> {
+pub(crate) async fn file(store: &dyn Store, bucket: &str, name: &str) -> Option<FileEntry> {
     store.file(&grant(bucket), &FilePath::new(name).unwrap()).await.unwrap()
 }
 
-fn object(key: &str) -> serde_json::Value {
-    json!({ "id": format!("/db/Todo/{key}"), "version": 1, "acl": null, "createdAt": "2024-01-01T00:00:00Z",
-        "updatedAt": "2024-01-01T00:00:00Z", "title": "x" })
-}
-
-async fn world(node: &SqliteNode) -> World {
+pub(crate) async fn world(node: &SqliteNode) -> World {
     let schema = Arc::new(schema_with(&Schema::initial().unwrap(), &todo_class(), &[]));
     World::new(node, "app", schema, "Todo").await
 }
 
-fn app_file(dir: &DataDir, name: &str) -> PathBuf {
-    dir.path().join("apps").join(name).join("app.db")
-}
-
-/// What format 2 has and format 1 had not.
-const TO_FORMAT_1: &str = "DROP TABLE files; DROP TABLE buckets; DROP TABLE contents; PRAGMA user_version = 1; VACUUM;";
-
-/// A data directory with an app of format 1 that has an object.
-async fn format_1(dir: &DataDir) -> (SqliteNode, World) {
-    let node = dir.node();
-    let world = world(&node).await;
-    world.put(&[object("k1")]).await.unwrap();
-    world.store.close().await;
-    let conn = Connection::open(app_file(dir, "app")).unwrap();
-    conn.execute_batch(TO_FORMAT_1).unwrap();
-    conn.close().unwrap();
-    assert_eq!(format_of(dir, "app"), 1);
-    (node, world)
-}
-
-fn format_of(dir: &DataDir, name: &str) -> i32 {
-    let conn = Connection::open(app_file(dir, name)).unwrap();
-    conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
-}
-
-fn open(node: &SqliteNode, name: &str) -> SqliteStore {
+pub(crate) fn open(node: &SqliteNode, name: &str) -> SqliteStore {
     node.open_store(&app(name).id, open_options(Duration::from_secs(20)))
         .unwrap()
-}
-
-/// It has the object of [`format_1`], and can hold files.
-async fn works(store: &SqliteStore, world: &World) {
-    let query = world.query(&json!({}), &json!({}), 0, 9);
-    assert_eq!(store.query(&world.grant(), &query).await.unwrap().rows().len(), 1);
-    assert_eq!(store.changes_after(Seq(0), 9).await.unwrap().len(), 1);
-    assert!(store.buckets().await.unwrap().is_empty());
-    let writes = [ensure("b")].into_iter().chain(upload("b", "f", 1, None));
-    commit(store, writes).await.unwrap();
-    assert!(file(store, "b", "f").await.is_some());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_of_format_1_is_brought_up_to_date() {
-    let dir = DataDir::fast();
-    let (node, world) = format_1(&dir).await;
-    let store = open(&node, "app");
-    works(&store, &world).await;
-    store.close().await;
-    assert_eq!(format_of(&dir, "app"), 2);
-    for _ in 0..2 {
-        let store = open(&node, "app");
-        assert!(file(&store, "b", "f").await.is_some());
-        store.close().await;
-    }
-    // What came of it is what a new app has, for backups too.
-    let saved = dir.path().join("saved");
-    node.backup(&app("app").id, &saved).await.unwrap();
-    node.restore(&app("copy"), &saved).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_who_bring_a_file_up_to_date_do_it_once() {
-    for _ in 0..10 {
-        let dir = DataDir::fast();
-        let (node, world) = format_1(&dir).await;
-        let start = std::sync::Barrier::new(4);
-        let stores: Vec<_> = std::thread::scope(|scope| {
-            let open = || {
-                start.wait();
-                open(&node, "app")
-            };
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        works(&stores[0], &world).await;
-        for store in stores {
-            store.close().await;
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_cannot_be_brought_up_to_date_stays_as_it_is() {
-    let dir = DataDir::fast();
-    let (node, world) = format_1(&dir).await;
-    let conn = Connection::open(app_file(&dir, "app")).unwrap();
-    conn.execute_batch("CREATE TABLE contents(x)").unwrap();
-    conn.close().unwrap();
-    let error = node
-        .open_store(&app("app").id, open_options(Duration::from_secs(5)))
-        .err()
-        .unwrap();
-    let NodeError::Store(StoreError::Internal { source, .. }) = &error else {
-        panic!("{error:?}")
-    };
-    assert!(source.to_string().contains("already exists"), "{source}");
-    assert_eq!(format_of(&dir, "app"), 1);
-    let conn = Connection::open(app_file(&dir, "app")).unwrap();
-    conn.execute_batch("DROP TABLE contents").unwrap();
-    conn.close().unwrap();
-    let store = open(&node, "app");
-    works(&store, &world).await;
-    store.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_of_format_1_is_restored() {
-    let dir = DataDir::fast();
-    let (node, world) = format_1(&dir).await;
-    // Nobody has opened the app since: its backup has format 1 still.
-    let saved = dir.path().join("saved");
-    node.backup(&app("app").id, &saved).await.unwrap();
-    let bytes = fs::read(&saved).unwrap();
-    assert_eq!(bytes[60..64], [0, 0, 0, 1]);
-    node.restore(&app("copy"), &saved).await.unwrap();
-    assert_eq!(format_of(&dir, "copy"), 2);
-    assert_eq!(fs::read(&saved).unwrap(), bytes, "the backup stays as it is");
-    let store = open(&node, "copy");
-    works(&store, &world).await;
-    store.close().await;
-    assert_eq!(format_of(&dir, "app"), 1);
 }
 
 /// A backup with two buckets, two files, and contents in all states.

@@ -8,6 +8,7 @@ mod contract;
 mod differential;
 mod files;
 mod fixture;
+mod formats;
 mod limits;
 mod node;
 mod numbers;

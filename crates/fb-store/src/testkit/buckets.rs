@@ -4,7 +4,7 @@ use fb_auth::FileAction;
 use fb_types::{Bucket, BucketName, Permission, RuleMap};
 
 use super::bench::Bench;
-use super::files::{content, open_to_all, put, refusal, write};
+use super::uploads::{content, open_to_all, put, refusal, write};
 use crate::{BucketEffect, Outcome, Refusal, StoreError};
 
 fn restricted(name: &str) -> Bucket {

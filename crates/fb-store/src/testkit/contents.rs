@@ -3,7 +3,7 @@
 use fb_types::{ContentId, Timestamp};
 
 use super::bench::Bench;
-use super::files::{content, open_to_all, refusal};
+use super::uploads::{content, open_to_all, refusal};
 use crate::{ContentWrite, Outcome, Refusal, Unused, Write};
 
 async fn note(bench: &Bench, write: ContentWrite) -> Outcome {

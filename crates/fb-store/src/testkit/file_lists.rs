@@ -10,7 +10,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::bench::Bench;
-use super::files::{content, open_to_all, path, put, write};
+use super::uploads::{content, open_to_all, path, put, write};
 use super::user;
 use crate::{ContentWrite, FileList, Write};
 

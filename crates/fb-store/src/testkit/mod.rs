@@ -10,6 +10,7 @@
 
 mod bench;
 mod fixtures;
+mod uploads;
 
 pub mod buckets;
 pub mod contents;
