@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, system};
+use fb_files::{Contents, FileStore};
 use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
 use fb_outbound::Outbound;
 use fb_store::{Batch, CommitObserver, Committed, Node, OpenOptions, Outcome, Store, StoreError};
 use fb_types::schema::ROLE;
-use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Timestamp};
+use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Subject, Timestamp};
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::cache::ObjectCache;
+use crate::cache::{FileCache, ObjectCache};
+use crate::files::{Buckets, ContentCache};
 use crate::hashing::Hashing;
 use crate::principals::PrincipalCache;
 use crate::{AppError, AppLimits, Profile, Settings, kept, setup};
@@ -34,6 +36,12 @@ pub(crate) struct Shared {
     pub(crate) oauth: OAuth,
     /// Who mails are from if an app does not say.
     pub(crate) mail_from: Sender,
+    /// Contents of all apps.
+    pub(crate) files: FileStore,
+    /// Bounds what keeps a processor busy for long: compressing files, making images.
+    pub(crate) heavy: Arc<Semaphore>,
+    /// Bounds what has a turn at that, or waits for one.
+    pub(crate) heavy_queue: Arc<Semaphore>,
     /// Bounds what goes on after answers.
     pub(crate) background: Arc<Semaphore>,
     pub(crate) limits: AppLimits,
@@ -43,6 +51,8 @@ pub(crate) struct Shared {
 pub struct App {
     id: AppId,
     store: Arc<dyn Store>,
+    contents: Contents,
+    content_cache: ContentCache,
     derived: Arc<Derived>,
     tokens: Arc<ArcSwap<TokenKeys>>,
     settings: Arc<ArcSwap<Settings>>,
@@ -65,15 +75,22 @@ pub(crate) enum After {
 struct Derived {
     cache: ObjectCache,
     principals: PrincipalCache,
+    files: FileCache,
+    buckets: Buckets,
 }
 
 impl CommitObserver for Derived {
     fn committed(&self, changes: &[Committed]) {
         for Committed { change, after } in changes {
-            self.cache
-                .commit(&change.class, &change.key, after.clone().map(Arc::new));
-            if change.class.as_str() == ROLE {
-                self.principals.invalidate();
+            match &change.subject {
+                Subject::Object(id) => {
+                    self.cache.commit(id.class(), id.key(), after.clone().map(Arc::new));
+                    if id.class().as_str() == ROLE {
+                        self.principals.invalidate();
+                    }
+                }
+                Subject::File(id) => self.files.forget(id),
+                Subject::Bucket(_) => self.buckets.invalidate(),
             }
         }
     }
@@ -152,6 +169,8 @@ impl App {
             }
         };
         Ok(Self {
+            contents: shared.files.app(&id),
+            content_cache: ContentCache::new(shared.limits.content_cache_bytes),
             id,
             store,
             derived,
@@ -187,9 +206,12 @@ impl App {
         &*self.shared.clock
     }
 
-    /// Sizes, for metrics: of the store, and bytes of the object cache.
+    /// Sizes, for metrics: of the store, and bytes of what is cached.
     pub async fn stats(&self) -> Result<(fb_store::StoreStats, u64), AppError> {
-        Ok((self.store.stats().await?, self.derived.cache.bytes()))
+        Ok((
+            self.store.stats().await?,
+            self.derived.cache.bytes() + self.content_cache.bytes(),
+        ))
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -219,6 +241,27 @@ impl App {
             Ok(result) => result,
             Err(error) => Err(StoreError::Unavailable { source: error.into() }),
         }
+    }
+
+    /// The store, for what goes on although nobody waits for it.
+    pub(crate) fn store_handle(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    pub(crate) fn content_cache(&self) -> &ContentCache {
+        &self.content_cache
+    }
+
+    pub(crate) fn file_cache(&self) -> &FileCache {
+        &self.derived.files
+    }
+
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.derived.buckets
     }
 
     pub(crate) fn principals(&self) -> &PrincipalCache {
@@ -292,6 +335,8 @@ async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc
     let derived = Arc::new(Derived {
         cache: ObjectCache::new(shared.limits.cache_bytes),
         principals: PrincipalCache::default(),
+        files: FileCache::new(shared.limits.cache_bytes / 8),
+        buckets: Buckets::default(),
     });
     let options = OpenOptions {
         observer: derived.clone(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use fb_auth::{HashCost, Hasher, Sealer, Secret};
+use fb_files::FileStore;
 use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
 use fb_outbound::Outbound;
@@ -30,6 +31,8 @@ pub struct AppsOptions {
     pub waiting_hashes: usize,
     /// What the secrets in the apps' stores are encrypted under: a text with at least 128 random bits.
     pub master_key: Secret,
+    /// Contents of files of all apps.
+    pub files: FileStore,
     /// Takes the mails of all apps.
     pub outbox: Arc<Outbox>,
     /// Who mails are from if an app does not say.
@@ -56,6 +59,9 @@ pub struct NewApp {
     /// Its first administrator; without one the app gets a setup link.
     pub admin: Option<FirstAdmin>,
 }
+
+/// Most requests of all apps that wait for a file to be compressed, or for an image; further ones are told to come back.
+const HEAVY_QUEUE: usize = 128;
 
 /// Most errands that go on after their answers, of all apps.
 const BACKGROUND: usize = 64;
@@ -97,6 +103,9 @@ impl Apps {
                 outbound: options.outbound,
                 leaks_url: options.leaks_url,
                 mail_from: options.mail_from,
+                files: options.files,
+                heavy: Arc::new(Semaphore::new(heavy_at_once())),
+                heavy_queue: Arc::new(Semaphore::new(HEAVY_QUEUE)),
                 background: Arc::new(Semaphore::new(BACKGROUND)),
                 limits: options.limits,
             },
@@ -226,7 +235,13 @@ impl Apps {
             }
             self.node.delete(id).await?;
         }
-        self.reload().await
+        self.reload().await?;
+        // Local contents went with the app's directory; elsewhere they are removed by name. Without the app nobody can reach
+        // them, and an app that is made anew under this name has other ids.
+        if let Err(error) = self.shared.files.remove_app(id).await {
+            tracing::warn!(app = %id, error = %error, "contents of the deleted app {id} were left behind");
+        }
+        Ok(())
     }
 
     /// Creates an app from a backup.
@@ -361,6 +376,11 @@ impl Apps {
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
+}
+
+/// As many at once as there are processors, less one for everything else.
+fn heavy_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1))
 }
 
 /// Host names are compared in lower case and without port.

@@ -1,4 +1,4 @@
-//! The object cache of one app: what was read or written last, bounded by bytes.
+//! Caches of one app: what was read or written last, bounded by bytes.
 //!
 //! The writer puts every committed object in before the commit is acknowledged. A reader that missed puts in what it
 //! read, but only if no commit touched the object's stripe since it began: else it could put an older state over a
@@ -7,13 +7,91 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fb_types::{ClassName, ObjectKey, Stored};
+use fb_types::{ClassName, FileEntry, FileId, ObjectKey, Stored};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
 const STRIPES: usize = 64;
-/// What an entry costs besides its JSON text, roughly.
+/// What an entry costs besides its texts, roughly.
 const OVERHEAD: u64 = 300;
+
+/// The state of a stripe when a read began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    stripe: usize,
+    commits: u64,
+}
+
+/// A bounded cache that commits and readers fill.
+struct Striped<K, V, W> {
+    entries: Cache<K, V, W>,
+    /// How often a commit touched each stripe. A lock and not an atomic, because comparing it and inserting have to be
+    /// one step; it is held for nothing else.
+    commits: Vec<Mutex<u64>>,
+}
+
+impl<K, V, W> Striped<K, V, W>
+where
+    K: Hash + Eq,
+    V: Clone,
+    W: Weighter<K, V> + Clone,
+{
+    /// A cache of at most `bytes`, of entries of about `entry_bytes`.
+    fn new(bytes: u64, entry_bytes: u64, weighter: W) -> Self {
+        let items = usize::try_from(bytes / entry_bytes).unwrap_or(usize::MAX).max(16);
+        Self {
+            entries: Cache::with_weighter(items, bytes, weighter),
+            commits: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+        }
+    }
+
+    fn get<Q: Hash + Equivalent<K>>(&self, key: &Q) -> Option<V> {
+        self.entries.get(key)
+    }
+
+    fn ticket(&self, key: &impl Hash) -> Ticket {
+        let stripe = stripe_of(key);
+        Ticket {
+            stripe,
+            commits: *self.stripe(stripe),
+        }
+    }
+
+    fn offer(&self, ticket: Ticket, key: K, value: V) {
+        let commits = self.stripe(ticket.stripe);
+        if *commits == ticket.commits {
+            self.entries.insert(key, value);
+        }
+    }
+
+    fn commit<Q: Hash + Equivalent<K>>(&self, key: &Q, value: Option<V>, owned: impl FnOnce() -> K) {
+        let mut commits = self.stripe(stripe_of(key));
+        *commits += 1;
+        match value {
+            Some(value) => self.entries.insert(owned(), value),
+            None => {
+                self.entries.remove(key);
+            }
+        }
+    }
+
+    fn clear(&self) {
+        for stripe in 0..STRIPES {
+            *self.stripe(stripe) += 1;
+        }
+        self.entries.clear();
+    }
+
+    fn stripe(&self, stripe: usize) -> MutexGuard<'_, u64> {
+        self.commits[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stripe_of(key: &impl Hash) -> usize {
+    let mut hasher = std::hash::DefaultHasher::new();
+    key.hash(&mut hasher);
+    usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or_default()
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Key(ClassName, ObjectKey);
@@ -50,85 +128,79 @@ impl Weighter<Key, Arc<Stored>> for Bytes {
 }
 
 /// A bounded cache of objects by class and key.
-pub(crate) struct ObjectCache {
-    entries: Cache<Key, Arc<Stored>, Bytes>,
-    /// How often a commit touched each stripe. A lock and not an atomic, because comparing it and inserting have to be
-    /// one step; it is held for nothing else.
-    commits: Vec<Mutex<u64>>,
-}
-
-/// The state of an object's stripe when a read began.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticket {
-    stripe: usize,
-    commits: u64,
-}
+pub(crate) struct ObjectCache(Striped<Key, Arc<Stored>, Bytes>);
 
 impl ObjectCache {
     /// A cache of at most `bytes`.
     pub(crate) fn new(bytes: u64) -> Self {
-        let items = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).max(16);
-        Self {
-            entries: Cache::with_weighter(items, bytes, Bytes),
-            commits: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
-        }
+        Self(Striped::new(bytes, 1024, Bytes))
     }
 
     pub(crate) fn get(&self, class: &ClassName, key: &ObjectKey) -> Option<Arc<Stored>> {
-        self.entries.get(&KeyRef(class, key))
+        self.0.get(&KeyRef(class, key))
     }
 
     /// To be taken before the store is read.
     pub(crate) fn ticket(&self, class: &ClassName, key: &ObjectKey) -> Ticket {
-        let stripe = stripe_of(class, key);
-        Ticket {
-            stripe,
-            commits: *self.stripe(stripe),
-        }
+        self.0.ticket(&KeyRef(class, key))
     }
 
     /// Puts in what was read under `ticket`, unless a commit came in between.
     pub(crate) fn offer(&self, ticket: Ticket, class: &ClassName, object: Arc<Stored>) {
-        let commits = self.stripe(ticket.stripe);
-        if *commits == ticket.commits {
-            self.entries.insert(Key(class.clone(), object.key.clone()), object);
-        }
+        self.0.offer(ticket, Key(class.clone(), object.key.clone()), object);
     }
 
     /// Puts in what was committed; `None` for a deleted object.
     pub(crate) fn commit(&self, class: &ClassName, key: &ObjectKey, object: Option<Arc<Stored>>) {
-        let mut commits = self.stripe(stripe_of(class, key));
-        *commits += 1;
-        match object {
-            Some(object) => self.entries.insert(Key(class.clone(), key.clone()), object),
-            None => {
-                self.entries.remove(&KeyRef(class, key));
-            }
-        }
+        self.0
+            .commit(&KeyRef(class, key), object, || Key(class.clone(), key.clone()));
     }
 
     /// Forgets everything, and what is being read.
     pub(crate) fn clear(&self) {
-        for stripe in 0..STRIPES {
-            *self.stripe(stripe) += 1;
-        }
-        self.entries.clear();
+        self.0.clear();
     }
 
     /// Bytes in use, roughly.
     pub(crate) fn bytes(&self) -> u64 {
-        self.entries.weight()
-    }
-
-    fn stripe(&self, stripe: usize) -> MutexGuard<'_, u64> {
-        self.commits[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.entries.weight()
     }
 }
 
-fn stripe_of(class: &ClassName, key: &ObjectKey) -> usize {
-    let mut hasher = std::hash::DefaultHasher::new();
-    KeyRef(class, key).hash(&mut hasher);
-    usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or_default()
+impl Weighter<FileId, Arc<FileEntry>> for Bytes {
+    fn weight(&self, key: &FileId, entry: &Arc<FileEntry>) -> u64 {
+        let headers: usize = entry.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        (2 * key.path().as_str().len() + headers) as u64 + 2 * OVERHEAD
+    }
+}
+
+/// A bounded cache of what is known of files.
+pub(crate) struct FileCache(Striped<FileId, Arc<FileEntry>, Bytes>);
+
+impl FileCache {
+    /// A cache of at most `bytes`.
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self(Striped::new(bytes, 2 * OVERHEAD, Bytes))
+    }
+
+    pub(crate) fn get(&self, id: &FileId) -> Option<Arc<FileEntry>> {
+        self.0.get(id)
+    }
+
+    /// To be taken before the store is read.
+    pub(crate) fn ticket(&self, id: &FileId) -> Ticket {
+        self.0.ticket(id)
+    }
+
+    /// Puts in what was read under `ticket`, unless a commit came in between.
+    pub(crate) fn offer(&self, ticket: Ticket, id: FileId, entry: Arc<FileEntry>) {
+        self.0.offer(ticket, id, entry);
+    }
+
+    /// The file was written: it is read again when it is needed.
+    pub(crate) fn forget(&self, id: &FileId) {
+        self.0.commit(id, None, || id.clone());
+    }
 }
 
 #[cfg(test)]

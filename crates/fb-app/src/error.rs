@@ -3,7 +3,7 @@
 use fb_auth::Denied;
 use fb_query::{QueryError, UpdateError};
 use fb_store::{NodeError, Refusal, StoreError};
-use fb_types::{AclError, IdError, SchemaError, ValueError, Version};
+use fb_types::{AclError, BucketName, FileId, IdError, SchemaError, ValueError, Version};
 
 /// Why a use case was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,40 @@ pub enum AppError {
     /// There is no such object, or the caller may not see it.
     #[error("there is no object {0}")]
     NoObject(String),
+    /// There is no such file, or the caller may not see it.
+    #[error("there is no file {0}")]
+    NoFile(FileId),
+    /// There is no such bucket of files.
+    #[error("there is no bucket {0}")]
+    NoBucket(BucketName),
+    /// The bucket is being deleted.
+    #[error("the bucket {0} is being deleted")]
+    BucketClosing(BucketName),
+    /// A file of this name exists. The wording is the protocol's, of both generations of its clients.
+    #[error(
+        "Unique index violation. Another object already exists with the same value of the newly created/modified object FileRef: {0}. The file exists already."
+    )]
+    FileExists(FileId),
+    /// The caller's condition on the file does not hold. The wording is the protocol's.
+    #[error("The file {0} is out of date.")]
+    FileOutOfDate(FileId),
+    /// The app declares no such variant of images.
+    #[error("there is no variant of images `{0}` in the app's settings")]
+    NoVariant(String),
+    /// Nobody permitted this variant.
+    #[error(
+        "this variant of the image is neither declared in the app's settings (variant=<name>) nor signed (signature=<…>)"
+    )]
+    UnsignedVariant,
+    /// The options for a variant of an image make no sense.
+    #[error(transparent)]
+    Variant(#[from] fb_images::VariantError),
+    /// The image cannot be transformed.
+    #[error(transparent)]
+    Render(fb_images::RenderError),
+    /// The storage of files failed.
+    #[error(transparent)]
+    Files(#[from] fb_files::FilesError),
     /// There is no such class.
     #[error("there is no class {0}")]
     NoClass(String),
@@ -160,7 +194,18 @@ impl AppError {
                 Ok(error) => *error,
                 Err(source) => Self::internal("writing", source),
             },
-            Refusal::Record { .. } => Self::Contended,
+            Refusal::Record { .. } | Refusal::ContentLost => Self::Contended,
+            other @ (Refusal::Bucket(_) | Refusal::NoBucket | Refusal::NotEmpty) => Self::internal("writing", other),
+        }
+    }
+}
+
+impl From<fb_images::RenderError> for AppError {
+    fn from(error: fb_images::RenderError) -> Self {
+        match error {
+            error @ fb_images::RenderError::Encode { .. } => Self::internal("writing an image", error),
+            fb_images::RenderError::Variant(error) => Self::Variant(error),
+            error => Self::Render(error),
         }
     }
 }

@@ -15,8 +15,9 @@ use crate::{App, AppError, Settings};
 const SETTINGS: &str = "settings";
 const SECRET: &str = "secret";
 const TOKENS: &str = "tokens";
-/// Where the settings of login providers are sealed for.
+/// What secrets of login providers, and those of websites and images, are sealed for.
 const OAUTH: &str = "oauth";
+const SITES: &str = "sites";
 
 /// Reads the settings and nothing else. `None` if the app's creation is not finished, or was cut off.
 pub(crate) async fn settings(store: &dyn Store, id: &AppId, shared: &Shared) -> Result<Option<Settings>, AppError> {
@@ -79,6 +80,11 @@ fn encode(settings: &Settings, shared: &Shared) -> Result<Vec<u8>, AppError> {
         let sealed = shared.sealer.seal(OAUTH, &plain);
         *secret = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
     }
+    for password in other_secrets(&mut value) {
+        let plain = Secret::new(password.as_str().unwrap_or_default());
+        let sealed = shared.sealer.seal(SITES, &plain);
+        *password = json!(sealed.map_err(|e| AppError::internal("sealing a secret", e))?);
+    }
     serde_json::to_vec(&value).map_err(unwritable)
 }
 
@@ -95,7 +101,35 @@ fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppErro
             }
         };
     }
+    for password in other_secrets(&mut value) {
+        let opened = shared.sealer.open(SITES, password.as_str().unwrap_or_default());
+        let plain = match opened {
+            Ok(plain) => plain,
+            Err(error) => {
+                tracing::warn!(app = %id, error = %error, "the password of a site, or the key of image URLs, cannot be read; it is good for nobody until it is set anew");
+                Secret::random().map_err(|e| AppError::internal("making a secret", e))?
+            }
+        };
+        *password = json!(plain.expose());
+    }
     serde_json::from_value(value).map_err(unreadable)
+}
+
+/// Passwords of sites, and the key that signs variants of images.
+fn other_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    let mut secrets = Vec::new();
+    for (name, value) in settings.as_object_mut().into_iter().flatten() {
+        match name.as_str() {
+            "images" => secrets.extend(value.get_mut("signingKey")),
+            "hosting" => {
+                let sites = value.get_mut("sites").and_then(|sites| sites.as_object_mut());
+                let sites = sites.into_iter().flat_map(|all| all.values_mut());
+                secrets.extend(sites.filter_map(|site| site.get_mut("basicAuth")?.get_mut("password")));
+            }
+            _ => {}
+        }
+    }
+    secrets
 }
 
 fn provider_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
@@ -130,6 +164,7 @@ impl App {
         };
         let old = self.settings();
         let new = old.merged(changes)?;
+        self.check_guarded_sites(&new.hosting).await?;
         let stored = self.store().record(SETTINGS, "app").await?.unwrap_or_default();
         if decode(&stored, self.id(), self.shared())? != *old {
             return Err(out_of_date());

@@ -9,6 +9,10 @@ pub struct AppLimits {
     pub cache_bytes: u64,
     /// Largest object, as its JSON text in bytes.
     pub object_bytes: usize,
+    /// Bytes of small and compressed contents of files that an active app keeps in memory.
+    pub content_cache_bytes: u64,
+    /// Largest file in bytes.
+    pub file_bytes: u64,
     /// Most objects that one query returns, and how many it returns if it does not say.
     pub results: u64,
     /// How long one query may take.
@@ -22,6 +26,8 @@ impl Default for AppLimits {
         Self {
             cache_bytes: 32 << 20,
             object_bytes: 1 << 20,
+            content_cache_bytes: 32 << 20,
+            file_bytes: 5 << 30,
             results: 500,
             query_time: Duration::from_secs(10),
             query: fb_query::Limits::default(),

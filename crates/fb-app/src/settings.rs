@@ -8,7 +8,8 @@ use fb_oauth::ProviderSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::AppError;
+use crate::files::ImageSettings;
+use crate::{AppError, HostingSettings};
 
 /// Which defaults an app follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +173,7 @@ impl OAuthSettings {
 }
 
 /// What stands in place of secrets where settings are shown.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 /// Most login providers, and most origins, of one app.
 const MAX_PROVIDERS: usize = 50;
 
@@ -225,6 +226,12 @@ pub struct Settings {
     /// Logins through other providers.
     #[serde(default)]
     pub oauth: OAuthSettings,
+    /// Websites.
+    #[serde(default)]
+    pub hosting: HostingSettings,
+    /// Variants of images.
+    #[serde(default)]
+    pub images: ImageSettings,
 }
 
 impl Settings {
@@ -266,6 +273,8 @@ impl Settings {
                 client_started: profile == Profile::Baqend,
                 ..OAuthSettings::default()
             },
+            hosting: HostingSettings::default(),
+            images: ImageSettings::default(),
         }
     }
 
@@ -277,6 +286,8 @@ impl Settings {
         }
         let mut new: Self = serde_json::from_value(whole).map_err(|e| AppError::Invalid(format!("settings: {e}")))?;
         new.oauth.keep_secrets(&self.oauth);
+        new.hosting.keep_secrets(&self.hosting);
+        new.images.keep_secrets(&self.images);
         new.check(self)
             .map_err(|problem| AppError::Invalid(format!("settings: {problem}")))?;
         Ok(new)
@@ -288,11 +299,15 @@ impl Settings {
         for provider in shown.oauth.providers.values_mut() {
             *provider = provider.without_secrets();
         }
+        shown.hosting.hide_secrets();
+        shown.images.hide_secrets();
         shown
     }
 
     fn check(&self, old: &Self) -> Result<(), String> {
         self.oauth.check()?;
+        self.hosting.check()?;
+        self.images.check()?;
         if self.profile != old.profile {
             return Err("the profile of an app cannot be changed".into());
         }

@@ -32,6 +32,7 @@ codes! {
     QUERY_TOO_COMPLEX = ("QueryTooComplex", 400, "Bad Request", "A filter or update exceeds a limit (depth, branches, values, lengths); make it smaller.");
     UNKNOWN_FIELD = ("UnknownField", 400, "Bad Request", "A filter, sort order or update names a field that the class does not have.");
     NOT_FOUND = ("ObjectNotFound", 404, "Object Not Found", "There is no such object, or the caller may not see it.");
+    NO_FILE = ("FileNotFound", 404, "File Not Found", "There is no such file, or the caller may not see it.");
     NO_ENDPOINT = ("EndpointNotFound", 404, "Not Found", "There is no such endpoint; GET /v1/spec lists all.");
     NO_APP = ("AppNotFound", 404, "Not Found", "The host name or path names an app that does not exist on this server.");
     METHOD_NOT_ALLOWED = ("MethodNotAllowed", 405, "Method Not Allowed", "The endpoint does not know this method; the Allow header lists those it does.");
@@ -41,15 +42,18 @@ codes! {
     OUT_OF_DATE = ("ObjectOutOfDate", 412, "Object Out Of Date", "The condition on the object's version does not hold; load it again and retry.");
     TOO_LARGE = ("TooLarge", 413, "Payload Too Large", "The body or the object exceeds a limit; send less at once.");
     URI_TOO_LONG = ("UriTooLong", 414, "URI Too Long", "The URL exceeds the limit; send long filters with POST.");
+    BAD_RANGE = ("RangeNotSatisfiable", 416, "Range Not Satisfiable", "The range lies behind the end of the file; the Content-Range header has its size.");
     MFA_REQUIRED = ("MfaRequired", 403, "MFA Required", "The password was right; send a code of the second factor with `data`'s token to POST /db/User/mfa/token.");
     BAD_CODE = ("InvalidCode", 400, "Bad Request", "The code of the second factor is wrong, was used already, or is too old.");
+    BAD_IMAGE = ("ImageNotTransformable", 422, "Unprocessable Content", "No variant can be made of the file: it is no image that is read, is damaged, or is too large.");
     TOO_MANY = ("TooManyRequests", 429, "Too Many Requests", "Too many attempts from one address or on one account; the Retry-After header says when to come back.");
     NOT_GENUINE = ("LoginNotGenuine", 400, "Bad Request", "What came back from a login provider does not belong to a login that began here; begin again.");
     REFUSED_BY_PROVIDER = ("LoginRefused", 460, "Bad Credentials", "The login provider refused, or the user did.");
     PROVIDER_FAILED = ("LoginProviderFailed", 502, "Bad Gateway", "The login provider cannot be reached, or answers in a way that makes no sense.");
+    PASSWORD_REQUIRED = ("PasswordRequired", 401, "Password Required", "The site asks for a name and a password (HTTP basic authentication).");
     UNAUTHORIZED = ("Unauthorized", 401, "Unauthorized", "The admin API needs an operator's token; log in at POST /admin/v1/login.");
     BAD_CREDENTIALS = ("BadCredentials", 460, "Bad Credentials", "User name, password or token is wrong or has expired; log in again.");
-    NO_CLASS = ("BucketNotFound", 461, "Bucket Not Found", "There is no such class; create it through the schema.");
+    NO_CLASS = ("BucketNotFound", 461, "Bucket Not Found", "There is no such class, which the schema would have to create, or no such bucket of files.");
     BAD_VALUE = ("InvalidTypeValue", 463, "Invalid Type Value", "A value does not fit its field; the message names class, field, expected and found.");
     DENIED = ("PermissionDenied", 466, "Permission Denied", "The caller lacks a permission; the message names it.");
     UNSUPPORTED_QUERY = ("QueryNotSupported", 468, "Query Not Supported", "A filter has an operator that does not exist or is not offered.");
@@ -58,6 +62,7 @@ codes! {
     REFERENCED = ("TypeStillReferenced", 474, "Type Still Referenced", "The class is used by another one; change that first.");
     INTERNAL = ("InternalError", 500, "Internal Server Error", "The server failed; its log has the details under the request id.");
     NOT_IMPLEMENTED = ("NotImplemented", 501, "Not Implemented", "This server does not offer the endpoint.");
+    STORAGE_FULL = ("StorageFull", 507, "Insufficient Storage", "The storage of files is full; delete some, or ask the operator for more.");
     UNAVAILABLE = ("Unavailable", 503, "Service Unavailable", "The server is overloaded, shutting down or out of disk; try again later.");
     TOO_SLOW = ("QueryTooSlow", 503, "Query Too Slow", "The query exceeded its time limit; add an index or narrow the filter.");
 }

@@ -24,6 +24,10 @@ use crate::source::source_of;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
+/// How much of a body that is not wanted is taken nevertheless, and for how long.
+const DRAINED: usize = 4 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
 /// A request to one app.
 pub(crate) struct Ctx {
     pub(crate) state: Arc<ServerState>,
@@ -217,6 +221,43 @@ impl Request {
             Ok(result) => result,
             Err(_) => Err(ApiError::new(codes::TIMEOUT, "The body did not arrive in time.")),
         }
+    }
+}
+
+impl Request {
+    /// The next piece of the body, `None` at its end. A client may take its time, but not for ever over one piece.
+    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let Some(body) = &mut self.body else { return Ok(None) };
+        loop {
+            match tokio::time::timeout(BODY_TIME, body.frame()).await {
+                Err(_) => return Err(ApiError::new(codes::TIMEOUT, "The body did not arrive in time.")),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(_))) => return Err(ApiError::bad_request("The body ended before it was complete.")),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what is still coming of a body that is not wanted, a little of it and for a short time: a client that is cut off
+    /// while it sends may not read the answer. Nothing if the client waits to be asked for its body.
+    pub(crate) async fn drain(&mut self) {
+        if self.headers.contains_key(header::EXPECT) {
+            return;
+        }
+        let take = async {
+            let mut taken = 0;
+            while let Ok(Some(piece)) = self.next_piece().await {
+                taken += piece.len();
+                if taken > DRAINED {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_TIME, take).await;
     }
 }
 

@@ -1,10 +1,12 @@
 //! Errors on their way out: the only mapping from what went wrong to a status and a body.
 
 use fb_app::{AppError, OperatorError};
+use fb_files::FilesError;
 use fb_oauth::OAuthError;
 use fb_query::{QueryError, UpdateError};
 use fb_store::{NodeError, StoreError};
 use fb_types::SchemaError;
+use http::header::HeaderName;
 use serde_json::{Value, json};
 
 use crate::codes::{self, Code};
@@ -17,8 +19,8 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// Seconds after which a retry makes sense.
     pub(crate) retry_after: Option<u64>,
-    /// Methods that the endpoint knows, where another one was used.
-    pub(crate) allow: Option<String>,
+    /// Headers that go with it, such as the methods that the endpoint knows.
+    pub(crate) headers: Vec<(HeaderName, String)>,
     /// What the second step of a login has to send along.
     pub(crate) mfa_token: Option<fb_auth::Secret>,
     /// For the log only.
@@ -31,10 +33,16 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
-            allow: None,
+            headers: Vec::new(),
             mfa_token: None,
             source: None,
         }
+    }
+
+    /// The same with a header.
+    pub(crate) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -71,9 +79,9 @@ impl ApiError {
         if let Some(token) = &self.mfa_token {
             reply.set_header(MFA_HEADER, token.expose());
         }
-        reply.set_header(http::header::HeaderName::from_static("x-request-id"), request_id);
-        if let Some(methods) = &self.allow {
-            reply.set_header(http::header::ALLOW, methods);
+        reply.set_header(HeaderName::from_static("x-request-id"), request_id);
+        for (name, value) in self.headers {
+            reply.set_header(name, &value);
         }
         if let Some(seconds) = self.retry_after {
             reply.set_header(http::header::RETRY_AFTER, &seconds.to_string());
@@ -86,7 +94,20 @@ impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         let code = match &error {
             AppError::NoObject(_) => codes::NOT_FOUND,
+            AppError::NoFile(_) | AppError::NoVariant(_) => codes::NO_FILE,
+            AppError::UnsignedVariant => codes::DENIED,
+            AppError::Variant(_) => codes::BAD_REQUEST,
+            AppError::Render(_) => codes::BAD_IMAGE,
             AppError::NoClass(_) => codes::NO_CLASS,
+            AppError::NoBucket(_) => codes::NO_CLASS,
+            AppError::BucketClosing(_) => codes::CONFLICT,
+            AppError::FileExists(_) | AppError::FileOutOfDate(_) => codes::OUT_OF_DATE,
+            AppError::Files(_) => {
+                return match error {
+                    AppError::Files(files) => files.into(),
+                    other => Self::internal(other),
+                };
+            }
             AppError::NotInstantiable(_) | AppError::Invalid(_) => codes::BAD_REQUEST,
             AppError::Exists(_) | AppError::Duplicate { .. } | AppError::NameTaken => codes::EXISTS,
             AppError::OutOfDate { .. } => codes::OUT_OF_DATE,
@@ -214,6 +235,30 @@ impl From<StoreError> for ApiError {
             StoreError::Duplicate { .. } | StoreError::NotUnique { .. } => {
                 Self::new(codes::EXISTS, sentence(&error.to_string()))
             }
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<FilesError> for ApiError {
+    fn from(error: FilesError) -> Self {
+        match error {
+            FilesError::Full { source } => Self {
+                source: Some(source),
+                ..Self::new(
+                    codes::STORAGE_FULL,
+                    "The storage of files is full; nothing was written.",
+                )
+            },
+            FilesError::Unavailable { source, .. } | FilesError::Denied { source, .. } => Self {
+                retry_after: Some(1),
+                source: Some(source),
+                ..Self::new(
+                    codes::UNAVAILABLE,
+                    "The storage of files is not available; try again shortly.",
+                )
+            },
+            FilesError::TooLarge { .. } => Self::new(codes::TOO_LARGE, sentence(&error.to_string())),
             other => Self::internal(other),
         }
     }

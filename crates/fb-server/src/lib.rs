@@ -7,9 +7,11 @@
 #![recursion_limit = "256"]
 
 mod codes;
+mod content;
 mod context;
 mod cors;
 mod error;
+mod hosting;
 mod metrics;
 mod openapi;
 mod qr;

@@ -48,7 +48,7 @@ impl AppMetrics {
 
 /// Counters of the node.
 pub(crate) struct Metrics {
-    /// Names of the routes, by their number; the last one stands for requests that found none.
+    /// Names of the routes, by their number; the last two stand for pages of websites, and for requests that found none.
     routes: Vec<String>,
     /// Read for every request, written when an app gets its first one.
     apps: RwLock<HashMap<String, Arc<AppMetrics>>>,
@@ -60,6 +60,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new(mut routes: Vec<String>) -> Self {
+        routes.push("page".into());
         routes.push("none".into());
         Self {
             routes,
@@ -67,6 +68,11 @@ impl Metrics {
             panics: AtomicU64::new(0),
             connections: AtomicU64::new(0),
         }
+    }
+
+    /// The number that stands for pages of websites.
+    pub(crate) fn pages(&self) -> usize {
+        self.routes.len() - 2
     }
 
     /// The number that stands for requests without a route.

@@ -9,7 +9,7 @@ use crate::route::{Access, Route};
 pub fn document(routes: &[Route]) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in routes {
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        let path = paths.entry(route.path.replace("{*", "{")).or_insert_with(|| json!({}));
         path[route.method.as_str().to_ascii_lowercase()] = operation(route);
     }
     json!({
@@ -56,6 +56,8 @@ fn operation(route: &Route) -> Value {
     let mut parameters: Vec<Value> = path_parameters(route.path)
         .map(|name| {
             let description = match name {
+                "bucket" if route.path.starts_with("/file") => "Name of the bucket",
+                "oid" if route.path.starts_with("/file") => "Name of the file, each segment percent-encoded",
                 "bucket" => "Class name without /db/",
                 "oid" => "Last part of the object's id, percent-encoded",
                 _ => name,
@@ -65,7 +67,7 @@ fn operation(route: &Route) -> Value {
         })
         .collect();
     for (name, description) in route.query {
-        let kind = if matches!(*name, "start" | "count") {
+        let kind = if matches!(*name, "start" | "count") && !route.path.starts_with("/file") {
             "integer"
         } else {
             "string"
@@ -103,6 +105,9 @@ fn access(access: Access) -> String {
         Access::Public => "everybody".into(),
         Access::LoggedIn => "logged-in users".into(),
         Access::Class(permissions) => format!("class permission {}, then object rules", permissions.join(" or ")),
+        Access::Bucket(permissions) => {
+            format!("bucket permission {}, then rules of the file", permissions.join(" or "))
+        }
         Access::Admin => "administrators".into(),
     }
 }
@@ -111,6 +116,8 @@ fn access(access: Access) -> String {
 pub(crate) fn path_parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
     path.split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        // The rest of a path, however many segments it has.
+        .map(|name| name.trim_start_matches('*'))
 }
 
 fn tag(path: &str) -> &'static str {
@@ -120,6 +127,7 @@ fn tag(path: &str) -> &'static str {
         Some("db") => "objects",
         Some("schema") => "schema",
         Some("index") => "indexes",
+        Some("file") => "files",
         _ => "app",
     }
 }
@@ -127,6 +135,7 @@ fn tag(path: &str) -> &'static str {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        206 => "Part of it",
         201 => "Created",
         202 => "Accepted",
         204 => "Done, no body",
@@ -136,6 +145,9 @@ fn reason(status: u16) -> &'static str {
 }
 
 fn content(schema: &str) -> Value {
+    if schema == "FileContent" {
+        return json!({ "*/*": { "schema": { "$ref": "#/components/schemas/FileContent" } } });
+    }
     json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
 
@@ -182,6 +194,25 @@ fn config() -> Value {
                     "clientStarted": { "type": "boolean" },
                 },
             },
+            "images": {
+                "type": "object",
+                "properties": {
+                    "variants": { "type": "object", "additionalProperties": { "type": "object" } },
+                    "signingKey": text,
+                },
+            },
+            "hosting": {
+                "type": "object",
+                "properties": { "sites": { "type": "object", "additionalProperties": { "type": "object", "properties": {
+                    "enabled": { "type": "boolean", "default": true },
+                    "bucket": { "type": "string", "default": "www" },
+                    "index": { "type": "string", "default": "index.html" },
+                    "notFound": { "type": "string", "default": "404.html" },
+                    "singlePage": { "type": "boolean", "default": false },
+                    "cleanUrls": { "type": "boolean", "default": false },
+                    "basicAuth": { "type": ["object", "null"], "properties": { "username": text, "password": text } },
+                } } } },
+            },
         },
     })
 }
@@ -193,8 +224,33 @@ fn schemas() -> Value {
         "additionalProperties": { "enum": ["allow", "deny"] },
     });
     let text = json!({ "type": "string" });
+    let permissions: Map<String, Value> = fb_types::Permission::DATA
+        .iter()
+        .map(|p| (p.as_str().to_owned(), json!({ "$ref": "#/components/schemas/Rules" })))
+        .collect();
     json!({
         "Anything": {},
+        "FileContent": { "description": "The content of a file, of any type" },
+        "BucketAcl": {
+            "type": "object",
+            "description": "Rules by permission: load, insert, update, delete, query",
+            "properties": permissions,
+            "additionalProperties": false,
+        },
+        "FileMetadata": {
+            "type": "object",
+            "properties": {
+                "id": { "type": "string", "examples": ["/file/www/logo.png"] },
+                "mimeType": text,
+                "eTag": text,
+                "acl": { "$ref": "#/components/schemas/Acl" },
+                "size": { "type": "integer", "minimum": 0 },
+                "contentLength": { "type": "integer", "minimum": 0 },
+                "lastModified": { "type": "string", "format": "date-time" },
+                "createdAt": { "type": "string", "format": "date-time" },
+                "headers": { "type": "object", "additionalProperties": text },
+            },
+        },
         "StringList": { "type": "array", "items": text },
         "Count": { "type": "object", "required": ["count"], "properties": { "count": { "type": "integer" } } },
         "Rules": rules,

@@ -3,14 +3,22 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use fb_store::BoxError;
+use futures_util::{Stream, StreamExt};
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full, StreamBody};
+use hyper::body::Frame;
 use serde_json::Value;
 
-/// The body of a response: one piece, or a stream.
-pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
+/// The body of a response: one piece, or a stream, which may fail on the way: the connection is cut off then.
+pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, CutOff>>;
+
+/// What was being sent cannot be read any further.
+#[derive(Debug, thiserror::Error)]
+#[error("what was being sent cannot be read any further")]
+pub(crate) struct CutOff(#[source] BoxError);
 
 /// The header that carries new user tokens.
 pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("baqend-authorization-token");
@@ -33,6 +41,12 @@ impl Reply {
     /// Without a body.
     pub(crate) fn empty(status: u16) -> Self {
         Self::with(status, Either::Left(Full::new(Bytes::new())))
+    }
+
+    /// The same with another status.
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        *self.0.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self
     }
 
     /// With a JSON value.
@@ -59,9 +73,24 @@ impl Reply {
 
     /// With a stream of JSON.
     pub(crate) fn json_stream(body: UnsyncBoxBody<Bytes, Infallible>) -> Self {
+        let body = body.map_err(|never| match never {}).boxed_unsync();
         let mut reply = Self::with(200, Either::Right(body));
         reply.0.headers_mut().insert(CONTENT_TYPE, JSON);
         reply
+    }
+
+    /// With bytes, whose type is not said yet.
+    pub(crate) fn bytes(status: u16, bytes: Bytes) -> Self {
+        Self::with(status, Either::Left(Full::new(bytes)))
+    }
+
+    /// With pieces of bytes, whose type is not said yet.
+    pub(crate) fn stream<E>(status: u16, pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Self
+    where
+        E: Into<BoxError> + 'static,
+    {
+        let frames = pieces.map(|piece| piece.map(Frame::data).map_err(|e| CutOff(e.into())));
+        Self::with(status, Either::Right(StreamBody::new(frames).boxed_unsync()))
     }
 
     /// Sets a header; values that no header can hold are left out.

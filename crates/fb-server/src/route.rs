@@ -22,6 +22,8 @@ pub enum Access {
     LoggedIn,
     /// Class-level permissions of the class in the path, then object-level rules.
     Class(&'static [&'static str]),
+    /// Permissions of the bucket in the path, then rules of the file.
+    Bucket(&'static [&'static str]),
     /// Administrators of the app.
     Admin,
 }
@@ -83,6 +85,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(routes::bulk::routes());
     routes.extend(routes::objects::routes());
     routes.extend(routes::indexes::routes());
+    routes.extend(routes::files::routes());
     routes
 }
 

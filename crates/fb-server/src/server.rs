@@ -25,8 +25,8 @@ use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
-use crate::source::TrustedProxy;
-use crate::{cors, openapi, routes};
+use crate::source::{TrustedProxy, source_of};
+use crate::{cors, hosting, openapi, routes};
 
 /// Limits of the HTTP side. All are on by default.
 #[derive(Debug, Clone)]
@@ -223,7 +223,8 @@ enum Target<'p> {
     Health,
     Ready,
     Metrics,
-    Nothing,
+    /// A page of an app's website.
+    Page,
 }
 
 impl<'p> Target<'p> {
@@ -256,7 +257,7 @@ impl<'p> Target<'p> {
             _ => match (below("/admin/v1"), below("/setup")) {
                 (Some(rest), _) => Self::Admin(rest),
                 (_, Some(rest)) => Self::Setup(rest),
-                (None, None) => Self::Nothing,
+                (None, None) => Self::Page,
             },
         }
     }
@@ -289,6 +290,7 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, peer:
     };
     let target = Target::of(path);
     let is_app = matches!(target, Target::App { .. });
+    let wants_page = matches!(target, Target::Page) && hosting::is_navigation(&request);
     let handled = AssertUnwindSafe(dispatch(&state, request, target, host.as_deref(), &mut seen))
         .catch_unwind()
         .await;
@@ -297,7 +299,10 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, peer:
         Ok(Err(error)) => {
             let id = state.request_ids.text(request_number);
             log_error(&error, &id, &seen, &method, path);
-            error.into_reply(&id)
+            match wants_page {
+                true => hosting::error_page(error, &id),
+                false => error.into_reply(&id),
+            }
         }
         Err(_) => {
             state.metrics.panics.fetch_add(1, Ordering::Relaxed);
@@ -413,9 +418,14 @@ async fn dispatch(
         Target::Health => Ok(routes::node::healthz()),
         Target::Ready => routes::node::readyz(state).await,
         Target::Metrics => routes::node::metrics(state).await,
-        Target::Nothing => {
-            let text = "There is nothing here. The API of an app is under /v1 or /apps/<app>/v1.";
-            Err(ApiError::new(codes::NO_ENDPOINT, text))
+        Target::Page => {
+            let host = host.unwrap_or("");
+            let app = state.apps.for_host(host).await?;
+            let app = app.ok_or_else(hosting::nothing_here)?;
+            seen.app = Some(app.clone());
+            seen.route = state.metrics.pages();
+            let source = source_of(request.peer, &request.headers, &state.trusted_proxies);
+            hosting::serve(&app, &request, host, &source).await
         }
     }
 }
@@ -441,10 +451,7 @@ async fn app_request(
         }
         Found::WrongMethod(methods) => {
             let text = format!("This endpoint knows {methods}, not {method}.");
-            return Err(ApiError {
-                allow: Some(methods),
-                ..ApiError::new(codes::METHOD_NOT_ALLOWED, text)
-            });
+            return Err(ApiError::new(codes::METHOD_NOT_ALLOWED, text).with(header::ALLOW, methods));
         }
         Found::Nothing => {
             let path: String = path.chars().take(200).collect();

@@ -34,6 +34,6 @@ mod stats;
 mod store;
 mod writer;
 
-pub use node::{DirLock, SqliteNode};
+pub use node::{DirLock, SqliteNode, files_dir};
 pub use options::{Durability, Retention, SqliteOptions};
 pub use store::SqliteStore;

@@ -28,6 +28,11 @@ const LOCKING: &str = "locking the data directory";
 /// How long a server waits for the lock when it starts.
 const LOCK_TIME: Duration = Duration::from_secs(2);
 
+/// Where contents of an app's files go if they are kept in the data directory: with the app they come and go.
+pub fn files_dir(data_dir: &Path, app: &AppId) -> PathBuf {
+    data_dir.join("apps").join(app.as_str()).join("files")
+}
+
 /// The lock of a data directory; given back when dropped, and when the process ends.
 #[derive(Debug)]
 pub struct DirLock {

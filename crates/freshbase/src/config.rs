@@ -9,6 +9,7 @@ use fb_mail::{Sender, SmtpOptions};
 use fb_outbound::AllowedTarget;
 use fb_server::{HttpLimits, TrustedProxy};
 
+use crate::files::FilesConfig;
 use crate::keys::{self, KEYS, Key};
 
 /// What the server runs with.
@@ -22,6 +23,9 @@ pub(crate) struct Config {
     pub(crate) admin_password: Option<Secret>,
     pub(crate) relaxed: bool,
     pub(crate) cache_bytes: u64,
+    pub(crate) files: FilesConfig,
+    pub(crate) file_bytes: u64,
+    pub(crate) content_cache_bytes: u64,
     pub(crate) object_bytes: usize,
     pub(crate) results: u64,
     pub(crate) query_time: Duration,
@@ -51,6 +55,12 @@ impl Default for Config {
             admin_password: None,
             relaxed: false,
             cache_bytes: limits.cache_bytes,
+            files: FilesConfig {
+                region: "us-east-1".into(),
+                ..FilesConfig::default()
+            },
+            file_bytes: limits.file_bytes,
+            content_cache_bytes: limits.content_cache_bytes,
             object_bytes: limits.object_bytes,
             results: limits.results,
             query_time: limits.query_time,

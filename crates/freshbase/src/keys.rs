@@ -202,6 +202,72 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
     key!(
+        "files",
+        "local|s3://BUCKET/PREFIX",
+        "local",
+        "Where contents of files are kept: `local` is the app's directory in the data directory; else a bucket of an S3-compatible storage, which needs the two secrets below. Set a lifecycle rule there that aborts incomplete multipart uploads.",
+        |c, v| crate::files::S3Place::parse(v).map(|place| c.files.s3 = place)
+    ),
+    key!(secret "s3-key-id", "Id of the access key of the S3-compatible storage.", |c, v| {
+        c.files.key_id = Some(v.to_owned());
+        Ok(())
+    }),
+    key!(secret "s3-secret", "Secret of that access key.", |c, v| {
+        c.files.secret = Some(fb_auth::Secret::new(v));
+        Ok(())
+    }),
+    key!(
+        "s3-endpoint",
+        "URL",
+        "",
+        "URL of the S3-compatible storage; empty for AWS. One with `http://` is taken for this machine only, unless it begins with `http+insecure://`.",
+        |c, v| {
+            c.files.allow_http = v.starts_with("http+insecure://");
+            let url = v.replacen("http+insecure://", "http://", 1);
+            c.files.endpoint = (!url.is_empty()).then_some(url);
+            Ok(())
+        }
+    ),
+    key!(
+        "s3-region",
+        "NAME",
+        "us-east-1",
+        "Region of the S3-compatible storage.",
+        |c, v| {
+            v.clone_into(&mut c.files.region);
+            Ok(())
+        }
+    ),
+    key!(
+        "s3-path-style",
+        "true|false",
+        "false",
+        "Whether URLs of the S3-compatible storage have the bucket in their path instead of their host name, as most storages other than AWS want it.",
+        |c, v| {
+            c.files.path_style = v.parse().map_err(|_| "true or false")?;
+            Ok(())
+        }
+    ),
+    key!(
+        "s3-root",
+        "PATH",
+        "",
+        "PEM file with the certificate of a further authority that is trusted for the S3-compatible storage, for one of your own.",
+        |c, v| {
+            c.files.root = (!v.is_empty()).then(|| v.into());
+            Ok(())
+        }
+    ),
+    key!("max-file", "SIZE", "5GiB", "Largest file.", |c, v| size(v)
+        .map(|n| c.file_bytes = n as u64)),
+    key!(
+        "content-cache-size",
+        "SIZE",
+        "32MiB",
+        "Small and compressed files that each app that is awake keeps in memory.",
+        |c, v| size(v).map(|n| c.content_cache_bytes = n as u64)
+    ),
+    key!(
         "cache-size",
         "SIZE",
         "32MiB",

@@ -5,6 +5,7 @@
 mod cli;
 mod commands;
 mod config;
+mod files;
 mod keys;
 mod logging;
 mod master_key;

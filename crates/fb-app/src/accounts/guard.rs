@@ -24,7 +24,7 @@ impl Source {
 /// An attempt that was counted; a success takes it and its predecessors back.
 pub(crate) struct Attempt<'a> {
     app: &'a App,
-    keys: [String; 2],
+    keys: Vec<String>,
 }
 
 impl Attempt<'_> {
@@ -87,6 +87,25 @@ impl App {
         let now = self.clock().now();
         self.shared().attempts.begin(&keys[0], limit, now)?;
         self.shared().attempts.begin(&keys[1], all, now)?;
-        Ok(Attempt { app: self, keys })
+        Ok(Attempt {
+            app: self,
+            keys: keys.into(),
+        })
+    }
+
+    /// The same for what all visitors share, such as the password of a site: counted per source only, so that nobody can
+    /// lock it for all others.
+    pub(crate) fn begin_shared_attempt(&self, what: &str, source: &Source) -> Result<Attempt<'_>, AppError> {
+        let settings = self.settings();
+        let limit = AttemptLimit {
+            attempts: settings.lockout.attempts,
+            seconds: settings.lockout.seconds,
+        };
+        let key = format!("{} {what} from {}", self.id(), source.0);
+        self.shared().attempts.begin(&key, limit, self.clock().now())?;
+        Ok(Attempt {
+            app: self,
+            keys: vec![key],
+        })
     }
 }

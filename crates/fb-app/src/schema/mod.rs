@@ -223,26 +223,25 @@ fn close(def: &mut ClassDef) {
     if def.embedded {
         return;
     }
-    for permission in [
-        Permission::Load,
-        Permission::Insert,
-        Permission::Update,
-        Permission::Delete,
-        Permission::Query,
-    ] {
-        if is_open(def, permission) {
-            let mut rules = def.acl.rules(permission).cloned().unwrap_or_default();
+    close_data(&mut def.acl);
+}
+
+/// The same for rules by themselves: those of a class, or of a bucket of files.
+pub(crate) fn close_data(acl: &mut ClassAcl) {
+    for permission in Permission::DATA {
+        if is_open(acl, permission) {
+            let mut rules = acl.rules(permission).cloned().unwrap_or_default();
             // Where logged-in users are denied nobody is left but administrators.
             let denied = rules.get(LOGGED_IN_ROLE).is_some();
             rules.insert(if denied { ADMIN_ROLE } else { LOGGED_IN_ROLE }, Rule::Allow);
-            def.acl.set(permission, rules);
+            acl.set(permission, rules);
         }
     }
 }
 
 /// True if whoever is not denied may: no rule allows, and none denies everybody.
-fn is_open(def: &ClassDef, permission: Permission) -> bool {
-    def.acl.rules(permission).is_none_or(|rules| {
+fn is_open(acl: &ClassAcl, permission: Permission) -> bool {
+    acl.rules(permission).is_none_or(|rules| {
         rules.get(PRINCIPAL_EVERYBODY) != Some(Rule::Deny) && !rules.iter().any(|(_, rule)| rule == Rule::Allow)
     })
 }
@@ -270,7 +269,7 @@ fn guard_schema(def: &mut ClassDef, caller: &Principal, profile: Profile) {
         Permission::SchemaSubclass,
     ] {
         let fits = !def.embedded || permission.fits_embedded();
-        if fits && (def.acl.is_public(permission) || is_secure && is_open(def, permission)) {
+        if fits && (def.acl.is_public(permission) || is_secure && is_open(&def.acl, permission)) {
             let mut rules = def.acl.rules(permission).cloned().unwrap_or_default();
             rules.insert(ADMIN_ROLE, Rule::Allow);
             def.acl.set(permission, rules);

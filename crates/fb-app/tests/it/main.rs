@@ -11,6 +11,7 @@ use fb_app::{
     Session, Source,
 };
 use fb_auth::{HashCost, Secret};
+use fb_files::FileStore;
 use fb_mail::{Catcher, Outbox, OutboxOptions, Sender};
 use fb_outbound::{Outbound, OutboundOptions};
 use fb_store_sqlite::{SqliteNode, SqliteOptions};
@@ -60,6 +61,10 @@ impl Fixture {
             waiting_hashes: 8,
             master_key: Secret::random().unwrap(),
             outbox: Arc::new(Outbox::start(catcher.clone(), OutboxOptions::default())),
+            files: FileStore::local({
+                let dir = dir.path().to_owned();
+                move |app| dir.join("apps").join(app.as_str()).join("files")
+            }),
             mail_from: Sender::new(None, "app@example.com").unwrap(),
             outbound: Outbound::new(OutboundOptions::default()).unwrap(),
             leaks_url: String::new(),

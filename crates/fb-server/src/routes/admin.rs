@@ -47,10 +47,7 @@ pub(crate) async fn handle(state: &ServerState, mut request: Request, path: &str
 
 fn wrong_method(request: &Request, path: &str, allow: &str) -> Result<Reply, ApiError> {
     let text = format!("{path} knows {allow}, not {}.", request.method);
-    Err(ApiError {
-        allow: Some(allow.to_owned()),
-        ..ApiError::new(codes::METHOD_NOT_ALLOWED, text)
-    })
+    Err(ApiError::new(codes::METHOD_NOT_ALLOWED, text).with(header::ALLOW, allow))
 }
 
 fn catcher(state: &ServerState) -> Result<&Catcher, ApiError> {

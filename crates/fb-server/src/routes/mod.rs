@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod bulk;
 pub(crate) mod config;
 pub(crate) mod connect;
+pub(crate) mod files;
 pub(crate) mod indexes;
 pub(crate) mod node;
 pub(crate) mod objects;

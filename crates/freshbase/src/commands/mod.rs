@@ -66,6 +66,8 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
         clock: Arc::new(SystemClock),
         limits: AppLimits {
             cache_bytes: config.cache_bytes,
+            content_cache_bytes: config.content_cache_bytes,
+            file_bytes: config.file_bytes,
             object_bytes: config.object_bytes,
             results: config.results,
             query_time: config.query_time,
@@ -74,6 +76,7 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
         hash_cost: config.hash_cost,
         waiting_hashes: config.waiting_hashes,
         master_key,
+        files: crate::files::store(config)?,
         outbox,
         mail_from: config.mail_from.clone(),
         outbound: Outbound::new(OutboundOptions {
