@@ -113,6 +113,10 @@ fn check_header(path: &Path) -> Result<(), String> {
     if !header.starts_with(b"SQLite format 3\0") || number(68) != APPLICATION_ID {
         return Err("it is no app of Freshbase".to_owned());
     }
+    // UTF-8. In another encoding names would not be in the order of their bytes.
+    if number(56) != 1 {
+        return Err("its text has another encoding".to_owned());
+    }
     let format = number(60);
     if !is_known(format) {
         return Err(format!(

@@ -51,14 +51,13 @@ pub(crate) fn get(
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<FileEntry> {
-    let content: String = row.get(1)?;
     let headers: String = row.get(5)?;
     let acl: Option<String> = row.get(6)?;
     let path: String = row.get(9)?;
     Ok(FileEntry {
         path: FilePath::new(&path).map_err(|e| damaged(9, e))?,
         version: version(row, 0)?,
-        content: content.parse().map_err(|e: fb_types::IdError| damaged(1, e))?,
+        content: content(row, 1)?,
         size: row.get::<_, i64>(2)?.unsigned_abs(),
         etag: row.get(3)?,
         media_type: row.get(4)?,
@@ -70,6 +69,11 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<FileEntry> {
         created_at: Timestamp::from_millis(row.get(7)?),
         updated_at: Timestamp::from_millis(row.get(8)?),
     })
+}
+
+fn content(row: &Row<'_>, column: usize) -> rusqlite::Result<ContentId> {
+    let id: String = row.get(column)?;
+    id.parse().map_err(|e: fb_types::IdError| damaged(column, e))
 }
 
 /// All buckets by name.
@@ -100,16 +104,15 @@ pub(crate) fn list(conn: &Connection, grant: &FileGrant, list: &FileList) -> rus
     let (Some(number), folder) = (number, list.folder.as_str()) else {
         return Ok(names);
     };
-    let mut from = match &list.after {
-        Some(after) => behind(after, list.is_deep).max(folder.to_owned()),
-        None => folder.to_owned(),
+    let mut from = start(list);
+    // Behind all names that begin with the folder. No text is behind a blob.
+    let end = match folder.is_empty() {
+        true => rusqlite::types::Value::Blob(Vec::new()),
+        false => behind_folder(folder).into(),
     };
-    // Behind all names that begin with the folder.
-    let end = (!folder.is_empty()).then(|| behind(folder, false));
     let mut readable = Readable::default();
-    let mut statement = conn.prepare_cached(
-        "SELECT path, acl FROM files WHERE bucket = ?1 AND path >= ?2 AND (?3 IS NULL OR path < ?3) ORDER BY path",
-    )?;
+    let mut statement = conn
+        .prepare_cached("SELECT path, acl FROM files WHERE bucket = ?1 AND path >= ?2 AND path < ?3 ORDER BY path")?;
     'pieces: while names.len() < list.limit {
         let mut rows = statement.query(params![number, from, end])?;
         while let Some(row) = rows.next()? {
@@ -123,7 +126,7 @@ pub(crate) fn list(conn: &Connection, grant: &FileGrant, list: &FileList) -> rus
                     let name = &path[..=folder.len() + at];
                     names.push(name.to_owned());
                     // However much is in the subfolder, the next look-up is behind it.
-                    from = behind(name, false);
+                    from = behind_folder(name);
                     continue 'pieces;
                 }
                 _ => names.push(path.to_owned()),
@@ -137,13 +140,24 @@ pub(crate) fn list(conn: &Connection, grant: &FileGrant, list: &FileList) -> rus
     Ok(names)
 }
 
-/// The smallest name behind `name`, and, if that is a folder, behind all that is in it unless the list is deep.
-fn behind(name: &str, is_deep: bool) -> String {
-    match name.strip_suffix('/') {
-        // The character after the slash.
-        Some(folder) if !is_deep => format!("{folder}0"),
-        _ => format!("{name}\0"),
+/// The smallest name that may belong to the list, as far as folder and `after` say.
+fn start(list: &FileList) -> String {
+    let folder = list.folder.as_str();
+    let Some(after) = list.after.as_deref().filter(|after| *after > folder) else {
+        return folder.to_owned();
+    };
+    let rest = after.strip_prefix(folder).unwrap_or_default();
+    match rest.find('/') {
+        // The entry of this subfolder is `after`, or before it, whatever else is in the subfolder.
+        Some(at) if !list.is_deep => behind_folder(&after[..=folder.len() + at]),
+        _ => format!("{after}\0"),
     }
+}
+
+/// The smallest name behind all those that begin with this one, which ends with a slash.
+fn behind_folder(folder: &str) -> String {
+    // The character after the slash.
+    format!("{}0", folder.strip_suffix('/').unwrap_or(folder))
 }
 
 /// Remembers the last decision: files of one folder mostly have the same rules.
@@ -171,9 +185,9 @@ impl Readable {
 /// Contents that no file refers to, the oldest first within each state.
 pub(crate) fn unused(conn: &Connection, which: Unused) -> rusqlite::Result<Vec<ContentId>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id FROM contents WHERE state = ?1 AND since < ?2 \
-         UNION ALL SELECT id FROM contents WHERE state = ?3 AND since < ?4 \
-         UNION ALL SELECT id FROM contents WHERE state = ?5 LIMIT ?6",
+        "SELECT id FROM (SELECT id FROM contents WHERE state = ?1 AND since < ?2 ORDER BY since LIMIT ?6) \
+         UNION ALL SELECT id FROM (SELECT id FROM contents WHERE state = ?3 AND since < ?4 ORDER BY since LIMIT ?6) \
+         UNION ALL SELECT id FROM (SELECT id FROM contents WHERE state = ?5 ORDER BY since LIMIT ?6) LIMIT ?6",
     )?;
     let limit = i64::try_from(which.limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(
@@ -185,40 +199,83 @@ pub(crate) fn unused(conn: &Connection, which: Unused) -> rusqlite::Result<Vec<C
             State::GivenUp as i64,
             limit
         ],
-        |row| {
-            let id: String = row.get(0)?;
-            id.parse().map_err(|e: fb_types::IdError| damaged(0, e))
-        },
+        |row| content(row, 0),
     )?;
     rows.collect()
 }
 
+/// Rows that no write of ours leaves. Beyond 2^53 bytes a size has no exact number in JSON.
+const DAMAGED: &[(&str, &str)] = &[
+    (
+        "buckets",
+        "SELECT 1 FROM buckets WHERE typeof(version) <> 'integer' OR version < 1 OR closing NOT IN (0, 1)",
+    ),
+    (
+        "files",
+        "SELECT 1 FROM files WHERE typeof(version) <> 'integer' OR version < 1 OR typeof(size) <> 'integer' \
+         OR size NOT BETWEEN 0 AND 9007199254740992",
+    ),
+    (
+        "contents",
+        "SELECT 1 FROM contents WHERE state NOT IN (0, 1, 2) OR typeof(since) <> 'integer'",
+    ),
+    (
+        "files outside of buckets",
+        "SELECT 1 FROM files WHERE bucket NOT IN (SELECT id FROM buckets)",
+    ),
+    (
+        "files whose contents are listed as unused",
+        "SELECT 1 FROM files WHERE content IN (SELECT id FROM contents)",
+    ),
+    (
+        "files that share a content",
+        "SELECT 1 FROM files GROUP BY content HAVING count(*) > 1",
+    ),
+];
+
 /// What every file must be for the server to work with it; the error says what is wrong.
 pub(crate) fn check(conn: &Connection) -> Result<(), String> {
     let text = |e: rusqlite::Error| format!("its files are damaged: {e}");
+    for (what, rows) in DAMAGED {
+        let found: bool = conn
+            .query_row(&format!("SELECT EXISTS({rows})"), [], |row| row.get(0))
+            .map_err(text)?;
+        if found {
+            return Err(format!("its files are damaged: {what}"));
+        }
+    }
     let buckets = buckets(conn).map_err(text)?;
     let is_data = |(permission, _): (Permission, &RuleMap)| Permission::DATA.contains(&permission);
     if !buckets.iter().all(|bucket| bucket.rules.iter().all(is_data)) {
         return Err("its buckets have rules that are none of buckets".to_owned());
     }
-    let mut statement = conn
-        .prepare(&format!("SELECT {COLUMNS}, typeof(size), typeof(version) FROM files"))
-        .map_err(text)?;
+    let mut statement = conn.prepare(&format!("SELECT {COLUMNS} FROM files")).map_err(text)?;
     let mut rows = statement.query([]).map_err(text)?;
     while let Some(row) = rows.next().map_err(text)? {
-        entry(row).map_err(text)?;
+        let entry = entry(row).map_err(text)?;
+        if !can_be_sent(&entry) {
+            return Err(format!("its file {} has headers that cannot be sent", entry.path));
+        }
     }
-    let lost: bool = conn
-        .query_row(
-            "SELECT EXISTS(SELECT 1 FROM files WHERE bucket NOT IN (SELECT id FROM buckets)) OR \
-             EXISTS(SELECT 1 FROM files WHERE content IN (SELECT id FROM contents)) OR \
-             EXISTS(SELECT content FROM files GROUP BY content HAVING count(*) > 1)",
-            [],
-            |row| row.get(0),
-        )
-        .map_err(text)?;
-    if lost {
-        return Err("its files, buckets and contents contradict each other".to_owned());
+    let mut statement = conn.prepare("SELECT id FROM contents").map_err(text)?;
+    let mut rows = statement.query([]).map_err(text)?;
+    while let Some(row) = rows.next().map_err(text)? {
+        content(row, 0).map_err(text)?;
     }
     Ok(())
+}
+
+/// True if what goes into headers of responses has the form of such: it cannot end a header and begin another one.
+fn can_be_sent(entry: &FileEntry) -> bool {
+    let is_value = |text: &str| !text.chars().any(char::is_control);
+    let is_token = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&c);
+    let is_visible = |c: u8| (b' '..=b'~').contains(&c);
+    let is_tag = |c: u8| c.is_ascii_graphic() && c != b'"';
+    let is_header = |(name, value): (&String, &String)| {
+        !name.is_empty() && name.bytes().all(is_token) && value.bytes().all(is_visible)
+    };
+    !entry.etag.is_empty()
+        && entry.etag.bytes().all(is_tag)
+        && is_value(&entry.media_type)
+        && entry.headers.iter().all(is_header)
 }

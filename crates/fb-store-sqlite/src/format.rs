@@ -167,7 +167,11 @@ pub(crate) fn migrate(conn: &Connection) -> rusqlite::Result<()> {
             .and_then(|()| conn.pragma_update(None, "user_version", 2)),
         _ => Ok(()),
     };
-    conn.execute_batch(if result.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+    let result = result.and_then(|()| conn.execute_batch("COMMIT"));
+    if result.is_err() {
+        // The engine may have done so itself; whoever opened the file drops the connection in any case.
+        let _ = conn.execute_batch("ROLLBACK");
+    }
     result
 }
 
@@ -185,4 +189,78 @@ pub(crate) fn check_version(conn: &Connection) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    fn tables(conn: &Connection) -> Vec<String> {
+        let mut statement = conn
+            .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+            .unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// A file of format 1 with the statements that made one.
+    fn format_1(path: &Path) -> Connection {
+        let options = SqliteOptions::default();
+        create(path, &options, "{}").unwrap();
+        let conn = open_writer(path, &options).unwrap();
+        conn.execute_batch("DROP TABLE files; DROP TABLE buckets; DROP TABLE contents; PRAGMA user_version = 1")
+            .unwrap();
+        conn
+    }
+
+    #[test]
+    fn what_was_brought_up_to_date_is_like_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = format_1(&dir.path().join("old.db"));
+        create(&dir.path().join("new.db"), &SqliteOptions::default(), "{}").unwrap();
+        let new = Connection::open(dir.path().join("new.db")).unwrap();
+        assert_ne!(tables(&old), tables(&new));
+        assert!(check_version(&old).is_err());
+        for _ in 0..2 {
+            migrate(&old).unwrap();
+            check_version(&old).unwrap();
+            assert_eq!(tables(&old), tables(&new));
+        }
+        // Files of others, and of later versions, are not touched.
+        for pragma in ["user_version = 3", "user_version = 0", "application_id = 7"] {
+            let other = Connection::open_in_memory().unwrap();
+            other.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            other.pragma_update(None, "user_version", 1).unwrap();
+            other.execute_batch(&format!("PRAGMA {pragma}")).unwrap();
+            migrate(&other).unwrap();
+            assert!(tables(&other).is_empty(), "{pragma}");
+            assert!(check_version(&other).is_err(), "{pragma}");
+        }
+    }
+
+    #[test]
+    fn whoever_comes_second_finds_it_done() {
+        static FIRST: Mutex<Option<Connection>> = Mutex::new(None);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.db");
+        let first = format_1(&path);
+        first.execute_batch("BEGIN IMMEDIATE").unwrap();
+        *FIRST.lock().unwrap() = Some(first);
+        let mut second = open_writer(&path, &SqliteOptions::default()).unwrap();
+        // The second one has seen the old format and waits; now the first one is done.
+        let finish = |_| {
+            if let Some(first) = FIRST.lock().unwrap().take() {
+                FILE_TABLES.iter().for_each(|table| first.execute_batch(table).unwrap());
+                first.pragma_update(None, "user_version", 2).unwrap();
+                first.execute_batch("COMMIT").unwrap();
+            }
+            true
+        };
+        second.busy_handler(Some(finish)).unwrap();
+        migrate(&second).unwrap();
+        assert!(FIRST.lock().unwrap().is_none(), "nobody waited");
+        check_version(&second).unwrap();
+    }
 }

@@ -189,7 +189,8 @@ pub enum Outcome {
     Written(Stored),
     /// The object is gone; its last version.
     Deleted(Version),
-    /// Nothing was changed: the decision was to keep, or there was nothing to delete.
+    /// Nothing was changed: the decision was to keep, there was nothing to delete, or a content is not where the step
+    /// begins.
     Kept,
     /// A record was written, or a content noted.
     Recorded,

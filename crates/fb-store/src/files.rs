@@ -11,7 +11,7 @@ use fb_types::{Bucket, BucketName, ContentId, FileEntry, FilePath, Timestamp};
 use crate::{Moment, Refusal};
 
 /// Looks at the entry of a file as it is, inside of the commit, and says what becomes of it. The same holds as for
-/// [`Decide`](crate::Decide).
+/// [`Decide`](crate::Decide). What it decides must be what [`FileWrite::action`] says, or to keep.
 pub type DecideFile = Box<dyn Fn(Option<&FileEntry>, Moment) -> Result<FileEffect, Refusal> + Send + Sync>;
 
 /// A write of the entry of one file.
@@ -45,7 +45,25 @@ impl FileWrite {
         };
         match (self.decide)(before, Moment { now }) {
             Ok(FileEffect::Keep) => Ok(FileEffect::Keep),
-            decision => verdict(&self.grant, self.action, before, decision),
+            decision => {
+                let effect = verdict(&self.grant, self.action, before, decision)?;
+                if self.permits(&effect, before.is_some()) {
+                    return Ok(effect);
+                }
+                let text = "the decision does something else than the write was to do";
+                Err(Refusal::Invalid(text.into()))
+            }
+        }
+    }
+
+    /// True if `action`, whose permission was looked at, is what the effect is.
+    fn permits(&self, effect: &FileEffect, exists: bool) -> bool {
+        match (effect, self.action) {
+            (FileEffect::Put(_), FileAction::Upload) | (FileEffect::Delete, FileAction::Delete) => true,
+            (FileEffect::Put(_), FileAction::Update) => exists,
+            (FileEffect::Put(_), FileAction::Delete) => false,
+            (FileEffect::Delete, FileAction::Upload | FileAction::Update) => false,
+            (FileEffect::Keep, _) => true,
         }
     }
 }
@@ -106,15 +124,17 @@ pub enum BucketEffect {
     Remove,
 }
 
-/// A step in the life of a content that no file refers to.
+/// A step in the life of a content that no file refers to. Its outcome is [`Outcome::Kept`](crate::Outcome::Kept) if the
+/// step was not one from where the content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentWrite {
-    /// Its upload begins.
+    /// Its upload begins, or goes on: the time counts anew. Changes nothing of a content that lost its file or was given
+    /// up. The id is new, and no file's.
     Announce(ContentId),
-    /// It is about to be removed: no entry can refer to it any more. [`Kept`](crate::Outcome::Kept) if it is not on the list,
-    /// because a file has come to refer to it; then it must not be removed.
+    /// It is about to be removed: from now on no entry can refer to it. `Kept` says that it is not on the list: a file
+    /// may refer to it, and it must not be removed.
     GiveUp(ContentId),
-    /// It is gone; so it leaves the list.
+    /// It is gone; so it leaves the list, if it was given up.
     Forget(ContentId),
 }
 
@@ -134,7 +154,8 @@ pub struct Unused {
 pub struct FileList {
     /// What names begin with: a folder, or nothing for the whole bucket.
     pub folder: fb_types::FolderPath,
-    /// Names behind this one, as it stands in the list.
+    /// Entries of the list whose bytes are behind these, whether or not there is such an entry. A subfolder is before all
+    /// that is in it.
     pub after: Option<String>,
     /// All files below the folder, instead of its own files and its subfolders.
     pub is_deep: bool,

@@ -140,39 +140,40 @@ impl Session {
 
     /// No file refers to it any more.
     fn drop_content(&self, content: ContentId, now: Timestamp) -> rusqlite::Result<()> {
-        self.note_content(content, State::Dropped, now)
-    }
-
-    fn note_content(&self, content: ContentId, state: State, now: Timestamp) -> rusqlite::Result<()> {
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO contents(id, state, since) VALUES(?1, ?2, ?3)")?
-            .execute(params![content.to_string(), state as i64, now.millis()])?;
+            .execute(params![content.to_string(), State::Dropped as i64, now.millis()])?;
         Ok(())
     }
 
     pub(super) fn apply_content(&mut self, write: ContentWrite) -> Result<Outcome, Failure> {
-        let now = self.shared.clock.now();
-        match write {
-            ContentWrite::Announce(id) => self.note_content(id, State::Announced, now).map_err(lose)?,
-            ContentWrite::GiveUp(id) => {
-                let n_rows = self
-                    .conn
-                    .prepare_cached("UPDATE contents SET state = ?2 WHERE id = ?1")
-                    .and_then(|mut s| s.execute(params![id.to_string(), State::GivenUp as i64]))
-                    .map_err(lose)?;
-                // It may have become a file's meanwhile.
-                if n_rows == 0 {
-                    return Ok(Outcome::Kept);
-                }
-            }
-            ContentWrite::Forget(id) => {
-                self.conn
-                    .prepare_cached("DELETE FROM contents WHERE id = ?1 AND state = ?2")
-                    .and_then(|mut s| s.execute(params![id.to_string(), State::GivenUp as i64]))
-                    .map_err(lose)?;
-            }
+        match self.step_content(write).map_err(lose)? {
+            0 => Ok(Outcome::Kept),
+            _ => Ok(Outcome::Recorded),
         }
-        Ok(Outcome::Recorded)
+    }
+
+    /// The number of contents that took the step.
+    fn step_content(&self, write: ContentWrite) -> rusqlite::Result<usize> {
+        let (announced, given_up) = (State::Announced as i64, State::GivenUp as i64);
+        match write {
+            // One that is being removed must not come back.
+            ContentWrite::Announce(id) => self
+                .conn
+                .prepare_cached(
+                    "INSERT INTO contents(id, state, since) VALUES(?1, ?2, ?3) \
+                     ON CONFLICT(id) DO UPDATE SET since = ?3 WHERE state = ?2",
+                )?
+                .execute(params![id.to_string(), announced, self.shared.clock.now().millis()]),
+            ContentWrite::GiveUp(id) => self
+                .conn
+                .prepare_cached("UPDATE contents SET state = ?2 WHERE id = ?1")?
+                .execute(params![id.to_string(), given_up]),
+            ContentWrite::Forget(id) => self
+                .conn
+                .prepare_cached("DELETE FROM contents WHERE id = ?1 AND state = ?2")?
+                .execute(params![id.to_string(), given_up]),
+        }
     }
 
     pub(super) fn apply_bucket(
@@ -181,6 +182,12 @@ impl Session {
         write: &BucketWrite,
         changes: &mut Vec<Committed>,
     ) -> Result<Outcome, Failure> {
+        if let BucketEffect::Put(bucket) | BucketEffect::Ensure(bucket) = &write.to
+            && bucket.name != write.name
+        {
+            let error = broken("writing a bucket", "the new bucket has another name");
+            return Err(Failure::Batch(error));
+        }
         let known = self.bucket(&write.name).map_err(lose)?;
         let after = match (&write.to, &known) {
             (BucketEffect::Ensure(_), Some(_)) | (BucketEffect::Remove, None) => return Ok(Outcome::Kept),

@@ -26,6 +26,12 @@ impl ManualClock {
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.millis(), Ordering::Relaxed);
     }
+
+    /// Sets the time in milliseconds since the epoch, and says it.
+    pub(super) fn set_and_get(&self, millis: i64) -> Timestamp {
+        self.set(Timestamp::from_millis(millis));
+        self.now()
+    }
 }
 
 impl Clock for ManualClock {

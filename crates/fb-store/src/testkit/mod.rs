@@ -10,8 +10,13 @@
 
 mod bench;
 mod fixtures;
+mod uploads;
 
+pub mod buckets;
+pub mod contents;
 pub mod feed;
+pub mod file_lists;
+pub mod files;
 pub mod indexes;
 pub mod nodes;
 pub mod reads;
@@ -70,6 +75,16 @@ macro_rules! contract_tests {
                 a_refused_write_refuses_the_alteration, a_refused_alteration_refuses_its_writes, writes_racing_an_alteration_fit_the_schema;
             indexes: unique_values_are_enforced, a_unique_index_needs_unique_values, indexes_are_replaced,
                 an_index_waits_for_its_field, element_and_geo_indexes_change_no_result;
+            files: files_are_written_replaced_and_deleted, writes_of_files_are_in_the_feed, files_survive_a_restart,
+                s04_file_writes_take_their_permission, s04_rules_of_files_are_in_force, s04_a_decision_keeps_to_its_action,
+                one_of_many_first_uploads_wins, a_panicking_decision_about_a_file_harms_only_itself;
+            buckets: buckets_are_written_and_listed, a_bucket_is_ensured, a_bucket_and_its_first_file_are_one_batch,
+                a_file_needs_a_bucket, a_bucket_is_deleted;
+            contents: contents_are_listed_while_no_file_has_them, a_content_must_have_been_announced,
+                contents_are_given_up_and_forgotten, unused_contents_are_selected_by_time,
+                a_failing_batch_leaves_the_contents_alone;
+            file_lists: files_are_listed_by_folder, file_lists_have_pages, names_of_files_are_data,
+                s04_unreadable_files_are_not_listed, pages_of_random_files_are_the_list;
             nodes: everything_survives_a_restart, a_closed_store_is_unavailable, apps_are_created_and_deleted,
                 apps_are_separate, node_records_are_swapped, a_backup_is_restored;
         }
