@@ -5,10 +5,10 @@ use fb_query::parse_filter;
 use fb_store::AppRecord;
 use fb_types::schema::{AUDIT_LOG, USER};
 use fb_types::{AppId, Timestamp};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::accounts::fold;
+use crate::backup::{Backup, backup_key};
 use crate::exposure::{any_user, exposures};
 use crate::{App, AppError, Apps, Exposure, Settings};
 
@@ -46,19 +46,6 @@ pub struct SeenUsers {
     pub fields: Vec<String>,
 }
 
-/// The node's record of an app's last backup.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Backup {
-    /// Tells the app from a later one of the same name.
-    app_created_at: i64,
-    at: i64,
-}
-
-fn backup_key(app: &AppId) -> String {
-    format!("backup/{app}")
-}
-
 impl Apps {
     /// Looks at an app without changing anything. `None` if its creation is not finished.
     pub async fn check_up(&self, record: &AppRecord) -> Result<Option<Checkup>, AppError> {
@@ -70,26 +57,6 @@ impl Apps {
         let mut checkup = checkup?;
         checkup.backup_at = self.backup_at(record).await?;
         Ok(Some(checkup))
-    }
-
-    /// Writes a consistent copy of an app to a new file, and remembers when. Returns its size in bytes.
-    pub async fn back_up(&self, id: &AppId, to: &std::path::Path) -> Result<u64, AppError> {
-        // What the copy holds is at least as new as this.
-        let at = self.shared().clock.now().millis();
-        let bytes = self.node().backup(id, to).await?;
-        let Some(app) = self.list().await?.into_iter().find(|app| app.id == *id) else {
-            return Ok(bytes);
-        };
-        let backup = Backup {
-            app_created_at: app.created_at.millis(),
-            at,
-        };
-        let value = serde_json::to_vec(&backup).map_err(|e| AppError::internal("writing a record", e))?;
-        let key = backup_key(id);
-        let old = self.node().record(&key).await?;
-        // If another backup ended at the same time, its note is as good.
-        self.node().swap_record(&key, old.as_deref(), Some(&value)).await?;
-        Ok(bytes)
     }
 
     async fn backup_at(&self, app: &AppRecord) -> Result<Option<Timestamp>, AppError> {

@@ -7,6 +7,7 @@ mod accounts;
 mod app;
 mod apps;
 mod audit;
+mod backup;
 mod cache;
 mod checkup;
 mod directory;
@@ -33,6 +34,7 @@ pub use accounts::{
 };
 pub use app::App;
 pub use apps::{Apps, AppsOptions, NewApp};
+pub use backup::Copied;
 pub use checkup::{Checkup, SeenUsers};
 pub use directory::Directory;
 pub use errands::{AdminErrand, ErrandId, ErrandOutcome};

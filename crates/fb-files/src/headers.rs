@@ -78,6 +78,11 @@ pub fn is_powerful(name: &str) -> bool {
     is_in(POWERFUL, name)
 }
 
+/// True for headers that only the server sets. `name` is in lower case.
+pub fn is_reserved(name: &str) -> bool {
+    is_in(RESERVED, name)
+}
+
 /// Checks headers by lower-case name: names and values must be those of HTTP headers (RFC 9110, section 5), few, small, and
 /// none that the server says itself. The error says what to change.
 pub fn check(headers: &BTreeMap<String, String>) -> Result<(), String> {
@@ -98,7 +103,7 @@ pub fn check(headers: &BTreeMap<String, String>) -> Result<(), String> {
                 "the header {echo} has characters that are none of headers: use printable ASCII"
             ));
         }
-        if is_in(RESERVED, name) {
+        if is_reserved(name) {
             return Err(format!("the header {echo} is the server's"));
         }
     }

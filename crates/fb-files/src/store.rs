@@ -148,6 +148,14 @@ impl Contents {
         })
     }
 
+    /// Bytes of a content; `None` when there is none with this id.
+    pub async fn size(&self, id: ContentId) -> Result<Option<u64>, FilesError> {
+        match &self.home {
+            Home::Local(place) => place.size(id).await,
+            Home::S3(space) => space.size(id).await,
+        }
+    }
+
     /// The whole of a small content; [`FilesError::TooLarge`] when it has more than `limit` bytes.
     pub async fn read(&self, id: ContentId, limit: usize) -> Result<Bytes, FilesError> {
         match &self.home {

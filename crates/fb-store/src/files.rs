@@ -2,7 +2,7 @@
 //!
 //! The store keeps what is known of files; contents are kept elsewhere, under the ids that entries name. So that no content
 //! is ever lost or left behind, the store also keeps the list of contents that no entry refers to: a content is announced
-//! before its first byte is written, leaves the list in the commit that makes an entry refer to it, and comes back in the
+//! before it exists under its id, leaves the list in the commit that makes an entry refer to it, and comes back in the
 //! commit after which none does.
 
 use fb_auth::{Admin, FileAction, FileGrant};

@@ -33,13 +33,16 @@ pub(crate) fn command() -> Command {
             with_data_dir(Command::new("backup"))
                 .about("Copy an app into a file, while the server runs or not")
                 .arg(Arg::new("app").required(true).help("Name of the app"))
-                .arg(Arg::new("out").short('o').long("out").value_name("FILE").help("File to write; default <app>-<time>.fbdb")),
+                .arg(Arg::new("out").short('o').long("out").value_name("FILE").help("File to write; default <app>-<time>.fbdb"))
+                .arg(files_arg("Folder for the contents of its files, which may be that of earlier backups: only what is new is copied; default <FILE>.files"))
+                .arg(Arg::new("without-files").long("without-files").action(ArgAction::SetTrue).conflicts_with("files").help("Leave the contents of files out")),
         )
         .subcommand(
             with_data_dir(Command::new("restore"))
                 .about("Create an app from a backup file")
                 .arg(Arg::new("app").required(true).help("Name of the new app"))
                 .arg(Arg::new("file").required(true).help("The backup"))
+                .arg(files_arg("Folder with the contents of its files; default <FILE>.files, if there is one"))
                 .arg(host_arg())
                 .arg(Arg::new("default").long("default").action(ArgAction::SetTrue).help("Make it the default app, if there is none")),
         )
@@ -51,6 +54,10 @@ pub(crate) fn command() -> Command {
                 .subcommand(with_keys(Command::new("check"), |_| true).about("Say what is wrong with the configuration; exit code 1 if anything is"))
                 .subcommand(with_keys(Command::new("show"), |_| true).about("List all keys, their values and where they come from")),
         )
+}
+
+fn files_arg(help: &'static str) -> Arg {
+    Arg::new("files").long("files").value_name("DIR").help(help)
 }
 
 fn app() -> Command {

@@ -60,11 +60,17 @@ async fn remove(store: &dyn Store, contents: &Contents, ids: &[ContentId]) -> Re
         .zip(given_up)
         .filter(|(_, outcome)| *outcome == Outcome::Recorded);
     let unused: Vec<_> = unused.map(|(id, _)| *id).collect();
-    for id in &unused {
-        contents.remove(*id).await?;
+    let mut removed = Vec::with_capacity(unused.len());
+    let mut failure = None;
+    for id in unused {
+        match contents.remove(id).await {
+            Ok(()) => removed.push(id),
+            // It stays on the list, and does not hold up the others.
+            Err(error) => failure = Some(error),
+        }
     }
-    commit(&unused, ContentWrite::Forget).await?;
-    Ok(())
+    commit(&removed, ContentWrite::Forget).await?;
+    failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// A content that was announced and is no file's yet. Dropping it removes the content, unless it has become a file's: also

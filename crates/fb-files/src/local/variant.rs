@@ -29,6 +29,16 @@ impl Place {
         .await
     }
 
+    pub(crate) async fn size(self: &Arc<Self>, id: ContentId) -> Result<Option<u64>, FilesError> {
+        let place = Arc::clone(self);
+        blocking(move || match place.open(id) {
+            Ok((_, size)) => Ok(Some(size)),
+            Err(FilesError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
     pub(crate) async fn variant(self: &Arc<Self>, id: ContentId, name: &str) -> Result<Option<Bytes>, FilesError> {
         let (place, path) = (Arc::clone(self), self.variants(id).join(name));
         blocking(move || {

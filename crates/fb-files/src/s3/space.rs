@@ -160,7 +160,7 @@ impl S3Space {
     }
 
     /// Whether there is a content, and of which size.
-    pub(super) async fn size(&self, id: ContentId) -> Result<Option<u64>, FilesError> {
+    pub(crate) async fn size(&self, id: ContentId) -> Result<Option<u64>, FilesError> {
         match self
             .bucket
             .store

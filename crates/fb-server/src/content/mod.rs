@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use fb_app::App;
 use fb_app::files::{Encoding, FileBody, ImageVariant, OpenFile};
+use fb_files::headers as file_headers;
 use fb_files::media_type::{self, Disposition, MediaType};
 use fb_types::{FileEntry, FileId};
 use http::header::{self, HeaderName, HeaderValue};
@@ -198,15 +199,17 @@ fn body_reply(status: u16, body: FileBody) -> Reply {
 }
 
 /// Everything that is said of a file besides its length and tag.
-fn describe(headers: &mut HeaderMap, id: &FileId, entry: &FileEntry, media_type: &MediaType, role: Role, cache: &str) {
+fn describe(out: &mut HeaderMap, id: &FileId, entry: &FileEntry, media_type: &MediaType, role: Role, cache: &str) {
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
+            out.insert(name, value);
         }
     };
     for (name, value) in &entry.headers {
         // What only administrators can set is meant for pages, and for nothing that users have uploaded.
-        let is_fit = role == Role::Page || !fb_files::headers::is_powerful(name);
+        let is_fit = role == Role::Page || !file_headers::is_powerful(name);
+        // None of them gets in, except with a backup that somebody has crafted.
+        let is_fit = is_fit && !file_headers::is_reserved(name);
         if let (true, Ok(name)) = (is_fit, HeaderName::from_bytes(name.as_bytes())) {
             set(name, value);
         }
@@ -217,14 +220,14 @@ fn describe(headers: &mut HeaderMap, id: &FileId, entry: &FileEntry, media_type:
     if media_type::is_compressible(media_type) {
         set(header::VARY, "Accept-Encoding");
     }
-    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if role == Role::Page {
         return;
     }
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
+            out.insert(name, value);
         }
     };
     set(CREATED, &http_date(entry.created_at));

@@ -1,15 +1,20 @@
 //! `freshbase backup` and `freshbase restore`.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ArgMatches;
-use fb_app::{NewApp, Profile};
+use fb_app::{Copied, NewApp, Profile};
 use fb_types::{AppId, Clock, SystemClock};
 
 use super::{attach, attach_existing, runtime, wait_for_server};
-use crate::cli::print;
+use crate::cli::{print, print_note};
 use crate::config;
+
+/// How often it is said how far a copy is.
+const PROGRESS_TIME: Duration = Duration::from_secs(2);
 
 fn text<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
     matches.get_one::<String>(name).map(String::as_str).unwrap_or_default()
@@ -22,12 +27,68 @@ pub(super) fn back_up(matches: &ArgMatches) -> anyhow::Result<()> {
         "" => PathBuf::from(format!("{id}-{}.fbdb", SystemClock.now().to_string().replace(':', ""))),
         path => PathBuf::from(path),
     };
-    let bytes = runtime()?.block_on(async {
+    let files = (!matches.get_flag("without-files")).then(|| files_of(matches, &to));
+    let (bytes, copied) = runtime()?.block_on(async {
         let apps = attach_existing(&config).await?;
-        apps.back_up(&id, &to).await.with_context(|| format!("backing up {id}"))
+        let mut progress = Progress::new("copied");
+        apps.back_up(&id, &to, files.as_deref(), |copied| progress.show(copied))
+            .await
+            .with_context(|| format!("backing up {id}"))
     })?;
-    print(&format!("Backed up app {id} to {} ({bytes} bytes).", to.display()));
+    let Copied { contents, new, .. } = copied;
+    let beside = match &files {
+        Some(dir) if contents > 0 => format!(
+            ", and {contents} contents of files ({new} of them new) to {}",
+            dir.display()
+        ),
+        _ => String::new(),
+    };
+    print(&format!(
+        "Backed up app {id} to {} ({bytes} bytes){beside}.",
+        to.display()
+    ));
     Ok(())
+}
+
+/// The folder of contents that belongs to a backup.
+fn files_of(matches: &ArgMatches, backup: &Path) -> PathBuf {
+    match text(matches, "files") {
+        "" => {
+            let mut path = backup.as_os_str().to_owned();
+            path.push(".files");
+            path.into()
+        }
+        path => path.into(),
+    }
+}
+
+/// Says on standard error how far a copy is, if somebody is looking and it takes long.
+struct Progress {
+    verb: &'static str,
+    is_shown: bool,
+    last: Instant,
+}
+
+impl Progress {
+    fn new(verb: &'static str) -> Self {
+        Self {
+            verb,
+            is_shown: std::io::stderr().is_terminal(),
+            last: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, copied: Copied) {
+        if self.is_shown && self.last.elapsed() >= PROGRESS_TIME {
+            self.last = Instant::now();
+            let Copied { contents, bytes, .. } = copied;
+            print_note(&format!(
+                "{} {contents} contents of files, {} MiB",
+                self.verb,
+                bytes >> 20
+            ));
+        }
+    }
 }
 
 pub(super) fn restore(matches: &ArgMatches) -> anyhow::Result<()> {
@@ -41,6 +102,13 @@ pub(super) fn restore(matches: &ArgMatches) -> anyhow::Result<()> {
         .cloned()
         .collect();
     let is_default = matches.get_flag("default");
+    let files = files_of(matches, from);
+    let files = match files.try_exists() {
+        Ok(true) => Some(files),
+        Ok(false) if text(matches, "files").is_empty() => None,
+        Ok(false) => anyhow::bail!("there is no folder {}", files.display()),
+        Err(error) => return Err(error).with_context(|| format!("looking at {}", files.display())),
+    };
     // The profile of a restored app is the one in its backup.
     let new = NewApp {
         id: id.clone(),
@@ -57,7 +125,21 @@ pub(super) fn restore(matches: &ArgMatches) -> anyhow::Result<()> {
         apps.restore(&new, from)
             .await
             .with_context(|| format!("restoring {id} (an app of this name must not exist)"))?;
+        if let Some(dir) = &files {
+            let mut progress = Progress::new("brought back");
+            let restored = apps.restore_contents(&id, dir, |copied| progress.show(copied)).await;
+            restored.with_context(|| format!("bringing back the contents in {}", dir.display()))?;
+        }
         wait_for_server(&config, &apps).await;
+        let (missing, n_files) = apps.missing_contents(&id, 3).await?;
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            print_note(&format!(
+                "of its {n_files} files some have no content, such as {}: give the folder that was written with the backup \
+                 (--files), and repeat this under another name",
+                names.join(", ")
+            ));
+        }
         Ok(())
     })?;
     print(&format!("Restored app {id} from {}.", from.display()));
