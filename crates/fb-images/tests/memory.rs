@@ -1,4 +1,5 @@
 //! What bombs take: a binary of its own, because it counts all that is allocated, and whose tests therefore run one at a time.
+#![allow(clippy::unwrap_used, reason = "a failure is a fault")]
 
 #[path = "it/images.rs"]
 mod images;
