@@ -1,4 +1,5 @@
 //! What bombs take: a binary of its own, because it counts all that is allocated, and whose tests therefore run one at a time.
+#![allow(clippy::unwrap_used, reason = "a failure is a fault")]
 
 #[path = "it/images.rs"]
 mod images;
@@ -91,7 +92,7 @@ fn s32_files_over_the_limit_are_not_looked_into() {
 fn s32_what_unfolds_beside_the_pixels_is_bounded() {
     let _alone = ALONE.lock();
     let rows = zlib(&[0; 17 * 16]);
-    let huge = zlib(&vec![0; 64 * MIB]);
+    let huge = zlib(&vec![0; 32 * MIB]);
     let profile = chunk(b"iCCP", &[b"x\0\0".as_slice(), &huge].concat());
     let text = chunk(b"zTXt", &[b"x\0\0".as_slice(), &huge].concat());
     let international = chunk(b"iTXt", &[b"x\0\x01\0\0\0".as_slice(), &huge].concat());
@@ -129,9 +130,9 @@ fn s32_frames_beyond_the_first_cost_nothing() {
 }
 
 #[test]
-fn s32_the_largest_that_is_taken_costs_what_was_estimated() {
+fn s32_images_take_no_more_than_was_estimated() {
     let _alone = ALONE.lock();
-    let (w, h) = (7_000, 5_700);
+    let (w, h) = (1_200, 1_000);
     let white = vec![255; w * h * 3];
     let (wide, high) = (u32::try_from(w).unwrap(), u32::try_from(h).unwrap());
     let rows = zlib(&vec![0; (w + 1) * h]);
@@ -140,9 +141,9 @@ fn s32_the_largest_that_is_taken_costs_what_was_estimated() {
         ("png", png_saying(wide, high, &rows, &[])),
         ("jpeg", jpeg(&white, wide, high)),
         ("progressive jpeg", jpeg_with(&white, wide, high, true, &[])),
-        ("jpeg that lies", jpeg_saying(7_000, 5_700, false)),
-        ("progressive jpeg that lies", jpeg_saying(7_000, 5_700, true)),
-        ("gif", gif(7_000, 5_700, 1)),
+        ("jpeg that lies", jpeg_saying(1_200, 1_000, false)),
+        ("progressive jpeg that lies", jpeg_saying(1_200, 1_000, true)),
+        ("gif", gif(1_200, 1_000, 1)),
         ("lossy webp", webp_lossy(&white, wide, high)),
         (
             "lossless webp",
@@ -156,19 +157,36 @@ fn s32_the_largest_that_is_taken_costs_what_was_estimated() {
     ];
     drop((white, rgba, rows));
     for (name, source) in sources {
-        for variant in ["width=400;format=png", "width=0.5;format=jpg", "format=webpll"] {
+        // A narrow result is decoding above all, the other ones are resizing and writing.
+        for variant in ["width=100;format=png", "width=0.5;format=jpg", "format=webpll"] {
             let (result, peak) = measured(&source, variant);
             let estimate = estimated(&source, variant);
-            println!(
-                "{name}, {variant}: {} KB in, {} MB of {} MB, {}",
-                source.len() / 1000,
-                peak >> 20,
-                estimate >> 20,
-                result.is_ok()
-            );
             assert!(result.is_ok() || name.ends_with("lies"), "{name}: {result:?}");
-            assert!(peak <= estimate, "{name}, {variant}: {peak} of {estimate} bytes");
-            assert!(estimate <= 512 * MIB);
+            // What is estimated for tables and profiles is not needed by these, and must not hide what their pixels take.
+            assert!(
+                peak + 6 * MIB <= estimate,
+                "{name}, {variant}: {peak} of {estimate} bytes"
+            );
+        }
+    }
+}
+
+#[test]
+fn s32_all_kinds_of_images_up_to_the_limit_of_pixels_are_within_the_limit_of_memory() {
+    let simple = webp_lossy(&photo(16, 16), 16, 16);
+    for source in [
+        png_saying(8_000, 5_000, &[], &[]),
+        jpeg_saying(8_000, 5_000, false),
+        jpeg_saying(8_000, 5_000, true),
+        webp_saying(8_000, 5_000, &simple),
+    ] {
+        for variant in [
+            "width=400",
+            "width=0.5",
+            "width=1.0",
+            "width=4096;height=4096;enlarge=true",
+        ] {
+            assert!(estimated(&source, variant) <= 512 * MIB);
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn read(source: &[u8]) -> Result<Header, &'static str> {
         b"VP8X" => {
             let [w0, w1, w2, h0, h1, h2] = bytes(source, 24)?;
             let size = |a, b, c| u32::from_le_bytes([a, b, c, 0]) + 1;
-            (size(w0, w1, w2), size(h0, h1, h2), 16, find(source, b"VP8L").is_some())
+            (size(w0, w1, w2), size(h0, h1, h2), 12, find(source, b"VP8L").is_some())
         }
         _ => return Err("its first chunk is none of VP8, VP8L and VP8X"),
     };

@@ -183,3 +183,62 @@ fn s32_gifs_with_frames_outside_of_their_screen_are_refused() {
         attempt(&empty)
     );
 }
+
+#[test]
+fn s32_each_limit_holds_on_its_own() {
+    let unit = |source: &[u8], limits: &Limits| match render(source, &"width=8".parse().unwrap(), limits) {
+        Err(RenderError::TooLarge { unit, .. }) => unit,
+        other => panic!("{other:?}"),
+    };
+    let default = Limits::default();
+    assert_eq!(unit(&png_saying(10_000, 4_001, &[], &[]), &default), "pixels");
+    assert_eq!(
+        unit(&png_saying(20_001, 1, &[], &[]), &default),
+        "pixels in its longer side"
+    );
+    assert_eq!(
+        unit(&png_saying(1, 20_001, &[], &[]), &default),
+        "pixels in its longer side"
+    );
+    let small = jpeg(&photo(16, 16), 16, 16);
+    assert_eq!(
+        unit(
+            &small,
+            &Limits {
+                source_bytes: small.len() - 1,
+                ..default
+            }
+        ),
+        "bytes"
+    );
+    assert_eq!(
+        unit(
+            &small,
+            &Limits {
+                source_pixels: 255,
+                ..default
+            }
+        ),
+        "pixels"
+    );
+    assert_eq!(
+        unit(
+            &small,
+            &Limits {
+                source_side: 15,
+                ..default
+            }
+        ),
+        "pixels in its longer side"
+    );
+    assert_eq!(
+        unit(
+            &small,
+            &Limits {
+                memory: 1 << 20,
+                ..default
+            }
+        ),
+        "bytes when it is decoded"
+    );
+}

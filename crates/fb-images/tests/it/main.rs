@@ -1,4 +1,5 @@
 //! Tests of the crate from outside.
+#![allow(clippy::unwrap_used, reason = "a failure is a fault")]
 
 mod hostile;
 mod images;
