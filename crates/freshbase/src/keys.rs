@@ -202,7 +202,7 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
     key!(
-        "files",
+        "file-storage",
         "local|s3://BUCKET/PREFIX",
         "local",
         "Where contents of files are kept: `local` is the app's directory in the data directory; else a bucket of an S3-compatible storage, which needs the two secrets below. Set a lifecycle rule there that aborts incomplete multipart uploads.",
