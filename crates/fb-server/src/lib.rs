@@ -10,6 +10,8 @@ mod codes;
 mod context;
 mod cors;
 mod error;
+mod https;
+mod listen;
 mod metrics;
 mod openapi;
 mod qr;
@@ -20,6 +22,8 @@ mod server;
 mod source;
 
 pub use codes::{CODES, Code};
+pub use https::Https;
+pub use listen::Listeners;
 pub use openapi::document as openapi_document;
 pub use route::{Access, Route, table as route_table};
 pub use server::{HttpLimits, RouteConflict, Server, ServerOptions};

@@ -5,6 +5,7 @@
 mod cli;
 mod commands;
 mod config;
+mod https;
 mod keys;
 mod logging;
 mod master_key;
