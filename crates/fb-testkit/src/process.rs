@@ -126,12 +126,17 @@ impl ServerBuilder {
         let start = printed.find("http://").expect("the ready line has a URL");
         let url = printed[start..].split_whitespace().next().expect("a URL").to_owned();
         let address = url.trim_start_matches("http://").to_owned();
+        let encrypted = printed.split_once("https://");
+        let tls_address = encrypted
+            .and_then(|(_, rest)| rest.split_whitespace().next())
+            .map(str::to_owned);
         // Later lines (the setup link) are collected in the background.
         let rest = collect(stdout);
         Server {
             child,
             url,
             address,
+            tls_address,
             printed,
             rest,
             log,
@@ -170,6 +175,7 @@ pub struct Server {
     child: Child,
     url: String,
     address: String,
+    tls_address: Option<String>,
     printed: String,
     rest: Log,
     log: Log,
@@ -187,6 +193,13 @@ impl Server {
     /// `127.0.0.1:<port>`
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// `127.0.0.1:<port>` where it speaks HTTPS.
+    pub fn tls_address(&self) -> &str {
+        self.tls_address
+            .as_deref()
+            .expect("the server was started with tls-listen")
     }
 
     /// Where its data is.

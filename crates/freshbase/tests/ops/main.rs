@@ -15,6 +15,7 @@ mod disk;
 mod doctor;
 mod secrets;
 mod shutdown;
+mod tls;
 
 use std::io::Read;
 use std::path::Path;
