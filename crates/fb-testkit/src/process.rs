@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct ServerBuilder {
     binary: PathBuf,
+    listen: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
@@ -26,6 +27,7 @@ impl ServerBuilder {
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         Self {
             binary: binary.into(),
+            listen: "127.0.0.1:0".into(),
             args: Vec::new(),
             env: Vec::new(),
             data_dir: None,
@@ -47,6 +49,12 @@ impl ServerBuilder {
     pub fn admin(self, user: &str, password: &str) -> Self {
         self.env("FRESHBASE_ADMIN_USER", user)
             .env("FRESHBASE_ADMIN_PASSWORD", password)
+    }
+
+    /// Another address to listen on than any free port of 127.0.0.1.
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
+        self
     }
 
     /// One more argument of `freshbase serve`.
@@ -92,7 +100,7 @@ impl ServerBuilder {
             None => Command::new(&self.binary),
         };
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", &self.listen, "--data-dir"])
             .arg(&data_dir)
             .args(&self.args);
         command

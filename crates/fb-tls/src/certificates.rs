@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use rcgen::{CertificateParams, CustomExtension, KeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::Certificate;
+use crate::{Certificate, CertificateError};
 
 /// The protocol of the challenge over TLS (RFC 8737).
 pub(crate) const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
@@ -84,6 +86,67 @@ impl Certificates {
     }
 }
 
+impl Certificates {
+    /// Answers the HTTP challenge with this token as long as the result exists.
+    pub(crate) fn answer_over_http(&self, token: &str, answer: &str) -> Answering<'_> {
+        let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(token.to_owned(), answer.to_owned());
+        Answering {
+            certificates: self,
+            token: Some(token.to_owned()),
+            host: None,
+        }
+    }
+
+    /// Answers TLS challenges for this host as long as the result exists. `digest` is the SHA-256 that the authority wants
+    /// to see in the certificate (RFC 8737, section 3).
+    pub(crate) fn answer_over_tls(&self, host: &str, digest: &[u8]) -> Result<Answering<'_>, CertificateError> {
+        let unusable = |error: rcgen::Error| CertificateError::Unusable { source: error.into() };
+        let mut params = CertificateParams::new([host.to_owned()]).map_err(unusable)?;
+        params
+            .custom_extensions
+            .push(CustomExtension::new_acme_identifier(digest));
+        let key = KeyPair::generate().map_err(unusable)?;
+        let certificate = params.self_signed(&key).map_err(unusable)?;
+        let provider = rustls::crypto::ring::default_provider();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let key = provider.key_provider.load_private_key(key);
+        let key = key.map_err(|error| CertificateError::Unusable { source: error.into() })?;
+        // Not checked against each other: the extension is critical and strange to every parser.
+        let certified = CertifiedKey::new(vec![certificate.der().clone()], key);
+        let mut challenges = self.challenges.write().unwrap_or_else(PoisonError::into_inner);
+        challenges.insert(host.to_owned(), Arc::new(certified));
+        Ok(Answering {
+            certificates: self,
+            token: None,
+            host: Some(host.to_owned()),
+        })
+    }
+}
+
+/// A challenge that is answered as long as this exists.
+pub(crate) struct Answering<'c> {
+    certificates: &'c Certificates,
+    token: Option<String>,
+    host: Option<String>,
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        let all = self.certificates;
+        if let Some(token) = &self.token {
+            all.answers
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(token);
+        }
+        if let Some(host) = &self.host {
+            let mut challenges = all.challenges.write().unwrap_or_else(PoisonError::into_inner);
+            challenges.remove(host);
+        }
+    }
+}
+
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let host = hello.server_name().map(lower);
@@ -111,6 +174,21 @@ fn lower(host: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::testing::certificate;
+
+    #[test]
+    fn challenges_are_answered_while_they_are_under_way() {
+        let all = Certificates::default();
+        let answering = all.answer_over_http("token", "token.thumb");
+        assert_eq!(all.challenge_answer("token").as_deref(), Some("token.thumb"));
+        assert_eq!(all.challenge_answer("other"), None);
+        drop(answering);
+        assert_eq!(all.challenge_answer("token"), None);
+        let answering = all.answer_over_tls("a.b.test", &[7; 32]).unwrap();
+        assert!(all.challenges.read().unwrap().contains_key("a.b.test"));
+        assert!(!all.has("a.b.test"), "nobody else gets it");
+        drop(answering);
+        assert!(all.challenges.read().unwrap().is_empty());
+    }
 
     #[test]
     fn a_host_gets_its_own_certificate_unless_the_default_one_is_for_it() {

@@ -18,6 +18,7 @@
 //! ```
 
 mod accept;
+mod acme;
 mod certificate;
 mod certificates;
 mod files;
@@ -26,6 +27,7 @@ mod testing;
 mod validity;
 
 pub use accept::{Acceptor, HandshakeError, SetupError, TlsStream};
+pub use acme::{Acme, AcmeError, AcmeOptions, HostReport, report, wanted_hosts};
 pub use certificate::{Certificate, CertificateError};
 pub use certificates::Certificates;
 pub use files::{Follower, PemFiles};

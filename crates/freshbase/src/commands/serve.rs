@@ -50,17 +50,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => None,
     };
     let (tls_listener, tls_address) = tls.unzip();
-    let https = Https::prepare(&config, tls_address)?;
+    let mut https = Https::prepare(&config, tls_address)?;
     let dir = &config.data_dir;
     let node = SqliteNode::open(dir, sqlite_options(&config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
     let (outbox, catcher) = mail(&config)?;
-    let apps = Apps::open(
-        Arc::new(node),
-        apps_options(&config, outbox.clone(), master_key::of(&config)?)?,
-    )
-    .await?;
+    let node = Arc::new(node);
+    let key = master_key::of(&config)?;
+    let apps = Apps::open(node.clone(), apps_options(&config, outbox.clone(), key.clone())?).await?;
     let link = prepare(&apps, &config).await?;
+    if let Some(https) = &mut https {
+        https.open_acme(&config, node, &key).await?;
+    }
     let options = ServerOptions {
         limits: config.http.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
