@@ -6,6 +6,7 @@
     reason = "what is unexpected fails the test, in its helpers as well"
 )]
 
+mod acme;
 mod admin;
 mod apps;
 mod backup;
