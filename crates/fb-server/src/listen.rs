@@ -90,24 +90,23 @@ pub(crate) async fn serve(state: &Arc<ServerState>, listeners: Listeners, stop: 
         let _ = stream.set_nodelay(true);
         let connection = Connection::new(state.clone(), peer.ip(), slot);
         let watcher = graceful.watcher();
-        match (&state.https, is_tls) {
-            (Some(https), true) => {
-                let (https, stopping) = (https.clone(), stopping.clone());
-                tokio::spawn(async move {
-                    if let Some(stream) = connection.encrypt(&https, stream, stopping).await {
-                        let protocol = if stream.is_http2() {
-                            Protocol::Http2
-                        } else {
-                            Protocol::Http1
-                        };
-                        connection.serve(stream, protocol, watcher).await;
-                    }
-                });
-            }
-            _ => {
-                tokio::spawn(async move { connection.serve(stream, Protocol::Any, watcher).await });
-            }
+        if !is_tls {
+            tokio::spawn(async move { connection.serve(stream, Protocol::Any, watcher).await });
+            continue;
         }
+        // Without it there is no such listener.
+        let Some(https) = state.https.clone() else { continue };
+        let stopping = stopping.clone();
+        tokio::spawn(async move {
+            if let Some(stream) = connection.encrypt(&https, stream, stopping).await {
+                let protocol = if stream.is_http2() {
+                    Protocol::Http2
+                } else {
+                    Protocol::Http1
+                };
+                connection.serve(stream, protocol, watcher).await;
+            }
+        });
     }
     drop(listeners);
     drop(running);

@@ -75,3 +75,57 @@ impl HttpClient for Client {
         Box::pin(self.clone().send(request))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fb_outbound::OutboundOptions;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::acme::order::make_account;
+
+    /// What comes of an authority that answers with this to everything.
+    async fn limited_by(answer: &'static str) -> Limited {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        let outbound = Outbound::new(OutboundOptions {
+            allow: vec![address.parse().unwrap()],
+            ..OutboundOptions::default()
+        });
+        let client = Client::new(outbound.unwrap());
+        let failed = make_account(client, &format!("http://{address}/dir"), None)
+            .await
+            .unwrap_err();
+        assert!(!failed.reason.is_empty());
+        failed.limited
+    }
+
+    #[tokio::test]
+    async fn how_long_an_authority_wants_to_be_left_alone_is_heard() {
+        let head = "content-length: 2\r\nconnection: close\r\n";
+        for (answer, expected) in [
+            (
+                format!("HTTP/1.1 429 Too Many\r\n{head}retry-after: 3600\r\n\r\n{{}}"),
+                Limited::For(3600),
+            ),
+            (
+                format!("HTTP/1.1 503 Busy\r\n{head}retry-after: 5\r\n\r\n{{}}"),
+                Limited::For(5),
+            ),
+            (format!("HTTP/1.1 429 Too Many\r\n{head}\r\n{{}}"), Limited::Yes),
+            (
+                format!("HTTP/1.1 500 Broken\r\n{head}retry-after: 5\r\n\r\n{{}}"),
+                Limited::No,
+            ),
+        ] {
+            assert_eq!(limited_by(answer.leak()).await, expected);
+        }
+    }
+}

@@ -200,3 +200,119 @@ async fn write<T: Serialize>(node: &dyn Node, key: &str, value: Option<&T>) -> R
         .map_err(AcmeError::Records)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use fb_store_sqlite::{SqliteNode, SqliteOptions};
+
+    use super::*;
+    use crate::testing::pair;
+
+    fn host(node_sealer: &Sealer, name: &str) -> KeptHost {
+        let (chain, key) = pair(&[name]);
+        KeptHost {
+            certificate: Some(KeptCertificate {
+                directory: "https://ca.test/dir".to_owned(),
+                chain,
+                key: KeptCertificate::seal(node_sealer, name, &Secret::new(key)).unwrap(),
+                issued_at: 0,
+                way: Way::Tls,
+            }),
+            failure: None,
+        }
+    }
+
+    fn failure(reason: &str) -> Failure {
+        Failure {
+            at: 0,
+            count: 1,
+            retry_at: 0,
+            was_limited: false,
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_read_back_for_its_host_and_under_its_key_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = SqliteNode::open(dir.path(), SqliteOptions::default()).unwrap();
+        let (sealer, other) = (Sealer::new(&Secret::new("a")), Sealer::new(&Secret::new("b")));
+        keep_host(&node, "a.test", &host(&sealer, "a.test")).await.unwrap();
+        let kept = host_record(&node, "a.test")
+            .await
+            .unwrap()
+            .unwrap()
+            .certificate
+            .unwrap();
+        assert!(kept.open(&sealer, "a.test").unwrap().is_for("a.test"));
+        assert!(kept.open(&sealer, "b.test").is_none());
+        assert!(kept.open(&other, "a.test").is_none());
+        assert_eq!(host_record(&node, "b.test").await.unwrap().map(|_| ()), None);
+    }
+
+    #[tokio::test]
+    async fn reports_need_no_key_and_name_what_stands_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = SqliteNode::open(dir.path(), SqliteOptions::default()).unwrap();
+        let sealer = Sealer::new(&Secret::new("a"));
+        assert_eq!(report(&node, "a.test").await.unwrap(), HostReport::default());
+        let account = KeptAccount {
+            failure: Some(failure("no account")),
+            ..KeptAccount::default()
+        };
+        keep_account(&node, &account).await.unwrap();
+        let reason = |report: HostReport| report.failure.map(|(_, why)| why);
+        let found = report(&node, "a.test").await.unwrap();
+        assert_eq!(reason(found).as_deref(), Some("no account"));
+
+        let mut kept = host(&sealer, "a.test");
+        keep_host(&node, "a.test", &kept).await.unwrap();
+        let found = report(&node, "a.test").await.unwrap();
+        assert!(found.validity.is_some() && found.failure.is_none());
+        kept.failure = Some(failure("not now"));
+        keep_host(&node, "a.test", &kept).await.unwrap();
+        assert_eq!(
+            reason(report(&node, "a.test").await.unwrap()).as_deref(),
+            Some("not now")
+        );
+        // A damaged record is none.
+        node.swap_record("acme/host/b.test", None, Some(b"{")).await.unwrap();
+        let found = report(&node, "b.test").await.unwrap();
+        assert_eq!(found.validity, None);
+    }
+
+    #[tokio::test]
+    async fn records_of_hosts_that_are_gone_stay_as_long_as_their_certificates_are_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = SqliteNode::open(dir.path(), SqliteOptions::default()).unwrap();
+        let sealer = Sealer::new(&Secret::new("a"));
+        for name in ["a.test", "b.test"] {
+            keep_host(&node, name, &host(&sealer, name)).await.unwrap();
+        }
+        let failed = KeptHost {
+            certificate: None,
+            failure: Some(failure("never")),
+        };
+        keep_host(&node, "c.test", &failed).await.unwrap();
+        let left = async || {
+            let mut left = Vec::new();
+            for name in ["a.test", "b.test", "c.test"] {
+                if host_record(&node, name).await.unwrap().is_some() {
+                    left.push(name);
+                }
+            }
+            left
+        };
+        let wanted = BTreeSet::from(["a.test".to_owned()]);
+        let (now, later): (Timestamp, Timestamp) = (
+            "2026-01-01T00:00:00Z".parse().unwrap(),
+            "9999-01-01T00:00:00Z".parse().unwrap(),
+        );
+        sweep(&node, &wanted, now).await.unwrap();
+        assert_eq!(left().await, ["a.test", "b.test"]);
+        sweep(&node, &wanted, later).await.unwrap();
+        assert_eq!(left().await, ["a.test"]);
+        sweep(&node, &BTreeSet::new(), later).await.unwrap();
+        assert_eq!(left().await, [""; 0]);
+    }
+}

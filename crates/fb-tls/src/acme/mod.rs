@@ -6,7 +6,7 @@ mod kept;
 mod order;
 mod schedule;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +89,8 @@ pub struct Acme {
     n_pauses: u32,
     swept_at: Timestamp,
     jobs: JoinSet<Done>,
+    /// The hosts of the jobs; the one that makes an account has none.
+    hosts_of_jobs: HashMap<tokio::task::Id, String>,
 }
 
 /// A host that has a certificate or gets one.
@@ -137,6 +139,7 @@ impl Acme {
             n_pauses: 0,
             swept_at: Timestamp::from_millis(now.millis() - SWEEP_MILLIS),
             jobs: JoinSet::new(),
+            hosts_of_jobs: HashMap::new(),
         };
         acme.follow().await?;
         Ok(acme)
@@ -149,11 +152,21 @@ impl Acme {
         loop {
             let done = tokio::select! {
                 _ = ticks.tick() => None,
-                Some(done) = self.jobs.join_next() => Some(done),
+                Some(done) = self.jobs.join_next_with_id() => Some(done),
             };
             let followed = match done {
-                Some(Ok(done)) => self.take(done).await,
-                Some(Err(error)) => Err(AcmeError::Internal(error.into())),
+                Some(Ok((id, done))) => {
+                    self.hosts_of_jobs.remove(&id);
+                    self.take(done).await
+                }
+                Some(Err(error)) => {
+                    let failed = Failed::panicked(&error);
+                    let done = match self.hosts_of_jobs.remove(&error.id()) {
+                        Some(host) => Done::Host(host, Err(failed)),
+                        None => Done::Account(Err(failed)),
+                    };
+                    self.take(done).await
+                }
                 None => self.follow().await,
             };
             if let Err(error) = followed {
@@ -233,9 +246,8 @@ impl Acme {
             return;
         }
         let certificates = &self.options.certificates;
-        let mut n_busy = self.hosts.values().filter(|host| host.is_busy).count();
         for (name, host) in &mut self.hosts {
-            if n_busy >= MAX_ORDERS {
+            if self.jobs.len() >= MAX_ORDERS {
                 break;
             }
             // Where the operator put a certificate by hand, none is needed.
@@ -254,14 +266,14 @@ impl Acme {
                 return;
             };
             host.is_busy = true;
-            n_busy += 1;
-            let (name, certificates) = (name.clone(), certificates.clone());
+            let (host_name, name, certificates) = (name.clone(), name.clone(), certificates.clone());
             let worked = host.kept.certificate.as_ref().map(|certificate| certificate.way);
             let failures = host.kept.failure.as_ref().map_or(0, |failure| failure.count);
-            self.jobs.spawn(async move {
+            let job = self.jobs.spawn(async move {
                 let obtained = order::obtain(client, &account, &name, &certificates, worked, failures).await;
                 Done::Host(name, obtained.map(Box::new))
             });
+            self.hosts_of_jobs.insert(job.id(), host_name);
         }
     }
 
@@ -339,7 +351,8 @@ impl Acme {
             let until = now.millis() + schedule::pause_millis(self.n_pauses);
             self.paused_until = Timestamp::from_millis(until);
         }
-        if failed.is_account_unknown {
+        let is_account_unknown = failed.is_account_unknown;
+        if is_account_unknown {
             tracing::warn!("the ACME authority does not know the account any more; a new one will be made");
             self.account = None;
             self.keep_account().await?;
@@ -347,7 +360,11 @@ impl Acme {
         let Some(state) = self.hosts.get(&host) else {
             return Ok(());
         };
-        let failure = self.failure(state.kept.failure.as_ref(), failed);
+        let mut failure = self.failure(state.kept.failure.as_ref(), failed);
+        if is_account_unknown && failure.count == 1 {
+            // The host has nothing to do with it. Only once, in case the authority forgets the new account as well.
+            failure.retry_at = now.millis();
+        }
         let retry_at = Timestamp::from_millis(failure.retry_at);
         let opened = state.kept.certificate.as_ref();
         let validity = opened

@@ -77,6 +77,17 @@ pub(super) struct Failed {
     pub(super) is_account_unknown: bool,
 }
 
+impl Failed {
+    /// Something in the attempt gave way that should not.
+    pub(super) fn panicked(error: &tokio::task::JoinError) -> Self {
+        Self {
+            reason: format!("the attempt broke off: {error}"),
+            limited: Limited::No,
+            is_account_unknown: false,
+        }
+    }
+}
+
 /// Why one order failed.
 enum Trouble {
     /// The authority did not find this server behind the host in this way: another one may do.

@@ -180,6 +180,26 @@ fn s47_private_keys_of_certificates_are_not_readable_in_the_data_directory() {
 }
 
 #[test]
+fn an_account_that_the_authority_forgot_is_made_anew() {
+    let (pebble, dir) = (Pebble::default(), tempfile::tempdir().unwrap());
+    let running = pebble.start();
+    create(dir.path(), "shop", &["shop.test"]);
+    let mut server = with_acme(&pebble, &running, dir.path()).start();
+    certificate(&server, &running, "shop.test");
+    wait_for("the record", || {
+        server.log().contains("obtained a certificate").then_some(())
+    });
+    server.stop();
+    drop(running);
+    // It remembers nothing from its last run.
+    let running = pebble.start();
+    create(dir.path(), "blog", &["blog.test"]);
+    let server = with_acme(&pebble, &running, dir.path()).start();
+    certificate(&server, &running, "blog.test");
+    assert!(server.log().contains("does not know the account"), "{}", server.log());
+}
+
+#[test]
 fn certificates_are_renewed_before_they_end() {
     let dir = tempfile::tempdir().unwrap();
     let pebble = Pebble {
