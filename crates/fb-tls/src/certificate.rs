@@ -1,5 +1,6 @@
 //! A certificate with its chain and its private key.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ use crate::{BoxError, Validity};
 pub struct Certificate {
     key: Arc<CertifiedKey>,
     validity: Validity,
+    /// The DNS names in it, lower-case: read once, because plain requests ask for them.
+    names: Arc<[String]>,
 }
 
 impl std::fmt::Debug for Certificate {
@@ -76,12 +79,14 @@ impl Certificate {
         let provider = rustls::crypto::ring::default_provider();
         // Names are looked up in it later, so it has to be one as a whole.
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
-        ParsedCertificate::try_from(first).map_err(unusable)?;
+        let parsed = webpki::EndEntityCert::try_from(first).map_err(unusable)?;
+        let names = parsed.valid_dns_names().map(str::to_ascii_lowercase).collect();
         let validity = Validity::of(first).ok_or_else(|| unusable("its dates cannot be read"))?;
         let key = CertifiedKey::from_der(chain, key, &provider).map_err(unusable)?;
         Ok(Self {
             key: Arc::new(key),
             validity,
+            names,
         })
     }
 
@@ -96,8 +101,24 @@ impl Certificate {
         Self::from_pem(&read(chain)?, &read(key)?)
     }
 
-    /// True if clients accept it for this host (a name or an address), as far as names are concerned.
+    /// True if clients accept it for this host (a lower-case name or an address), as far as names are concerned. Cost:
+    /// tens of nanoseconds for a name, about a microsecond for an address.
     pub fn is_for(&self, host: &str) -> bool {
+        if host.parse::<IpAddr>().is_ok() {
+            return self.is_for_address(host);
+        }
+        // A wildcard stands for one label, and not for one of two (RFC 9525, section 6.3).
+        let parent = host
+            .split_once('.')
+            .filter(|(label, rest)| !matches!(*label, "" | "*") && rest.contains('.'));
+        self.names.iter().any(|name| match (name.strip_prefix("*."), parent) {
+            (Some(below), Some((_, parent))) => below == parent,
+            (Some(_), None) => false,
+            (None, _) => name == host,
+        })
+    }
+
+    fn is_for_address(&self, host: &str) -> bool {
         let Some(certificate) = self.key.cert.first() else {
             return false;
         };
@@ -141,8 +162,14 @@ mod tests {
             ("192.0.2.8", false),
             ("", false),
             ("not a name", false),
+            (".apps.test", false),
+            ("*.apps.test", false),
         ] {
             assert_eq!(certificate.is_for(host), expected, "{host}");
+            // What clients would say.
+            let parsed = ParsedCertificate::try_from(&certificate.key.cert[0]).unwrap();
+            let accepted = ServerName::try_from(host).is_ok_and(|name| verify_server_name(&parsed, &name).is_ok());
+            assert_eq!(accepted, expected, "{host}");
         }
     }
 

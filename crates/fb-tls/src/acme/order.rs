@@ -235,7 +235,14 @@ async fn order(account: &Account, host: &str, certificates: &Certificates, way: 
             Way::Http => Ok(certificates.answer_over_http(&challenge.token, authorization.as_str())),
         };
         answers.push(answer.map_err(|error| Trouble::Unusable(short(&reason(&error))))?);
-        challenge.set_ready().await?;
+        match challenge.set_ready().await {
+            Ok(()) => {}
+            // A fast authority has looked already, and its answer says what it found.
+            Err(instant_acme::Error::Api(problem)) if !is_about_us(&problem) => {
+                return Err(Trouble::Challenge(short(&problem.to_string())));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     match order.poll_ready(&POLLS).await {
         Ok(OrderStatus::Ready) => {}
@@ -261,6 +268,14 @@ async fn order(account: &Account, host: &str, certificates: &Certificates, way: 
         certificate,
         way,
     })
+}
+
+/// True for problems of the account or the authority, whatever the host.
+fn is_about_us(problem: &instant_acme::Problem) -> bool {
+    let kind = problem.r#type.as_deref().unwrap_or_default();
+    [":rateLimited", ":accountDoesNotExist", ":serverInternal", ":badNonce"]
+        .iter()
+        .any(|ours| kind.ends_with(ours))
 }
 
 /// What the authority found when it looked, which is said of the challenge only.

@@ -325,6 +325,11 @@ fn s50_requests_that_can_be_read_in_two_ways_are_refused_and_end_the_connection(
     let server = server().baqend().start();
     let inner = "GET /healthz HTTP/1.1\r\nhost: inner\r\n\r\n";
     let n = inner.len();
+    // What the test looks for is there when the two requests are two for everybody.
+    let inner_and_close = inner.replace("inner\r\n", "inner\r\nconnection: close\r\n");
+    let two = format!("GET /v1/version HTTP/1.1\r\nhost: x\r\n\r\n{inner_and_close}");
+    let answer = raw_request(server.address(), two.as_bytes());
+    assert!(String::from_utf8_lossy(&answer).contains("{\"status\":\"ok\"}"));
     for (what, request) in [
         (
             "a length and chunks",
