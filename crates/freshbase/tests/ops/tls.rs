@@ -194,7 +194,12 @@ fn half_open(server: &Server, n: usize) -> Vec<TcpStream> {
 
 #[test]
 fn s50_handshakes_that_go_no_further_hold_up_neither_others_nor_the_shutdown() {
-    let (mut server, client, _, _dir) = start(&["shop.test"]);
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::default();
+    let builder = with_tls(&authority, &["shop.test"], dir.path());
+    // Less than a handshake may take.
+    let mut server = builder.arg("--shutdown-timeout").arg("5s").start();
+    let client = HttpsClient::new(server.tls_address(), &authority.root());
     let stuck = half_open(&server, 50);
     let silent = TcpStream::connect(server.tls_address()).unwrap();
     client
