@@ -1,9 +1,11 @@
 //! Connections: several listeners, one limit on connections, one way to stop.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use fb_tls::{HandshakeError, TlsStream};
@@ -218,18 +220,23 @@ impl Connection {
             .into_owned();
         let mut served = pin!(watcher.watch(served));
         // hyper's limit for headers starts when it knows that it is HTTP/1: a client that sends nothing, or half of
-        // HTTP/2's opening, would keep its place for ever.
-        let first = tokio::time::timeout(limits.header_time, &mut served).await;
-        let ended = match first {
-            Ok(ended) => ended,
-            Err(_) if was_asked.load(Ordering::Relaxed) => served.await,
-            Err(_) => {
-                tracing::debug!("a connection was ended because no request came in time");
-                return;
+        // HTTP/2's opening, would keep its place for ever. Polled by hand, so that it costs nothing from the first request on.
+        let mut patience = pin!(tokio::time::sleep(limits.header_time));
+        let mut is_waiting = true;
+        let ended = poll_fn(|cx| {
+            if let Poll::Ready(ended) = served.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
             }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error = %error, "a connection ended with an error");
+            is_waiting = is_waiting && !was_asked.load(Ordering::Relaxed);
+            match is_waiting {
+                true => patience.as_mut().poll(cx).map(|()| None),
+                false => Poll::Pending,
+            }
+        });
+        match ended.await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(error = %error, "a connection ended with an error"),
+            None => tracing::debug!("a connection was ended because no request came in time"),
         }
     }
 }
