@@ -49,6 +49,8 @@ pub(crate) struct Request {
     pub(crate) number: u64,
     /// The other end of the connection.
     pub(crate) peer: std::net::IpAddr,
+    /// It came encrypted to this server; what a proxy in front did is not known here.
+    pub(crate) is_tls: bool,
 }
 
 /// Most parameters a route's path has.

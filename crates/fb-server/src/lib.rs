@@ -12,6 +12,8 @@ mod context;
 mod cors;
 mod error;
 mod hosting;
+mod https;
+mod listen;
 mod metrics;
 mod openapi;
 mod qr;
@@ -22,6 +24,8 @@ mod server;
 mod source;
 
 pub use codes::{CODES, Code};
+pub use https::Https;
+pub use listen::Listeners;
 pub use openapi::document as openapi_document;
 pub use route::{Access, Route, table as route_table};
 pub use server::{HttpLimits, RouteConflict, Server, ServerOptions};

@@ -1,7 +1,7 @@
-//! The server: takes connections, finds the app and the route of each request, and answers.
+//! The server: finds the app and the route of each request, and answers. `listen` takes the connections.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,21 +12,17 @@ use fb_mail::Catcher;
 use futures_util::FutureExt;
 use http::{Method, header};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::codes;
 use crate::context::{Ctx, Params, Request};
 use crate::error::ApiError;
+use crate::https::Https;
+use crate::listen::Listeners;
 use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
 use crate::source::{TrustedProxy, source_of};
-use crate::{cors, hosting, openapi, routes};
+use crate::{cors, hosting, listen, openapi, routes};
 
 /// Limits of the HTTP side. All are on by default.
 #[derive(Debug, Clone)]
@@ -41,6 +37,8 @@ pub struct HttpLimits {
     pub connections: usize,
     /// How long the headers of a request may take to arrive.
     pub header_time: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_time: Duration,
     /// How long running requests may take when the server stops.
     pub shutdown_time: Duration,
 }
@@ -53,6 +51,7 @@ impl Default for HttpLimits {
             uri_bytes: 16 << 10,
             connections: 10_000,
             header_time: Duration::from_secs(15),
+            handshake_time: Duration::from_secs(10),
             shutdown_time: Duration::from_secs(30),
         }
     }
@@ -67,6 +66,8 @@ pub struct ServerOptions {
     pub trusted_proxies: Vec<TrustedProxy>,
     /// Where mails end up that are not sent, for the operator to read.
     pub catcher: Option<Arc<Catcher>>,
+    /// How HTTPS is spoken, if it is.
+    pub https: Option<Https>,
 }
 
 /// What all requests share.
@@ -76,6 +77,7 @@ pub(crate) struct ServerState {
     pub(crate) limits: HttpLimits,
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
     pub(crate) catcher: Option<Arc<Catcher>>,
+    pub(crate) https: Option<Https>,
     pub(crate) metrics: Metrics,
     pub(crate) openapi: bytes::Bytes,
     pub(crate) shutting_down: AtomicBool,
@@ -105,6 +107,7 @@ impl Server {
             limits: options.limits,
             trusted_proxies: options.trusted_proxies,
             catcher: options.catcher,
+            https: options.https,
             metrics: Metrics::new(names),
             openapi,
             shutting_down: AtomicBool::new(false),
@@ -114,76 +117,9 @@ impl Server {
     }
 
     /// Answers requests until `stop` is done, then finishes the running ones and closes all apps.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        let state = self.state;
-        let graceful = GracefulShutdown::new();
-        let slots = Arc::new(Semaphore::new(state.limits.connections));
-        tokio::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = &mut stop => break,
-                accepted = accept(&listener, &slots) => accepted,
-            };
-            let Some((stream, peer, slot)) = accepted else { continue };
-            // Answers are written in one piece each; waiting for more to send would only delay them.
-            let _ = stream.set_nodelay(true);
-            let connection = state.clone();
-            connection.metrics.connections.fetch_add(1, Ordering::Relaxed);
-            let service = service_fn(move |request| {
-                let state = connection.clone();
-                async move { Ok::<_, std::convert::Infallible>(answer(state, request, peer).await) }
-            });
-            let mut builder = auto::Builder::new(TokioExecutor::new());
-            builder
-                .http1()
-                .timer(TokioTimer::new())
-                .header_read_timeout(state.limits.header_time)
-                .max_buf_size(128 << 10);
-            builder
-                .http2()
-                .timer(TokioTimer::new())
-                .keep_alive_interval(Duration::from_secs(20))
-                .max_concurrent_streams(200)
-                .max_header_list_size(64 << 10);
-            let served = builder
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .into_owned();
-            let served = graceful.watch(served);
-            let state = state.clone();
-            tokio::spawn(async move {
-                if let Err(error) = served.await {
-                    tracing::debug!(error = %error, "a connection ended with an error");
-                }
-                state.metrics.connections.fetch_sub(1, Ordering::Relaxed);
-                drop(slot);
-            });
-        }
-        drop(listener);
-        state.shutting_down.store(true, Ordering::Release);
-        if tokio::time::timeout(state.limits.shutdown_time, graceful.shutdown())
-            .await
-            .is_err()
-        {
-            tracing::warn!("some requests were cut off because they took too long");
-        }
-        state.apps.close().await;
-    }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = slots.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, slot)),
-        Err(error) => {
-            // Out of file handles, mostly: a pause lets some connections end.
-            tracing::warn!(error = %error, "a connection could not be accepted");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
-        }
+    pub async fn serve(self, listeners: Listeners, stop: impl Future<Output = ()>) {
+        listen::serve(&self.state, listeners, stop).await;
+        self.state.apps.close().await;
     }
 }
 
@@ -264,7 +200,12 @@ impl<'p> Target<'p> {
 }
 
 /// Answers one request, whatever happens: an error is a reply, a panic is one as well.
-async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, peer: SocketAddr) -> http::Response<Body> {
+pub(crate) async fn answer(
+    state: Arc<ServerState>,
+    request: http::Request<Incoming>,
+    peer: IpAddr,
+    is_tls: bool,
+) -> http::Response<Body> {
     let started = Instant::now();
     let request_number = state.request_ids.next();
     let (parts, body) = request.into_parts();
@@ -281,7 +222,8 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, peer:
         params: Params::default(),
         body: Some(body),
         number: request_number,
-        peer: peer.ip(),
+        peer,
+        is_tls,
     };
     let mut seen = Seen {
         request_number,
@@ -291,9 +233,18 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, peer:
     let target = Target::of(path);
     let is_app = matches!(target, Target::App { .. });
     let wants_page = matches!(target, Target::Page) && hosting::is_navigation(&request);
-    let handled = AssertUnwindSafe(dispatch(&state, request, target, host.as_deref(), &mut seen))
-        .catch_unwind()
-        .await;
+    let at_the_door = match &state.https {
+        Some(https) => https.answer(&request, host.as_deref(), &state.trusted_proxies),
+        None => None,
+    };
+    let handled = match at_the_door {
+        Some(reply) => Ok(Ok(reply)),
+        None => {
+            AssertUnwindSafe(dispatch(&state, request, target, host.as_deref(), &mut seen))
+                .catch_unwind()
+                .await
+        }
+    };
     let mut reply = match handled {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => {
@@ -318,6 +269,9 @@ async fn answer(state: Arc<ServerState>, request: http::Request<Incoming>, peer:
     };
     if is_app && let Some(headers) = &cors_headers {
         cors::decorate(headers, &mut reply);
+    }
+    if is_tls && let Some(https) = &state.https {
+        https.decorate(host.as_deref(), &mut reply);
     }
     if let Some(app) = &seen.app {
         state

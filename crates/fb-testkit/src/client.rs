@@ -292,7 +292,7 @@ pub fn encode(text: &str) -> String {
 }
 
 /// Takes a whole answer apart; `None` if it is not complete.
-fn parse(answer: &[u8], is_head: bool) -> Option<Response> {
+pub(crate) fn parse(answer: &[u8], is_head: bool) -> Option<Response> {
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&answer[..end]).ok()?;
     let mut lines = head.split("\r\n");

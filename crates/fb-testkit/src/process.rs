@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct ServerBuilder {
     binary: PathBuf,
+    listen: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
     data_dir: Option<PathBuf>,
@@ -26,6 +27,7 @@ impl ServerBuilder {
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         Self {
             binary: binary.into(),
+            listen: "127.0.0.1:0".into(),
             args: Vec::new(),
             env: Vec::new(),
             data_dir: None,
@@ -47,6 +49,12 @@ impl ServerBuilder {
     pub fn admin(self, user: &str, password: &str) -> Self {
         self.env("FRESHBASE_ADMIN_USER", user)
             .env("FRESHBASE_ADMIN_PASSWORD", password)
+    }
+
+    /// Another address to listen on than any free port of 127.0.0.1.
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
+        self
     }
 
     /// One more argument of `freshbase serve`.
@@ -92,7 +100,7 @@ impl ServerBuilder {
             None => Command::new(&self.binary),
         };
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", &self.listen, "--data-dir"])
             .arg(&data_dir)
             .args(&self.args);
         command
@@ -126,12 +134,17 @@ impl ServerBuilder {
         let start = printed.find("http://").expect("the ready line has a URL");
         let url = printed[start..].split_whitespace().next().expect("a URL").to_owned();
         let address = url.trim_start_matches("http://").to_owned();
+        let encrypted = printed.split_once("https://");
+        let tls_address = encrypted
+            .and_then(|(_, rest)| rest.split_whitespace().next())
+            .map(str::to_owned);
         // Later lines (the setup link) are collected in the background.
         let rest = collect(stdout);
         Server {
             child,
             url,
             address,
+            tls_address,
             printed,
             rest,
             log,
@@ -170,6 +183,7 @@ pub struct Server {
     child: Child,
     url: String,
     address: String,
+    tls_address: Option<String>,
     printed: String,
     rest: Log,
     log: Log,
@@ -187,6 +201,13 @@ impl Server {
     /// `127.0.0.1:<port>`
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// `127.0.0.1:<port>` where it speaks HTTPS.
+    pub fn tls_address(&self) -> &str {
+        self.tls_address
+            .as_deref()
+            .expect("the server was started with tls-listen")
     }
 
     /// Where its data is.

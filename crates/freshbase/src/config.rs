@@ -16,6 +16,13 @@ use crate::keys::{self, KEYS, Key};
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) listen: String,
+    pub(crate) tls_listen: Option<String>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) https_redirect: HttpsRedirect,
+    pub(crate) acme: Option<AcmeContact>,
+    pub(crate) acme_directory: String,
+    pub(crate) acme_root: Option<PathBuf>,
     pub(crate) data_dir: PathBuf,
     pub(crate) baqend: bool,
     pub(crate) domain: String,
@@ -43,11 +50,36 @@ pub(crate) struct Config {
     pub(crate) log_json: bool,
 }
 
+/// Where plain requests for hosts with a certificate are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HttpsRedirect {
+    /// Nowhere.
+    Off,
+    /// To the port that HTTPS is spoken on.
+    ToListener,
+    /// To this port.
+    To(u16),
+}
+
+/// Whom an ACME authority may write to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AcmeContact {
+    Nobody,
+    Mail(String),
+}
+
 impl Default for Config {
     fn default() -> Self {
         let limits = fb_app::AppLimits::default();
         Self {
             listen: "127.0.0.1:8080".into(),
+            tls_listen: None,
+            tls_cert: None,
+            tls_key: None,
+            https_redirect: HttpsRedirect::ToListener,
+            acme: None,
+            acme_directory: keys::ACME_DIRECTORY.into(),
+            acme_root: None,
             data_dir: "./freshbase-data".into(),
             baqend: false,
             domain: "localhost".into(),
@@ -158,10 +190,26 @@ fn load_from(
     if config.admin_user.is_some() != config.admin_password.is_some() {
         errors.push("FRESHBASE_ADMIN_USER and FRESHBASE_ADMIN_PASSWORD go together".into());
     }
+    check_tls(&config, &mut errors);
     if errors.is_empty() {
         Ok((config, settings))
     } else {
         Err(ConfigErrors(errors))
+    }
+}
+
+/// What makes sense together only.
+fn check_tls(config: &Config, errors: &mut Vec<String>) {
+    let has_files = config.tls_cert.is_some();
+    if has_files != config.tls_key.is_some() {
+        errors.push("`tls-cert` and `tls-key` go together".into());
+    }
+    match (&config.tls_listen, has_files || config.acme.is_some()) {
+        (Some(_), false) => {
+            errors.push("`tls-listen` needs certificates: set `tls-cert` and `tls-key`, or `acme`".into())
+        }
+        (None, true) => errors.push("`tls-cert` and `acme` are of no use without `tls-listen`".into()),
+        (Some(_), true) | (None, false) => {}
     }
 }
 
@@ -302,6 +350,45 @@ mod tests {
             "go together",
         ] {
             assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn https_and_its_certificates_go_together() {
+        let check = |list: &[(&str, &str)]| {
+            load_from(None, &variables(list), |_| None)
+                .map(|_| ())
+                .map_err(|e| e.to_string())
+        };
+        let listen = ("FRESHBASE_TLS_LISTEN", "[::]:443");
+        let (cert, key) = (("FRESHBASE_TLS_CERT", "c.pem"), ("FRESHBASE_TLS_KEY", "k.pem"));
+        let acme = ("FRESHBASE_ACME", "me@example.org");
+        for good in [
+            &[listen, cert, key][..],
+            &[listen, acme],
+            &[listen, cert, key, acme],
+            &[],
+        ] {
+            assert_eq!(check(good), Ok(()));
+        }
+        for (bad, expected) in [
+            (&[listen][..], "needs certificates"),
+            (&[listen, cert], "go together"),
+            (&[cert, key], "of no use without"),
+            (&[acme], "of no use without"),
+            (
+                &[("FRESHBASE_ACME", "me"), listen, cert, key],
+                "an e-mail address, or on",
+            ),
+            (&[("FRESHBASE_HTTPS_REDIRECT", "0")], "on, off or a port"),
+            (
+                &[("FRESHBASE_ACME_DIRECTORY", "http://ca.test")],
+                "begins with https://",
+            ),
+            (&[("FRESHBASE_TLS_LISTEN", "443")], "a host and a port"),
+        ] {
+            let error = check(bad).unwrap_err();
+            assert!(error.contains(expected), "{expected}: {error}");
         }
     }
 

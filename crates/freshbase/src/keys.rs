@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{AcmeContact, Config, HttpsRedirect};
 
 /// A configuration key.
 pub(crate) struct Key {
@@ -60,6 +60,96 @@ pub(crate) const KEYS: &[Key] = &[
         "127.0.0.1:8080",
         "Address to listen on. Port 0 takes any free one; the ready line says which.",
         |c, v| address(v).map(|()| v.clone_into(&mut c.listen))
+    ),
+    key!(
+        "tls-listen",
+        "HOST:PORT|off",
+        "off",
+        "Address to listen on for HTTPS (TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1), beside `listen`. Needs `tls-cert` and `tls-key`, or `acme`. See `docs/tls.md`.",
+        |c, v| {
+            c.tls_listen = match v {
+                "off" => None,
+                v => Some(address(v).map(|()| v.to_owned()).map_err(|e| format!("{e}, or off"))?),
+            };
+            Ok(())
+        }
+    ),
+    key!(
+        "tls-cert",
+        "PATH",
+        "",
+        "PEM file with the server's certificate and then the chain. It is used for its own hosts, and for those that have no other one. Changes of the files are taken over within seconds.",
+        |c, v| {
+            c.tls_cert = path(v);
+            Ok(())
+        }
+    ),
+    key!(
+        "tls-key",
+        "PATH",
+        "",
+        "PEM file with the private key that belongs to `tls-cert`, without a password.",
+        |c, v| {
+            c.tls_key = path(v);
+            Ok(())
+        }
+    ),
+    key!(
+        "https-redirect",
+        "on|off|PORT",
+        "on",
+        "With `tls-listen`, plain requests for hosts with a certificate are sent to HTTPS (308), and browsers are told to stay there for a year (HSTS). `on`: to the port of `tls-listen`; a number: to that port, where clients see another one.",
+        |c, v| {
+            c.https_redirect = match v {
+                "on" => HttpsRedirect::ToListener,
+                "off" => HttpsRedirect::Off,
+                v => {
+                    let port = v.parse().ok().filter(|port| *port > 0);
+                    HttpsRedirect::To(port.ok_or("on, off or a port")?)
+                }
+            };
+            Ok(())
+        }
+    ),
+    key!(
+        "acme",
+        "ADDRESS|on",
+        "",
+        "Obtains certificates for `domain` and the hosts of all apps by ACME, and agrees to the authority's terms. The address is for its mails about the account; `on`: without one. Empty: off.",
+        |c, v| {
+            let is_address = v.contains('@') && v.is_ascii() && !v.contains(char::is_whitespace) && !v.contains(':');
+            c.acme = match v {
+                "" => None,
+                "on" => Some(AcmeContact::Nobody),
+                v if is_address => Some(AcmeContact::Mail(v.to_owned())),
+                _ => return Err("an e-mail address, or on".into()),
+            };
+            Ok(())
+        }
+    ),
+    key!(
+        "acme-directory",
+        "URL",
+        "https://acme-v02.api.letsencrypt.org/directory",
+        "Where the ACME authority's directory is.",
+        |c, v| {
+            let is_https = v.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+            if !is_https || v.contains(char::is_whitespace) {
+                return Err("a URL that begins with https://".into());
+            }
+            v.clone_into(&mut c.acme_directory);
+            Ok(())
+        }
+    ),
+    key!(
+        "acme-root",
+        "PATH",
+        "",
+        "PEM file with further authorities that the ACME server itself is trusted by, for an authority of your own.",
+        |c, v| {
+            c.acme_root = path(v);
+            Ok(())
+        }
     ),
     key!(
         "data-dir",
@@ -352,11 +442,19 @@ pub(crate) const KEYS: &[Key] = &[
 /// Who knows leaked passwords.
 pub(crate) const LEAKS_URL: &str = "https://api.pwnedpasswords.com/range/";
 
+/// Let's Encrypt.
+pub(crate) const ACME_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
 /// Sender of mails on a node that nobody configured.
 pub(crate) const MAIL_FROM: &str = "Freshbase <noreply@localhost>";
 
 pub(crate) fn sender(text: &str) -> Result<fb_mail::Sender, String> {
     text.parse().map_err(|e: fb_mail::AddressError| e.to_string())
+}
+
+/// What is empty is not given.
+fn path(text: &str) -> Option<std::path::PathBuf> {
+    (!text.is_empty()).then(|| text.into())
 }
 
 /// The host may be a name, which is only known to exist when the server starts.

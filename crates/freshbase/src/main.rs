@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod files;
+mod https;
 mod keys;
 mod logging;
 mod master_key;

@@ -1,6 +1,7 @@
 //! `freshbase serve`.
 
 use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use clap::ArgMatches;
 use fb_app::{Apps, FirstAdmin, NewApp, Profile, SetupLink};
 use fb_auth::Secret;
 use fb_mail::{Catcher, Outbox, OutboxOptions, Smtp};
-use fb_server::{Server, ServerOptions};
+use fb_server::{Listeners, Server, ServerOptions};
 use fb_store_sqlite::SqliteNode;
 use fb_types::{AppId, SystemClock};
 use tokio::net::TcpListener;
@@ -17,6 +18,7 @@ use tokio::net::TcpListener;
 use super::{apps_options, runtime, sqlite_options};
 use crate::cli::print;
 use crate::config::{self, Config};
+use crate::https::Https;
 use crate::logging;
 use crate::master_key::{self, private_file};
 
@@ -45,10 +47,13 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(&config.listen)
-        .await
-        .with_context(|| format!("listening on {}", config.listen))?;
-    let address = listener.local_addr().context("finding out the address")?;
+    let (listener, address) = bind(&config.listen).await?;
+    let tls = match &config.tls_listen {
+        Some(listen) => Some(bind(listen).await?),
+        None => None,
+    };
+    let (tls_listener, tls_address) = tls.unzip();
+    let mut https = Https::prepare(&config, tls_address)?;
     let dir = &config.data_dir;
     let node = SqliteNode::open(dir, sqlite_options(&config))
         .with_context(|| format!("opening the data directory {}", dir.display()))?;
@@ -58,16 +63,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let storage = crate::files::store(&config)?;
         storage.check().await.context("trying the storage of files")?;
     }
-    let apps = Apps::open(
-        Arc::new(node),
-        apps_options(&config, outbox.clone(), master_key::of(&config)?)?,
-    )
-    .await?;
+    let node = Arc::new(node);
+    let key = master_key::of(&config)?;
+    let apps = Apps::open(node.clone(), apps_options(&config, outbox.clone(), key.clone())?).await?;
     let link = prepare(&apps, &config).await?;
+    if let Some(https) = &mut https {
+        https.open_acme(&config, node, &key).await?;
+    }
     let options = ServerOptions {
         limits: config.http.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
         catcher,
+        https: https.as_ref().map(|https| https.options.clone()),
     };
     let server = Server::new(apps.clone(), options)?;
     // Whoever reads that it is ready may stop it at once.
@@ -78,8 +85,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     } else {
         format!("http://{address}")
     };
+    let and_tls = tls_address.map_or_else(String::new, |address| format!(" and https://{address}"));
     print(&format!(
-        "Freshbase {} is ready at {url} (API: {url}/v1, data: {})",
+        "Freshbase {} is ready at {url}{and_tls} (API: {url}/v1, data: {})",
         env!("CARGO_PKG_VERSION"),
         dir.display()
     ));
@@ -87,7 +95,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!(%address, data_dir = %dir.display(), "serving on {address}");
 
     let keeper = tokio::spawn(keep_house(apps.clone(), config.idle));
-    server.serve(listener, stopped).await;
+    let listeners = Listeners {
+        plain: listener,
+        tls: tls_listener,
+    };
+    let certificates = https.map(Https::keep);
+    server.serve(listeners, stopped).await;
+    if let Some(certificates) = certificates {
+        certificates.stop().await;
+    }
     let unsent = outbox.close(MAIL_TIME).await;
     if unsent > 0 {
         tracing::warn!(unsent, "{unsent} mails were not sent before the server stopped");
@@ -100,6 +116,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn bind(listen: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("listening on {listen}"))?;
+    let address = listener.local_addr().context("finding out the address")?;
+    Ok((listener, address))
 }
 
 /// Prints the setup link, and keeps it in a file that its owner alone may read: who starts the server is not always who

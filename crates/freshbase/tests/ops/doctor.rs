@@ -66,7 +66,9 @@ WARNINGS
 OK
 
   default-credentials: nobody is root with the password root
-  no-tls: only this machine, or proxies that are listed, reach the server without TLS
+  no-tls: only this machine, or proxies that are listed, reach the server without TLS, or are sent to HTTPS
+  missing-certificate: all hosts that should have a certificate have one
+  expiring-certificate: no certificate runs out soon
   public-writable-class: nobody changes objects without logging in
   open-schema: only administrators change classes
   public-users: nobody sees users without logging in
@@ -213,6 +215,31 @@ fn s56_the_configuration_is_looked_at() {
     );
     let proxied = ["--listen", "[::]:80", "--trusted-proxies", "10.0.0.0/8"];
     assert_eq!(all(&proxied, &[]), ["public-admin", "default-smtp"]);
+    fb_testkit::Authority::default().write(&["shop.test"], data);
+    let (cert, tls_key) = (data.join("cert.pem"), data.join("key.pem"));
+    let files = [
+        "--tls-listen",
+        "[::]:443",
+        "--tls-cert",
+        text(&cert),
+        "--tls-key",
+        text(&tls_key),
+    ];
+    let tls = |args: &[&'static str]| all(&[&files, args].concat(), &[]);
+    assert_eq!(tls(&[]), ["public-admin", "default-smtp"]);
+    assert_eq!(
+        tls(&["--listen", "0.0.0.0:80"]),
+        ["public-admin", "public-admin", "default-smtp"]
+    );
+    assert_eq!(
+        tls(&["--listen", "0.0.0.0:80", "--https-redirect", "off"]),
+        ["no-tls", "public-admin", "public-admin", "default-smtp"]
+    );
+    let (old, old_key) = fb_testkit::Authority::default().issue_until(&["shop.test"], 2021);
+    std::fs::write(&cert, old).unwrap();
+    assert_eq!(tls(&[]), ["missing-certificate", "public-admin", "default-smtp"]);
+    std::fs::write(&tls_key, old_key).unwrap();
+    assert_eq!(tls(&[]), ["expiring-certificate", "public-admin", "default-smtp"]);
     let smtp = |url| [("FRESHBASE_SMTP_URL", url)];
     assert_eq!(all(&[], &smtp("smtps://u:canary@mail.example")), ["default-mail-from"]);
     let from = ["--mail-from", "Shop <shop@shop.example>"];

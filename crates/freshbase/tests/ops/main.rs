@@ -6,6 +6,7 @@
     reason = "what is unexpected fails the test, in its helpers as well"
 )]
 
+mod acme;
 mod admin;
 mod apps;
 mod backup;
@@ -15,6 +16,7 @@ mod disk;
 mod doctor;
 mod secrets;
 mod shutdown;
+mod tls;
 
 use std::io::Read;
 use std::path::Path;

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 
 use fb_app::{Audience, Checkup, Exposure, Profile, Registration, SeenUsers};
 
+use fb_types::Timestamp;
+
 use super::Facts;
+use crate::config::HttpsRedirect;
 use crate::keys;
 
 /// How bad it is.
@@ -70,11 +73,31 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "no-tls",
         severity: Problem,
-        about: "The server listens on an address that other machines reach, and no proxy that ends TLS is configured: \
-                passwords and tokens cross the network readable.",
-        fix: "let it listen on 127.0.0.1 behind a proxy that speaks HTTPS, or list the proxies in `trusted-proxies`",
-        fine: "only this machine, or proxies that are listed, reach the server without TLS",
+        about: "The server listens on an address that other machines reach, does not send them to HTTPS, and no proxy that ends \
+                TLS is configured: passwords and tokens cross the network readable.",
+        fix: "set `tls-listen` (docs/tls.md) and leave `https-redirect` on; or let it listen on 127.0.0.1 behind a proxy that \
+              speaks HTTPS, or list the proxies in `trusted-proxies`",
+        fine: "only this machine, or proxies that are listed, reach the server without TLS, or are sent to HTTPS",
         look: Node(no_tls),
+    },
+    Check {
+        id: "missing-certificate",
+        severity: Problem,
+        about: "A host has no certificate that works: its clients cannot connect with HTTPS.",
+        fix: "for files: give `tls-cert` and `tls-key` a pair that belongs together; for ACME: let the host's name lead to this \
+              server, port 443 to `tls-listen` or port 80 to `listen`, and read the server's log",
+        fine: "all hosts that should have a certificate have one",
+        look: Node(missing_certificate),
+    },
+    Check {
+        id: "expiring-certificate",
+        severity: Problem,
+        about: "A certificate has run out or soon will: within 14 days where it comes from files, within the last sixth of its \
+                lifetime where the server renews it.",
+        fix: "for files: renew it and replace the files, the server takes them over by itself; for ACME: start the server and \
+              read its log",
+        fine: "no certificate runs out soon",
+        look: Node(expiring_certificate),
     },
     Check {
         id: "public-writable-class",
@@ -287,6 +310,8 @@ pub(super) const CHECKS: &[Check] = &[
 
 /// Longest lifetime of sessions that goes without saying.
 const LONG_SESSION_SECONDS: u32 = 90 * 24 * 3600;
+/// Time before its end from which on a certificate that nobody renews automatically is one to look after.
+const EXPIRY_MILLIS: i64 = 14 * 24 * 3600 * 1000;
 /// Age of a backup from which on it is old.
 const OLD_BACKUP_SECONDS: i64 = 7 * 24 * 3600;
 
@@ -313,15 +338,71 @@ fn is_private(listen: &str) -> bool {
 
 fn no_tls(facts: &Facts) -> Vec<String> {
     let config = &facts.config;
-    found(
-        !is_private(&config.listen) && config.trusted_proxies.is_empty(),
-        format!("it listens on {}, and `trusted-proxies` is empty", config.listen),
-    )
+    let is_open = !is_private(&config.listen) && config.trusted_proxies.is_empty();
+    let listen = &config.listen;
+    match (&config.tls_listen, config.https_redirect) {
+        (None, _) => found(
+            is_open,
+            format!("it listens on {listen}, and `trusted-proxies` is empty"),
+        ),
+        (Some(_), HttpsRedirect::Off) => found(is_open, format!("it listens on {listen}, and `https-redirect` is off")),
+        (Some(_), HttpsRedirect::ToListener | HttpsRedirect::To(_)) => Vec::new(),
+    }
+}
+
+/// The default certificate's hosts need no other one.
+fn has_by_hand(facts: &Facts, host: &str) -> bool {
+    matches!(&facts.certificate, Some(Ok(certificate)) if certificate.is_for(host))
+}
+
+fn missing_certificate(facts: &Facts) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(Err(why)) = &facts.certificate {
+        all.push(format!("the certificate of `tls-cert`: {why}"));
+    }
+    for (host, report) in &facts.obtained {
+        if report.validity.is_none() && !has_by_hand(facts, host) {
+            all.push(match &report.failure {
+                Some((at, why)) => format!("{host} has none, tried at {at}: {why}"),
+                None => format!("{host} has none, and no server has tried yet"),
+            });
+        }
+    }
+    all
+}
+
+fn expiring_certificate(facts: &Facts) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut check = |what: &str, until: Timestamp, millis: i64, why: &str| {
+        let left = until.millis() - facts.now.millis();
+        if left < 0 {
+            all.push(format!("{what} ran out at {until}{why}"));
+        } else if left < millis {
+            all.push(format!("{what} runs out at {until}{why}"));
+        }
+    };
+    if let Some(Ok(certificate)) = &facts.certificate {
+        let until = certificate.validity().not_after;
+        check("the certificate of `tls-cert`", until, EXPIRY_MILLIS, "");
+    }
+    for (host, report) in &facts.obtained {
+        let Some(validity) = report.validity else { continue };
+        if !has_by_hand(facts, host) {
+            let why = report
+                .failure
+                .as_ref()
+                .map_or_else(String::new, |(at, why)| format!(", tried at {at}: {why}"));
+            let what = format!("the certificate of {host}");
+            check(&what, validity.not_after, validity.lifetime_millis() / 6, &why);
+        }
+    }
+    all
 }
 
 fn public_admin(facts: &Facts) -> Vec<String> {
-    let listen = &facts.config.listen;
-    found(!is_private(listen), format!("it listens on {listen}"))
+    let all = [Some(&facts.config.listen), facts.config.tls_listen.as_ref()];
+    let public = all.into_iter().flatten().filter(|listen| !is_private(listen));
+    public.map(|listen| format!("it listens on {listen}")).collect()
 }
 
 /// One line per class with its permissions.
@@ -536,6 +617,59 @@ mod tests {
         }
     }
 
+    #[test]
+    fn certificates_that_are_missing_or_run_out_are_found() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let validity = fb_tls::Validity {
+            not_before: at("2026-01-01T00:00:00Z"),
+            not_after: at("2026-04-01T00:00:00Z"),
+        };
+        let report = |validity, why: Option<&str>| fb_tls::HostReport {
+            validity,
+            failure: why.map(|why| (at("2026-01-01T00:00:00Z"), why.to_owned())),
+        };
+        let mut facts = facts(at("2026-03-10T00:00:00Z"));
+        facts.obtained = vec![
+            ("a.test".to_owned(), report(Some(validity), None)),
+            ("b.test".to_owned(), report(None, Some("no such name"))),
+            ("c.test".to_owned(), report(None, None)),
+            ("d.test".to_owned(), report(Some(validity), Some("no such name"))),
+        ];
+        assert_eq!(
+            missing_certificate(&facts),
+            [
+                "b.test has none, tried at 2026-01-01T00:00:00Z: no such name",
+                "c.test has none, and no server has tried yet"
+            ]
+        );
+        assert_eq!(expiring_certificate(&facts), [""; 0]);
+        facts.now = at("2026-03-20T00:00:00Z");
+        assert_eq!(
+            expiring_certificate(&facts),
+            [
+                "the certificate of a.test runs out at 2026-04-01T00:00:00Z",
+                "the certificate of d.test runs out at 2026-04-01T00:00:00Z, tried at 2026-01-01T00:00:00Z: no such name"
+            ]
+        );
+        facts.now = at("2026-04-02T00:00:00Z");
+        assert!(expiring_certificate(&facts)[0].contains("ran out"));
+        facts.certificate = Some(Err("it is broken".to_owned()));
+        assert!(missing_certificate(&facts)[0].ends_with("it is broken"));
+    }
+
+    fn facts(now: Timestamp) -> Facts {
+        Facts {
+            config: crate::config::Config::default(),
+            now,
+            operator: None,
+            key_file: None,
+            certificate: None,
+            obtained: Vec::new(),
+            apps: Vec::new(),
+            unreadable: Vec::new(),
+        }
+    }
+
     /// What no server lets anybody bring about.
     #[test]
     fn a_missing_audit_log_is_found() {
@@ -551,14 +685,7 @@ mod tests {
             has_audit_log: true,
             backup_at: None,
         };
-        let facts = Facts {
-            config: crate::config::Config::default(),
-            now: fb_types::Timestamp::from_millis(0),
-            operator: None,
-            key_file: None,
-            apps: Vec::new(),
-            unreadable: Vec::new(),
-        };
+        let facts = facts(Timestamp::from_millis(0));
         assert_eq!(no_audit_log(&facts, &app), [""; 0]);
         app.has_audit_log = false;
         assert_eq!(no_audit_log(&facts, &app), ["class logs.AuditLog is missing"]);

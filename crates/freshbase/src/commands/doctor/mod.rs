@@ -5,13 +5,14 @@ mod report;
 
 use anyhow::Context;
 use clap::ArgMatches;
-use fb_app::{Checkup, OperatorCheckup};
+use fb_app::{Apps, Checkup, OperatorCheckup};
+use fb_tls::{Certificate, HostReport};
 use fb_types::{AppId, Clock, SystemClock, Timestamp};
 
 use super::{attach_keyless, runtime};
 use crate::cli::print;
 use crate::config::{self, Config};
-use crate::master_key;
+use crate::{https, master_key};
 
 /// What the checks look at. Collected first, so that they are plain functions.
 struct Facts {
@@ -20,6 +21,10 @@ struct Facts {
     operator: Option<OperatorCheckup>,
     key_file: Option<KeyFile>,
     apps: Vec<Checkup>,
+    /// The certificate of the configured files, or why it cannot be used.
+    certificate: Option<Result<Certificate, String>>,
+    /// What a server left in the records about the certificates it obtains, by host.
+    obtained: Vec<(String, HostReport)>,
     /// Apps that could not be looked at, and why.
     unreadable: Vec<(AppId, String)>,
 }
@@ -49,6 +54,9 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
 async fn collect(config: Config) -> anyhow::Result<Facts> {
     let apps = attach_keyless(&config).await?;
     let mut facts = Facts {
+        certificate: https::files(&config)
+            .map(|files| files.load().map_err(|e| format!("{:#}", anyhow::Error::from(e)))),
+        obtained: obtained(&config, &apps).await?,
         now: SystemClock.now(),
         operator: apps.check_operator().await?,
         key_file: key_file(&config)?,
@@ -70,6 +78,17 @@ async fn collect(config: Config) -> anyhow::Result<Facts> {
         }
     }
     Ok(facts)
+}
+
+async fn obtained(config: &Config, apps: &Apps) -> anyhow::Result<Vec<(String, HostReport)>> {
+    let mut reports = Vec::new();
+    if config.acme.is_some() {
+        for host in fb_tls::wanted_hosts(&apps.list().await?, &config.domain) {
+            let report = fb_tls::report(apps.node(), &host).await?;
+            reports.push((host, report));
+        }
+    }
+    Ok(reports)
 }
 
 fn key_file(config: &Config) -> anyhow::Result<Option<KeyFile>> {
