@@ -1,11 +1,12 @@
 //! Connections: several listeners, one limit on connections, one way to stop.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fb_tls::{HandshakeError, TlsStream};
@@ -13,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -61,7 +62,7 @@ impl Listeners {
     }
 }
 
-async fn accept_of(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, SocketAddr)> {
+async fn accept_of(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
         None => std::future::pending().await,
@@ -93,7 +94,7 @@ pub(crate) async fn serve(state: &Arc<ServerState>, listeners: Listeners, stop: 
         let connection = Connection::new(state.clone(), peer.ip(), slot);
         let watcher = graceful.watcher();
         if !is_tls {
-            tokio::spawn(async move { connection.serve(stream, Protocol::Any, watcher).await });
+            tokio::spawn(async move { connection.serve(Stream::Plain(stream), Protocol::Any, watcher).await });
             continue;
         }
         // Without it there is no such listener.
@@ -106,7 +107,7 @@ pub(crate) async fn serve(state: &Arc<ServerState>, listeners: Listeners, stop: 
                 } else {
                     Protocol::Http1
                 };
-                connection.serve(stream, protocol, watcher).await;
+                connection.serve(Stream::Tls(Box::new(stream)), protocol, watcher).await;
             }
         });
     }
@@ -129,6 +130,67 @@ enum Protocol {
     /// What was agreed on in the handshake. Without an agreement it is this.
     Http1,
     Http2,
+}
+
+/// Bytes to and from a client. One type for both kinds, so that everything above it is compiled once: a second copy of HTTP
+/// and of what it calls would cost half a megabyte and keep the compiler from inlining what has one caller.
+enum Stream {
+    Plain(TcpStream),
+    /// Boxed, as it has a kilobyte of state.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    #[inline]
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    #[inline]
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    #[inline]
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
 }
 
 /// A connection that is counted as long as this exists.
@@ -178,10 +240,7 @@ impl Connection {
     }
 
     /// Answers requests until the client or the server ends the connection.
-    async fn serve<S>(self, stream: S, protocol: Protocol, watcher: Watcher)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn serve(self, stream: Stream, protocol: Protocol, watcher: Watcher) {
         let limits = &self.state.limits;
         let is_tls = protocol != Protocol::Any;
         let was_asked = Arc::new(AtomicBool::new(false));
