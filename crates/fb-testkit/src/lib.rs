@@ -8,5 +8,5 @@ mod fixture;
 mod process;
 
 pub use client::{Client, Connection, Response, encode, raw_request};
-pub use fixture::{class, with_callers};
+pub use fixture::{class, png, with_callers};
 pub use process::{ROOT_PASSWORD, Server, ServerBuilder, root, wait_for};
