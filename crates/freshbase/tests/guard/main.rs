@@ -11,6 +11,7 @@ mod fields;
 mod file_input;
 mod file_names;
 mod file_types;
+mod file_walls;
 mod files;
 mod fuzz;
 mod hangups;
@@ -25,6 +26,7 @@ mod paths;
 mod permissions;
 mod rules;
 mod secrets;
+mod site_passwords;
 mod tokens;
 
 use fb_testkit::{Client, Server, ServerBuilder, root};
