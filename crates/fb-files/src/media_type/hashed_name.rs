@@ -52,7 +52,7 @@ fn ends_in_eight(stem: &str) -> bool {
     let Some(name) = name.strip_suffix(['-', '.']) else {
         return false;
     };
-    let has = |class: fn(&u8) -> bool| token.as_bytes().iter().any(|b| class(b));
+    let has = |class: fn(&u8) -> bool| token.as_bytes().iter().any(class);
     if name.is_empty() || !has(u8::is_ascii_digit) || !has(u8::is_ascii_uppercase) {
         return false;
     }

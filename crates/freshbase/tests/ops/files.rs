@@ -128,10 +128,7 @@ fn files_are_whole_after_kills() {
     admin.put("/file/data", &json!({})).expect(204);
     admin.upload("/data/stalled", "text/plain", b"as it was").expect(200);
     for round in 0..ROUNDS {
-        #[expect(clippy::print_stdout, reason = "shown if the test fails")]
-        {
-            println!("round {round}");
-        }
+        println!("round {round}");
         // The administrator's token is good for every start; the address is not.
         let client = running.client().with_token(admin.token().unwrap());
         let stalled = stall(&running, &client);
