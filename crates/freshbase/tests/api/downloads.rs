@@ -104,10 +104,7 @@ fn copies_are_confirmed() {
         (vec![("if-none-match", &*tag)], 304),
         (vec![("if-none-match", &*format!("W/{tag}"))], 304),
         (vec![("if-none-match", &*format!("\"a\", {tag}"))], 304),
-        (
-            vec![("if-none-match", &*tag.replacen('"', "\"", 1).replace("\"", ""))],
-            304,
-        ),
+        (vec![("if-none-match", tag.trim_matches('"'))], 304),
         (vec![("if-none-match", "*")], 304),
         (vec![("if-none-match", "\"a\"")], 200),
         // Published clients that want no confirmation.

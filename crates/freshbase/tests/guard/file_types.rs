@@ -135,12 +135,9 @@ fn s29_the_name_of_a_download_cannot_break_out_of_its_header() {
         "ü",
         "a\u{202e}gnp.exe",
         "a,b",
-        "a\\\"b".trim_start_matches('\\'),
+        "a%22b",
         "x.html",
     ] {
-        if name.contains('\\') {
-            continue;
-        }
         let url = format!("/www/folder/{}", encode(name));
         admin.upload(&url, "text/html", b"x").expect(200);
         let answer = admin.get(&format!("/file{url}")).expect(200);

@@ -328,7 +328,7 @@ fn s36_error_pages_repeat_nothing_that_runs() {
     let encoded = fb_testkit::encode(evil);
     for (host, method, path) in [
         ("localhost", "GET", format!("/{encoded}")),
-        ("localhost", "GET", format!("/<script>alert(1)</script>")),
+        ("localhost", "GET", "/<script>alert(1)</script>".to_owned()),
         ("localhost", "GET", format!("/x?bqoptimize=1;variant={encoded}")),
         ("localhost", "GET", format!("/x?bqoptimize=1;{encoded}={encoded}")),
         ("localhost", "GET", format!("/x?bqoptimize={encoded}")),
