@@ -32,6 +32,11 @@ impl Reply {
         http::header(&self.head, name)
     }
 
+    /// The body.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body as JSON.
     pub(crate) fn json(&self) -> Result<Value> {
         serde_json::from_slice(&self.body).context("reading the answer as JSON")

@@ -18,6 +18,7 @@ use crate::{
     http::RequestHeaders,
     logins::{self, LoginLoad},
     measure::{Sample, median},
+    pages::FileLoad,
     private::{self, OwnLoad, Place},
     process,
     scenarios::Scenario,
@@ -127,6 +128,19 @@ impl Freshbase {
         private::verify(&Api::with_token(address, &token), &id).context("verifying the private objects")?;
         let load = |place| OwnLoad::new(scenario, place, self.headers(Some(&token)));
         Ok([load(Place::Shared), load(Place::Alone)])
+    }
+
+    /// Requests for a page of a website, which is uploaded first.
+    pub(crate) fn page_load(&self, scenario: Scenario) -> Result<FileLoad> {
+        let address = self.server.address();
+        let admin = Api::with_token(address, &self.log_in().context("logging in as admin")?);
+        FileLoad::pages(&admin, address, scenario, self.data.seed)
+    }
+
+    /// Requests for pages of a long list of files, which are uploaded first: anywhere, and the first.
+    pub(crate) fn list_loads(&self) -> Result<[FileLoad; 2]> {
+        let (address, token) = (self.server.address(), self.log_in().context("logging in as admin")?);
+        FileLoad::lists(&Api::with_token(address, &token), address, &token, self.data.seed)
     }
 
     /// Logins of many users, who are registered first. From then on neither requests nor wrong passwords are limited.

@@ -29,10 +29,16 @@ impl RequestHeaders {
 
     /// Appends a request without a body.
     pub(crate) fn write_get(&self, out: &mut Vec<u8>, path: &str) {
+        self.write_get_with(out, path, "");
+    }
+
+    /// The same with further header lines, each ending in CRLF.
+    pub(crate) fn write_get_with(&self, out: &mut Vec<u8>, path: &str, extra: &str) {
         out.extend_from_slice(b"GET ");
         out.extend_from_slice(path.as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
         out.extend_from_slice(&self.common);
+        out.extend_from_slice(extra.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
 
@@ -77,9 +83,9 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Whether the status is 200 … 299.
+    /// Whether the status is 200 … 299, or 304.
     pub(crate) fn is_success(self) -> bool {
-        (200..300).contains(&self.status)
+        (200..300).contains(&self.status) || self.status == 304
     }
 }
 

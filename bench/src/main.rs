@@ -14,6 +14,7 @@ mod freshbase;
 mod http;
 mod logins;
 mod measure;
+mod pages;
 mod plain;
 mod private;
 mod process;

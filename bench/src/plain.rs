@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Request, Response, body::Incoming, header::CONTENT_TYPE, header::HeaderValue, server::conn::http1,
+    Request, Response, StatusCode, body::Incoming, header::CONTENT_TYPE, header::HeaderValue, server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -34,11 +34,15 @@ pub(crate) enum Page {
     List10,
     /// The size of twenty documents.
     List20,
+    /// A page of a website.
+    File,
+    /// The word that a copy of it is good.
+    Confirmed,
 }
 
 impl Page {
     /// Every page.
-    pub(crate) const ALL: [Self; 3] = [Self::Object, Self::List10, Self::List20];
+    pub(crate) const ALL: [Self; 5] = [Self::Object, Self::List10, Self::List20, Self::File, Self::Confirmed];
 
     /// Where it is.
     pub(crate) fn path(self) -> &'static str {
@@ -46,6 +50,8 @@ impl Page {
             Self::Object => "/",
             Self::List10 => "/list",
             Self::List20 => "/list20",
+            Self::File => "/page.html",
+            Self::Confirmed => "/confirmed",
         }
     }
 
@@ -55,11 +61,16 @@ impl Page {
             Self::Object => 250,
             Self::List10 => 2_600,
             Self::List20 => 5_200,
+            Self::File => crate::pages::PAGE_BYTES,
+            Self::Confirmed => 0,
         }
     }
 
     /// JSON of exactly [`Self::size`] bytes.
     fn body(self) -> String {
+        if self == Self::Confirmed {
+            return String::new();
+        }
         const START: &str = r#"{"id":"/db/Item/0123456789abcdef","version":1,"acl":null,"text":""#;
         const END: &str = r#""}"#;
         let filler = "x".repeat(self.size() - START.len() - END.len());
@@ -138,13 +149,22 @@ async fn accept_all() -> Result<()> {
     }
 }
 
-fn answer(request: &Request<Incoming>, [object, list10, list20]: &[Bytes; 3]) -> Response<Full<Bytes>> {
+fn answer(
+    request: &Request<Incoming>,
+    [object, list10, list20, file, confirmed]: &[Bytes; 5],
+) -> Response<Full<Bytes>> {
     let body = match request.uri().path() {
         "/list" => list10,
         "/list20" => list20,
+        "/page.html" => file,
+        "/confirmed" => confirmed,
         _ => object,
     };
     let mut response = Response::new(Full::new(body.clone()));
+    if body.is_empty() {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -157,7 +177,7 @@ mod tests {
 
     #[test]
     fn pages_are_json_of_the_promised_size() {
-        for page in Page::ALL {
+        for page in Page::ALL.into_iter().filter(|page| *page != Page::Confirmed) {
             let body = page.body();
             assert_eq!(body.len(), page.size());
             assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok());

@@ -167,8 +167,12 @@ fn compare_one(
     match (scenario, yardstick) {
         (_, Yardstick::Alone) => return compare_with_alone(freshbase, scenario, settings),
         (_, Yardstick::Quiet) => return compare_with_quiet(freshbase, scenario, settings),
+        (_, Yardstick::FirstPage) => return compare_lists(freshbase, settings),
         (Scenario::Login, _) => return compare_logins(freshbase, yardstick, yardsticks, settings),
         _ => {}
+    }
+    if matches!(scenario, Scenario::Page | Scenario::PageConfirmed) {
+        return compare_pages(freshbase, scenario, yardstick, yardsticks, settings);
     }
     let mut workload = freshbase.workload(scenario)?;
     let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
@@ -198,6 +202,39 @@ fn compare_with_alone(freshbase: &mut Freshbase, scenario: Scenario, settings: S
         freshbase_rounds.push(client::drive(target, settings.limit(), &mut shared)?);
     }
     Comparison::new(Some(scenario), Yardstick::Alone, reference_rounds, freshbase_rounds)
+}
+
+/// A page of a website, or the word that a copy of it is good.
+fn compare_pages(
+    freshbase: &mut Freshbase,
+    scenario: Scenario,
+    yardstick: Yardstick,
+    yardsticks: &mut Yardsticks,
+    settings: Settings,
+) -> Result<Comparison> {
+    let mut load = freshbase.page_load(scenario)?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        reference_rounds.push(yardsticks.round(yardstick).context("measuring the yardstick")?);
+        freshbase_rounds.push(load.round(freshbase.target(settings.connections), settings.limit())?);
+    }
+    Comparison::new(Some(scenario), yardstick, reference_rounds, freshbase_rounds)
+}
+
+/// Pages anywhere in a long list of files, and the first one.
+fn compare_lists(freshbase: &mut Freshbase, settings: Settings) -> Result<Comparison> {
+    let scenario = Scenario::ListFiles;
+    progress(&format!("{}: uploading 100,000 files", scenario.name()));
+    let [mut anywhere, mut first] = freshbase.list_loads()?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        let target = freshbase.target(settings.connections);
+        reference_rounds.push(first.round(target, settings.limit())?);
+        freshbase_rounds.push(anywhere.round(target, settings.limit())?);
+    }
+    Comparison::new(Some(scenario), Yardstick::FirstPage, reference_rounds, freshbase_rounds)
 }
 
 /// Logins, as many at once as `logins` says.
@@ -274,7 +311,9 @@ impl Yardsticks {
                 };
                 client::drive(target, self.settings.limit(), &mut PageLoad::new(target.address, page))
             }
-            Yardstick::Alone | Yardstick::Quiet => bail!("this yardstick is no program of its own"),
+            Yardstick::Alone | Yardstick::Quiet | Yardstick::FirstPage => {
+                bail!("this yardstick is no program of its own")
+            }
             Yardstick::Argon2 => Argon2Baseline::create()?.round(self.settings.warm_up(), self.settings.measured()),
             Yardstick::Sqlite(operation) => {
                 let sqlite = match &mut self.sqlite {

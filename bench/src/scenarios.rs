@@ -30,6 +30,12 @@ pub(crate) enum Scenario {
     Update,
     /// Increment a number of a random object (partial update)
     Partial,
+    /// A page of a website, 20 KB
+    Page,
+    /// The same, confirmed by its tag: 304
+    PageConfirmed,
+    /// A page of 100 of the list of 100,000 files, anywhere in it
+    ListFiles,
     /// Insert an object with a new id (POST)
     Insert,
     /// Log in as one of 50 users, 8 connections
@@ -55,11 +61,15 @@ pub(crate) enum Yardstick {
     Quiet,
     /// Freshbase itself: the same request to a class that holds nothing else.
     Alone,
+    /// Freshbase itself: the first page of the same list.
+    FirstPage,
 }
 
 impl Yardstick {
     /// Every yardstick that is another program than Freshbase, for measuring them alone.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Plain(Page::File),
+        Self::Plain(Page::Confirmed),
         Self::Plain(Page::Object),
         Self::Plain(Page::List10),
         Self::Plain(Page::List20),
@@ -74,11 +84,14 @@ impl Yardstick {
             Self::Plain(Page::Object) => "plain, 250 B",
             Self::Plain(Page::List10) => "plain, 2.6 KB",
             Self::Plain(Page::List20) => "plain, 5.2 KB",
+            Self::Plain(Page::File) => "plain, 20 KB",
+            Self::Plain(Page::Confirmed) => "plain, 304",
             Self::Sqlite(Operation::Insert) => "SQLite insert",
             Self::Sqlite(Operation::Update) => "SQLite update",
             Self::Argon2 => "Argon2id alone",
             Self::Quiet => "freshbase, quiet",
             Self::Alone => "freshbase, alone",
+            Self::FirstPage => "freshbase, first page",
         }
     }
 }
@@ -175,6 +188,9 @@ const INSERT: &[Target] = &[
 ];
 const LOGIN: &[Target] = &[Target::at_least(0.80, Figure::ThroughputRatio)];
 
+const PAGE: &[Target] = &[Target::at_least(0.60, Figure::ThroughputRatio)];
+const CONFIRMED: &[Target] = &[Target::at_least(0.85, Figure::ThroughputRatio)];
+const LIST: &[Target] = &[Target::at_least(0.85, Figure::ThroughputRatio)];
 const OWN: &[Target] = &[
     Target::at_least(0.50, Figure::ThroughputRatio),
     Target::at_most(2.0, Figure::CpuRatio),
@@ -194,6 +210,9 @@ impl Scenario {
             Self::Mixed => "mixed",
             Self::Update => "update",
             Self::Partial => "partial",
+            Self::Page => "page",
+            Self::PageConfirmed => "page-confirmed",
+            Self::ListFiles => "list-files",
             Self::Insert => "insert",
             Self::Login => "login",
             Self::GetDuringLogins => "get-during-logins",
@@ -214,6 +233,9 @@ impl Scenario {
             Self::Login => Some(Yardstick::Argon2),
             Self::GetDuringLogins => Some(Yardstick::Quiet),
             Self::OwnPage | Self::OwnCount => Some(Yardstick::Alone),
+            Self::Page => Some(Yardstick::Plain(Page::File)),
+            Self::PageConfirmed => Some(Yardstick::Plain(Page::Confirmed)),
+            Self::ListFiles => Some(Yardstick::FirstPage),
         }
     }
 
@@ -226,6 +248,9 @@ impl Scenario {
             Self::Insert => INSERT,
             Self::Login => LOGIN,
             Self::OwnPage | Self::OwnCount => OWN,
+            Self::Page => PAGE,
+            Self::PageConfirmed => CONFIRMED,
+            Self::ListFiles => LIST,
             // Idle is judged by IDLE_MEMORY and START_TIME, it has no comparison.
             Self::Idle
             | Self::Health

@@ -102,10 +102,15 @@ impl Workload for FreshbaseLoad {
     fn write_next(&mut self, out: &mut Vec<u8>) {
         match self.scenario {
             // Idle sends nothing of its own; the health check is what its start waits for.
-            // Logins and those of one's own objects have workloads of their own, see `logins` and `private`.
-            Scenario::Idle | Scenario::Health | Scenario::Login | Scenario::OwnPage | Scenario::OwnCount => {
-                self.headers.write_get(out, "/healthz")
-            }
+            // Logins and those of one's own objects have workloads of their own, see `logins`, `private` and `pages`.
+            Scenario::Idle
+            | Scenario::Health
+            | Scenario::Login
+            | Scenario::OwnPage
+            | Scenario::OwnCount
+            | Scenario::Page
+            | Scenario::PageConfirmed
+            | Scenario::ListFiles => self.headers.write_get(out, "/healthz"),
             Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins => self.write_get(out),
             Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryTopn => self.write_query(out),
             Scenario::Mixed if self.rng.below(100) < 5 => self.write_update(out),
@@ -130,7 +135,10 @@ impl Workload for FreshbaseLoad {
             | Scenario::Insert
             | Scenario::Login
             | Scenario::OwnPage
-            | Scenario::OwnCount => 0,
+            | Scenario::OwnCount
+            | Scenario::Page
+            | Scenario::PageConfirmed
+            | Scenario::ListFiles => 0,
         }
     }
 }

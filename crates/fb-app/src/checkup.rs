@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::accounts::fold;
 use crate::backup::{Backup, backup_key};
-use crate::exposure::{any_user, exposures};
-use crate::{App, AppError, Apps, Exposure, Settings};
+use crate::exposure::{any_user, exposures, file_exposures};
+use crate::{App, AppError, Apps, Exposure, FileExposure, Settings};
 
 /// What is known of one app.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Checkup {
     pub settings: Settings,
     /// What its class-level rules leave open.
     pub exposures: Vec<Exposure>,
+    /// What the rules of its buckets leave open.
+    pub file_exposures: Vec<FileExposure>,
     /// Users that anonymous callers can see.
     pub seen_by_anybody: SeenUsers,
     /// Users that any logged-in user can see, beside itself.
@@ -84,6 +86,7 @@ impl App {
             id: self.id().clone(),
             settings: self.settings().as_ref().clone(),
             exposures: exposures(&self.schema())?,
+            file_exposures: file_exposures(self.all_buckets().await?.iter().map(|bucket| &**bucket))?,
             seen_by_anybody: self.users_seen_by(&Principal::anonymous()).await?,
             seen_by_users: self.users_seen_by(&any_user()?).await?,
             n_admins: admins.len(),

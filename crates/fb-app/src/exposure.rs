@@ -1,8 +1,8 @@
 //! What an app's class-level rules leave open to callers whom nobody has given anything: evaluated with the one kernel.
 
-use fb_auth::{Principal, Roles, authorize_class};
+use fb_auth::{FileOperation, Principal, Roles, authorize_class, authorize_file};
 use fb_types::schema::USER;
-use fb_types::{ClassName, ObjectId, ObjectKey, Permission, Schema};
+use fb_types::{Bucket, BucketName, ClassName, ObjectId, ObjectKey, Permission, Schema};
 
 use crate::AppError;
 
@@ -26,6 +26,17 @@ pub struct Exposure {
     pub audience: Audience,
 }
 
+/// A permission on the files of a bucket that everybody in an audience has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileExposure {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// What they may do.
+    pub permission: Permission,
+    /// The widest audience that may.
+    pub audience: Audience,
+}
+
 /// A logged-in user that no rule names: rules that let it, let any user.
 pub(crate) fn any_user() -> Result<Principal, AppError> {
     let key = ObjectKey::from_raw(&uuid::Uuid::new_v4().to_string())?;
@@ -35,13 +46,43 @@ pub(crate) fn any_user() -> Result<Principal, AppError> {
     ))
 }
 
+fn audiences() -> Result<[(Audience, Principal); 2], AppError> {
+    Ok([
+        (Audience::Anonymous, Principal::anonymous()),
+        (Audience::LoggedIn, any_user()?),
+    ])
+}
+
+/// All permissions on files that are open, in the order of `buckets`. Rules of single files may take back some of them.
+pub(crate) fn file_exposures<'b>(buckets: impl Iterator<Item = &'b Bucket>) -> Result<Vec<FileExposure>, AppError> {
+    let audiences = audiences()?;
+    let operations = [
+        (Permission::Load, FileOperation::Load),
+        (Permission::Insert, FileOperation::Insert),
+        (Permission::Update, FileOperation::Update),
+        (Permission::Delete, FileOperation::Delete),
+        (Permission::Query, FileOperation::List),
+    ];
+    let mut found = Vec::new();
+    for bucket in buckets {
+        for (permission, operation) in operations {
+            let may = |caller: &Principal| authorize_file(caller, operation, bucket).is_ok();
+            if let Some((audience, _)) = audiences.iter().find(|(_, caller)| may(caller)) {
+                found.push(FileExposure {
+                    bucket: bucket.name.clone(),
+                    permission,
+                    audience: *audience,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// All permissions that are open, in the order of the classes' names. Rules of single objects and fields may take back
 /// some of them.
 pub(crate) fn exposures(schema: &Schema) -> Result<Vec<Exposure>, AppError> {
-    let audiences = [
-        (Audience::Anonymous, Principal::anonymous()),
-        (Audience::LoggedIn, any_user()?),
-    ];
+    let audiences = audiences()?;
     let mut found = Vec::new();
     for class in schema.classes() {
         // The root and embedded classes have no objects of their own, but their schema can be changed.
@@ -81,6 +122,18 @@ impl Exposure {
     /// True for permissions to change objects.
     pub fn is_to_write(&self) -> bool {
         !self.is_of_schema() && !self.is_to_read()
+    }
+}
+
+impl FileExposure {
+    /// True for permissions to see files.
+    pub fn is_to_read(&self) -> bool {
+        matches!(self.permission, Permission::Load | Permission::Query)
+    }
+
+    /// True for permissions to say what is in them.
+    pub fn is_to_upload(&self) -> bool {
+        matches!(self.permission, Permission::Insert | Permission::Update)
     }
 }
 
@@ -190,6 +243,28 @@ mod tests {
             let of_item: Vec<_> = lines.iter().filter(|line| line.starts_with("Item")).collect();
             assert_eq!(of_item, [expected]);
         }
+    }
+
+    #[test]
+    fn buckets_are_looked_at_like_classes() {
+        let open = |buckets: &[Bucket]| -> Vec<String> {
+            let found = file_exposures(buckets.iter()).unwrap();
+            let line = |e: &FileExposure| format!("{} {:?} {}", e.bucket, e.audience, e.permission.as_str());
+            found.iter().map(line).collect()
+        };
+        let www = Bucket::unconfigured(BucketName::www());
+        let other = Bucket::unconfigured(BucketName::new("other").unwrap());
+        assert_eq!(open(&[www, other.clone()]), ["www Anonymous load"]);
+        let rules = json!({ "load": { "/db/Role/3": "allow" }, "insert": { "*": "deny" }, "update": {},
+            "delete": { "/db/Role/1": "allow" }, "query": { "/db/User/7": "deny" } });
+        let bucket = Bucket {
+            rules: ClassAcl::from_json(&rules, "other").unwrap(),
+            ..other
+        };
+        assert_eq!(
+            open(&[bucket]),
+            ["other LoggedIn load", "other Anonymous update", "other Anonymous query"]
+        );
     }
 
     #[test]

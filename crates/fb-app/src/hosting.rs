@@ -1,6 +1,6 @@
 //! Websites: which files an app serves as pages, and to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fb_auth::{FileOperation, Principal, Secret, authorize_file};
 use fb_types::{Bucket, BucketName, FileId, FilePath};
@@ -45,7 +45,7 @@ impl Default for Site {
     fn default() -> Self {
         Self {
             enabled: true,
-            bucket: BucketName::www().to_string(),
+            bucket: WWW.to_owned(),
             index: "index.html".into(),
             not_found: "404.html".into(),
             single_page: false,
@@ -65,13 +65,26 @@ pub struct BasicAuth {
     pub password: Secret,
 }
 
+/// The bucket of sites that name none.
+const WWW: &str = "www";
 /// Most sites of one app.
 const MAX_SITES: usize = 100;
 
 impl HostingSettings {
-    /// The site of a host name, which is in lower case.
-    fn site(&self, host: &str) -> Option<&Site> {
-        self.sites.get(host).or_else(|| self.sites.get("*"))
+    /// The site of a host name, which is in lower case, and the name that it is configured under.
+    fn site<'s>(&'s self, host: &'s str) -> Option<(&'s str, &'s Site)> {
+        let own = self.sites.get(host).map(|site| (host, site));
+        own.or_else(|| self.sites.get("*").map(|site| ("*", site)))
+    }
+
+    /// The buckets whose files are served as pages.
+    pub fn served_buckets(&self) -> BTreeSet<&str> {
+        let enabled = self.sites.values().filter(|site| site.enabled);
+        let mut served: BTreeSet<&str> = enabled.map(|site| site.bucket.as_str()).collect();
+        if !self.sites.contains_key("*") {
+            served.insert(WWW);
+        }
+        served
     }
 
     /// Passwords that were shown as `***` are those of before.
@@ -158,10 +171,10 @@ impl App {
     /// The site of a host name for a visitor who gives this name and password.
     pub fn visit(&self, host: &str, given: Option<(&str, &Secret)>, source: &Source) -> Result<Visit, AppError> {
         let settings = self.settings();
-        let site = match settings.hosting.site(host) {
-            Some(site) if !site.enabled => return Ok(Visit::NoSite),
-            Some(site) => site.clone(),
-            None => Site::default(),
+        let (name, site) = match settings.hosting.site(host) {
+            Some((_, site)) if !site.enabled => return Ok(Visit::NoSite),
+            Some((name, site)) => (name, site.clone()),
+            None => (host, Site::default()),
         };
         let Some(auth) = &site.basic_auth else {
             return Ok(Visit::Site(site, SiteAccess::Everybody));
@@ -169,7 +182,8 @@ impl App {
         let Some((username, password)) = given else {
             return Ok(Visit::PasswordRequired);
         };
-        let attempt = self.begin_shared_attempt(&format!("site {host}"), source)?;
+        // By the name in the settings: host names that `*` stands for are as many as a guesser wants.
+        let attempt = self.begin_shared_attempt(&format!("site {name}"), source)?;
         // Fingerprints have the same length, whatever was given; comparing them tells nothing.
         let name_is_right = fb_auth::fingerprint(username) == fb_auth::fingerprint(&auth.username);
         let password_is_right = fb_auth::fingerprint(password.expose()) == fb_auth::fingerprint(auth.password.expose());

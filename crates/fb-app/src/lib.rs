@@ -39,7 +39,7 @@ pub use checkup::{Checkup, SeenUsers};
 pub use directory::Directory;
 pub use errands::{AdminErrand, ErrandId, ErrandOutcome};
 pub use error::AppError;
-pub use exposure::{Audience, Exposure};
+pub use exposure::{Audience, Exposure, FileExposure};
 pub use hosting::{BasicAuth, HostingSettings, Site, Visit};
 pub use limits::AppLimits;
 pub use operator::{OperatorCheckup, OperatorError};

@@ -282,6 +282,12 @@ impl Settings {
     pub fn merged(&self, changes: &Map<String, Value>) -> Result<Self, AppError> {
         let mut whole = serde_json::to_value(self).map_err(|e| AppError::internal("writing settings", e))?;
         for (name, value) in changes {
+            // Members that came in a list would be taken in the order in which they are written down here.
+            if value.is_array() && whole.get(name).is_some_and(Value::is_object) {
+                return Err(AppError::Invalid(format!(
+                    "settings: {name} must be an object, found an array"
+                )));
+            }
             whole[name] = value.clone();
         }
         let mut new: Self = serde_json::from_value(whole).map_err(|e| AppError::Invalid(format!("settings: {e}")))?;

@@ -7,7 +7,8 @@ const MAX_HEADERS: usize = 32;
 /// Most bytes of their names and values.
 const MAX_BYTES: usize = 8 << 10;
 
-/// Said by the server itself, about this message or this connection. A prefix ends with `-`.
+/// Said by the server itself, about this message or this connection, or told to proxies, which send other files instead of
+/// the answer if they are asked to. A prefix ends with `-`.
 const RESERVED: &[&str] = &[
     "accept-ranges",
     "access-control-",
@@ -33,8 +34,13 @@ const RESERVED: &[&str] = &[
     "vary",
     "via",
     "www-authenticate",
+    "x-accel-",
     "x-content-type-options",
+    "x-lighttpd-send-",
+    "x-litespeed-",
     "x-request-id",
+    "x-sendfile",
+    "x-sendfile2",
 ];
 
 /// Change what a browser does with the site as a whole, or with what comes after this response.
@@ -81,6 +87,16 @@ pub fn is_powerful(name: &str) -> bool {
 /// True for headers that only the server sets. `name` is in lower case.
 pub fn is_reserved(name: &str) -> bool {
     is_in(RESERVED, name)
+}
+
+/// True for headers by which shared caches are told to keep what `Cache-Control` says is nobody else's business (RFC 9213,
+/// and what came before it). `name` is in lower case.
+pub fn is_for_shared_caches(name: &str) -> bool {
+    name.ends_with("-cache-control")
+        || matches!(
+            name,
+            "cdn-ttl" | "edge-control" | "expires" | "pragma" | "surrogate-control"
+        )
 }
 
 /// Checks headers by lower-case name: names and values must be those of HTTP headers (RFC 9110, section 5), few, small, and
@@ -146,12 +162,29 @@ mod tests {
             ("access-control-allow-origin", "*"),
             ("baqend-acl", "{}"),
             ("x-content-type-options", ""),
+            ("x-accel-redirect", "/internal"),
+            ("x-sendfile", "/etc/passwd"),
             ("x-note", &"x".repeat(9000)),
         ] {
             assert!(check(&one(name, value)).is_err(), "{name}: {value}");
         }
         let many = (0..40).map(|i| (format!("x-{i}"), String::new())).collect();
         assert!(check(&many).is_err());
+    }
+
+    #[test]
+    fn s39_what_shared_caches_listen_to_is_known() {
+        for name in [
+            "cdn-cache-control",
+            "cloudflare-cdn-cache-control",
+            "surrogate-control",
+            "expires",
+        ] {
+            assert!(is_for_shared_caches(name), "{name}");
+        }
+        for name in ["cache-control", "x-note", "content-language"] {
+            assert!(!is_for_shared_caches(name), "{name}");
+        }
     }
 
     #[test]

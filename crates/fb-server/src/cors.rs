@@ -44,6 +44,10 @@ pub(crate) fn decorate(request: &HeaderMap, reply: &mut Reply) {
         header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
         HeaderValue::from_static("true"),
     );
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    // Files name their own headers besides.
+    let own = headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    if let Some(own) = own {
+        headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, own);
+    }
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
 }

@@ -29,7 +29,10 @@ pub(crate) async fn serve(app: &Arc<App>, request: &Request, host: &str, source:
     let (site, access) = match app.visit(host, given, source)? {
         Visit::NoSite => return Err(nothing_here()),
         Visit::PasswordRequired => {
-            let realm = format!("Basic realm=\"{host}\", charset=\"UTF-8\"");
+            // Only the letters of host names: the client chose it.
+            let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+            let name: String = host.chars().filter(is_plain).take(100).collect();
+            let realm = format!("Basic realm=\"{name}\", charset=\"UTF-8\"");
             let text = "This site asks for a name and a password.";
             return Err(ApiError::new(codes::PASSWORD_REQUIRED, text).with(header::WWW_AUTHENTICATE, realm));
         }

@@ -94,6 +94,12 @@ impl Client {
         self
     }
 
+    /// The same client, logged in no more.
+    pub fn without_token(mut self) -> Self {
+        self.token = None;
+        self
+    }
+
     /// The token, if it has one.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
@@ -117,6 +123,17 @@ impl Client {
     /// PUT with a JSON body
     pub fn put(&self, path: &str, body: &Value) -> Response {
         self.request("PUT", path, &[], body.to_string().as_bytes())
+    }
+
+    /// Uploads a file, whatever is there: `path` is below `/file`, encoded.
+    pub fn upload(&self, path: &str, media_type: &str, content: &[u8]) -> Response {
+        let headers = [("content-type", media_type)];
+        self.request("PUT", &format!("/file{path}"), &headers, content)
+    }
+
+    /// Headers of a GET without its body.
+    pub fn head_of(&self, path: &str) -> Response {
+        self.request("HEAD", path, &[], b"")
     }
 
     /// A query by GET; the objects found.

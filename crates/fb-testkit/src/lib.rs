@@ -10,7 +10,7 @@ mod process;
 mod tls;
 
 pub use client::{Client, Connection, Response, encode, raw_request};
-pub use fixture::{class, with_callers};
+pub use fixture::{class, png, with_callers};
 pub use pebble::{Pebble, RunningPebble, free_port};
 pub use process::{ROOT_PASSWORD, Server, ServerBuilder, root, wait_for};
 pub use tls::{Authority, Handshake, HttpVersion, HttpsClient};

@@ -67,16 +67,22 @@ impl App {
         })
     }
 
+    /// All buckets in the order of their names, `www` among them.
+    pub(crate) async fn all_buckets(&self) -> Result<Vec<Arc<Bucket>>, AppError> {
+        let map = &self.bucket_map().await?.1;
+        let mut buckets: Vec<_> = map.values().cloned().collect();
+        if !map.contains_key(&BucketName::www()) {
+            buckets.push(Arc::new(Bucket::unconfigured(BucketName::www())));
+        }
+        buckets.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(buckets)
+    }
+
     /// The names of all buckets, `www` among them.
     pub async fn list_buckets(&self, caller: &Principal) -> Result<Vec<BucketName>, AppError> {
         authorize_admin(caller, "list the buckets of files")?;
-        let map = &self.bucket_map().await?.1;
-        let mut names: Vec<_> = map.keys().cloned().collect();
-        if !map.contains_key(&BucketName::www()) {
-            names.push(BucketName::www());
-        }
-        names.sort();
-        Ok(names)
+        let buckets = self.all_buckets().await?;
+        Ok(buckets.iter().map(|bucket| bucket.name.clone()).collect())
     }
 
     /// The rules of a bucket.
@@ -158,6 +164,8 @@ impl App {
         match self.bucket(name).await? {
             (_, false) => return Err(AppError::NoBucket(name.clone())),
             (bucket, true) if !bucket.is_closing => {
+                // What is uploaded to a bucket of this name later would be for everybody.
+                self.check_guards_bucket(&Bucket::unconfigured(name.clone()))?;
                 let data = json!({ "rules": bucket.rules });
                 self.write_bucket(caller, &admin, name, BucketEffect::Close, Action::BucketDeleted, data)
                     .await?;

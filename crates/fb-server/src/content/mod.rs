@@ -69,7 +69,7 @@ pub(crate) async fn answer(
     let cache = cache_control(id, entry, role, file.is_public());
     if is_fresh {
         let mut reply = Reply::empty(304);
-        describe(reply.headers_mut(), id, entry, &media_type, role, &cache);
+        describe(reply.headers_mut(), id, file, &media_type, role, &cache);
         reply.set_header(header::ETAG, &format!("\"{}\"", entry.etag));
         return Ok(reply);
     }
@@ -89,7 +89,7 @@ pub(crate) async fn answer(
         range::Wanted::Part(part) => partial(app, file, part).await?,
         range::Wanted::Whole => whole(app, request, file, is_head).await?,
     };
-    describe(reply.headers_mut(), id, entry, &media_type, role, &cache);
+    describe(reply.headers_mut(), id, file, &media_type, role, &cache);
     Ok(reply)
 }
 
@@ -115,7 +115,7 @@ async fn image(
     };
     let cache = cache_control(id, entry, role, file.is_public());
     let shown = media_type.unwrap_or_else(|| file.media_type());
-    describe(reply.headers_mut(), id, entry, &shown, role, &cache);
+    describe(reply.headers_mut(), id, file, &shown, role, &cache);
     let headers = reply.headers_mut();
     if is_fresh {
         headers.remove(header::CONTENT_TYPE);
@@ -135,14 +135,11 @@ async fn image(
 pub(crate) async fn stand_in(app: &App, request: &Request, id: &FileId, file: &OpenFile) -> Result<Reply, ApiError> {
     let is_head = request.method == Method::HEAD;
     let mut reply = whole(app, request, file, is_head).await?.with_status(404);
-    describe(
-        reply.headers_mut(),
-        id,
-        file.entry(),
-        &file.media_type(),
-        Role::Page,
-        "no-cache",
-    );
+    let cache = match file.is_public() {
+        true => "no-cache",
+        false => "private, no-cache",
+    };
+    describe(reply.headers_mut(), id, file, &file.media_type(), Role::Page, cache);
     for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
         reply.headers_mut().remove(name);
     }
@@ -199,7 +196,8 @@ fn body_reply(status: u16, body: FileBody) -> Reply {
 }
 
 /// Everything that is said of a file besides its length and tag.
-fn describe(out: &mut HeaderMap, id: &FileId, entry: &FileEntry, media_type: &MediaType, role: Role, cache: &str) {
+fn describe(out: &mut HeaderMap, id: &FileId, file: &OpenFile, media_type: &MediaType, role: Role, cache: &str) {
+    let entry = file.entry();
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             out.insert(name, value);
@@ -210,7 +208,8 @@ fn describe(out: &mut HeaderMap, id: &FileId, entry: &FileEntry, media_type: &Me
         let is_fit = role == Role::Page || !file_headers::is_powerful(name);
         // None of them gets in, except with a backup that somebody has crafted.
         let is_fit = is_fit && !file_headers::is_reserved(name);
-        if let (true, Ok(name)) = (is_fit, HeaderName::from_bytes(name.as_bytes())) {
+        let is_kept_by_others = !file.is_public() && file_headers::is_for_shared_caches(name);
+        if let (true, Ok(name)) = (is_fit && !is_kept_by_others, HeaderName::from_bytes(name.as_bytes())) {
             set(name, value);
         }
     }
@@ -289,7 +288,20 @@ fn cache_control<'e>(id: &FileId, entry: &'e FileEntry, role: Role, is_public: b
         return match is_public {
             true => own.into(),
             // Whatever was said, shared caches must not keep what not everybody may read.
-            false => format!("private, {}", own.replace("public", "private")).into(),
+            false => {
+                let is_for_others = |directive: &&str| {
+                    let name = directive.split('=').next().unwrap_or_default().trim();
+                    ["public", "private", "s-maxage"]
+                        .iter()
+                        .any(|other| name.eq_ignore_ascii_case(other))
+                };
+                let rest = own
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|directive| !is_for_others(directive));
+                let all: Vec<&str> = std::iter::once("private").chain(rest).collect();
+                all.join(", ").into()
+            }
         };
     }
     match (role, is_public) {

@@ -25,7 +25,9 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn list_all_resources(ctx: Ctx) -> Result<Reply, ApiError> {
-    let mut paths: Vec<&str> = ctx.state.router.routes.iter().map(|route| route.path).collect();
+    // As in the OpenAPI document, which has no word for a parameter that takes the rest of the path.
+    let routes = ctx.state.router.routes.iter();
+    let mut paths: Vec<String> = routes.map(|route| route.path.replace("{*", "{")).collect();
     paths.dedup();
     Ok(Reply::json(200, &json!(paths)))
 }

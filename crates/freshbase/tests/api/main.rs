@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what is unexpected fails the test")]
 
+mod buckets;
+mod downloads;
+mod files;
+mod images;
 mod indexes;
 mod objects;
 mod queries;

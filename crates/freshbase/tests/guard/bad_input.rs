@@ -123,7 +123,9 @@ fn refused_or_fine(answer: &Response, what: &str) {
 }
 
 /// Method and path of everything that takes a body.
-const WITH_BODY: [(&str, &str); 17] = [
+const WITH_BODY: [(&str, &str); 19] = [
+    ("PUT", "/file/data"),
+    ("POST", "/file/data/x"),
     ("POST", "/db/Doc"),
     ("PUT", "/db/Doc/canary"),
     ("POST", "/db/Doc/canary"),

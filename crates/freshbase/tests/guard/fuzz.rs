@@ -195,6 +195,36 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
             "/db/Doc/seed".into(),
             json!({ "$set": { "s": "b", "o.x": 1 }, "$inc": { "i": 1 }, "$push": { "list": "c" }, "$currentDate": { "t": true }, "$unset": { "b": "" } }),
         ),
+        ("GET", "/file/buckets".into(), Value::Null),
+        ("GET", "/file/Doc".into(), Value::Null),
+        (
+            "PUT",
+            "/file/Doc".into(),
+            json!({ "load": { "*": "allow" }, "insert": { "/db/Role/3": "allow" }, "query": {} }),
+        ),
+        ("DELETE", "/file/Play".into(), Value::Null),
+        ("POST", "/file/Doc".into(), json!({ "content": [1, "a"] })),
+        (
+            "GET",
+            "/file/Doc/ids?path=a/&start=a/b&count=3&deep=true".into(),
+            Value::Null,
+        ),
+        ("GET", "/file/Doc/seed".into(), Value::Null),
+        ("GET", "/file/Doc/seed?bqoptimize=1;variant=thumb".into(), Value::Null),
+        (
+            "GET",
+            "/file/Doc/seed?bqoptimize=1;width=10;crop=16:9;signature=-IAHe1Z45FGO2rjnEO-NI5OFyLz8WS-G5ZYmFDSjbz8"
+                .into(),
+            Value::Null,
+        ),
+        ("PUT", "/file/Doc/seed".into(), json!("content")),
+        (
+            "POST",
+            "/file/Doc/seed".into(),
+            json!({ "mimeType": "text/plain", "acl": { "read": { "*": "allow" }, "write": {} }, "headers": { "x-note": "hi", "cache-control": "public" } }),
+        ),
+        ("DELETE", "/file/Doc/other/".into(), Value::Null),
+        ("DELETE", "/file/Play/seed".into(), Value::Null),
         ("GET", "/index/Doc".into(), Value::Null),
         (
             "POST",
@@ -318,9 +348,38 @@ fn request(random: &mut Random, seeds: &[(&'static str, String, Value)], client:
     if let Some(token) = client.token().filter(|_| !replaces_all) {
         bytes.extend_from_slice(format!("authorization: BAT {token}\r\n").as_bytes());
     }
-    for name in ["if-match", "if-none-match", "accept", "origin"] {
-        if random.below(8) == 0 {
-            let value = random.pick(&["*", "\"1\"", "1", "W/\"x\"", "text/html", "\"99999999999999999999\""]);
+    let names = [
+        "if-match",
+        "if-none-match",
+        "accept",
+        "origin",
+        "range",
+        "if-range",
+        "if-unmodified-since",
+        "accept-encoding",
+        "content-type",
+        "baqend-acl",
+        "baqend-custom-headers",
+    ];
+    for name in names {
+        if random.below(12) == 0 {
+            let value = random.pick(&[
+                "*",
+                "\"1\"",
+                "1",
+                "W/\"x\"",
+                "text/html",
+                "\"99999999999999999999\"",
+                "bytes=0-",
+                "bytes=-1",
+                "bytes=5-2,99999999999999999999-",
+                "Sun, 06 Nov 1994 08:49:37 GMT",
+                "br;q=0.5, zstd, *;q=0",
+                "{\"read\":{\"*\":\"allow\"},\"write\":{}}",
+                "{\"x-note\":\"hi\"}",
+                "{\"x\\r\\ny\":\"hi\"}",
+                "[[[[[[",
+            ]);
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
     }
@@ -355,7 +414,10 @@ fn fault(answer: &[u8], is_head: bool) -> Option<String> {
             return Some("not an error body".into());
         }
     }
+    // Files are sent as they are, whatever their type says.
+    let is_file = head.to_ascii_lowercase().contains("baqend-size:");
     if head.to_ascii_lowercase().contains("content-type: application/json")
+        && !is_file
         && !head.to_ascii_lowercase().contains("transfer-encoding")
         && !is_head
         && !body.is_empty()
@@ -391,6 +453,8 @@ fn fuzz(profile: Profile, seed: u64) {
         .post("/db/Canary", &json!({ "id": "/db/Canary/1", "s": "sings", "i": 1 }))
         .expect(201);
     let schema: Response = admin.get("/schema/Canary").expect(200);
+    admin.put("/file/Doc/seed", &json!("content")).expect(200);
+    let file = admin.put("/file/Canary/1", &json!("sings")).expect(200);
     let seeds = seeds();
     let routes: std::collections::BTreeSet<&str> = fb_server::route_table().iter().map(|r| r.path).collect();
     let heads: Vec<&str> = seeds
@@ -399,6 +463,7 @@ fn fuzz(profile: Profile, seed: u64) {
         .collect();
     for route in routes {
         let path = route.replace("{bucket}", "Doc").replace("{oid}", "seed");
+        let path = path.replace("{*oid}", "seed");
         assert!(
             heads.contains(&path.as_str()) || heads.contains(&path.replace("Doc", "Play").as_str()),
             "no seed for {route}"
@@ -437,6 +502,9 @@ fn fuzz(profile: Profile, seed: u64) {
     );
     assert_eq!(admin.get("/db/Canary/1").expect(200).body, canary.body);
     assert_eq!(admin.get("/schema/Canary").expect(200).body, schema.body);
+    let kept = admin.get("/file/Canary/1").expect(200);
+    assert_eq!(kept.body, b"\"sings\"");
+    assert_eq!(kept.header("etag").unwrap().trim_matches('"'), file.json()["eTag"]);
     let log = server.log();
     assert!(!log.contains("panicked"), "{log}");
     no_panics(&server);

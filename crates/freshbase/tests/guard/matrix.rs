@@ -219,6 +219,21 @@ fn rows() -> Vec<Row> {
             json!({ "$inc": { "n": 1 } }),
             200,
         ),
+        admin("list_buckets", "/file/buckets", none(), 200),
+        admin("get_bucket", "/file/data", none(), 200),
+        admin("put_bucket", "/file/new@", json!({}), 204),
+        admin("delete_bucket", "/file/drop@", none(), 204),
+        data("create_file", "/file/data", json!({ "content": 1 }), 200),
+        data("list_files", "/file/data/ids", none(), 200),
+        data("download_file", "/file/data/load-@", none(), 200),
+        data("upload_file", "/file/data/save-@", json!({ "content": 2 }), 200),
+        data(
+            "update_file",
+            "/file/data/update-@",
+            json!({ "headers": { "x-note": "hi" } }),
+            200,
+        ),
+        data("delete_files", "/file/data/delete-@", none(), 204),
         admin("list_indexes", "/index/Thing", none(), 200),
         admin("create_drop_index", "/index/Thing", index, 202),
         admin("drop_all_indexes", "/index/Truncate@", none(), 202),
@@ -265,6 +280,18 @@ fn run(profile: Profile, routes: &[fb_server::Route], rows: &[Row]) {
     for name in ["load", "save", "delete", "update"] {
         let path = format!("/db/Thing/{name}-owner");
         admin.put(&path, &json!({ "n": 1, "acl": own })).expect(200);
+        for other in [&stranger, &plain, &member, &limited] {
+            let status = other.get(&path).status;
+            assert!(matches!(status, 404 | 466), "{path}: {status}");
+            other
+                .put(&path, &json!({ "n": 2 }))
+                .expect_error(466, "PermissionDenied");
+            other.delete(&path).expect_error(466, "PermissionDenied");
+        }
+        let path = format!("/file/data/{name}-owner");
+        let rules = [("baqend-acl", own.to_string())];
+        let rules = rules.each_ref().map(|(name, value)| (*name, value.as_str()));
+        admin.request("PUT", &path, &rules, b"1").expect(200);
         for other in [&stranger, &plain, &member, &limited] {
             let status = other.get(&path).status;
             assert!(matches!(status, 404 | 466), "{path}: {status}");
@@ -329,7 +356,13 @@ fn run(profile: Profile, routes: &[fb_server::Route], rows: &[Row]) {
 fn prepare(admin: &Client) {
     let n = json!({ "n": { "type": "/db/Integer" } });
     class(admin, "Thing", &n, &json!({}));
+    // In the secure profile that is: for logged-in users.
+    admin.put("/file/data", &json!({})).expect(204);
     for caller in CALLERS {
+        admin.put(&format!("/file/drop{caller}"), &json!({})).expect(204);
+        for name in ["load", "save", "delete", "update"] {
+            admin.put(&format!("/file/data/{name}-{caller}"), &json!(1)).expect(200);
+        }
         for name in ["Add", "Replace", "Delete", "Truncate"] {
             class(admin, &format!("{name}{caller}"), &n, &json!({}));
         }
@@ -350,7 +383,17 @@ fn everything(admin: &Client) -> Vec<Value> {
         admin.get("/config").expect(200).json(),
         admin.get("/index/Thing").expect(200).json(),
         admin.get("/db/User/count").expect(200).json(),
+        admin.get("/file/buckets").expect(200).json(),
+        admin.get("/file/data").expect(200).json(),
+        admin.get("/file/data/ids").expect(200).json(),
     ];
+    for name in ["save", "update"] {
+        for caller in CALLERS {
+            let file = admin.request("HEAD", &format!("/file/data/{name}-{caller}"), &[], b"");
+            let file = file.expect(200);
+            all.push(json!([file.header("etag"), file.header("baqend-custom-headers")]));
+        }
+    }
     for caller in CALLERS {
         all.push(admin.get(&format!("/db/Truncate{caller}/count")).expect(200).json());
     }

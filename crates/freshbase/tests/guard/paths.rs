@@ -102,8 +102,8 @@ fn s04_every_route_to_objects_has_a_row() {
     );
 }
 
-struct People {
-    callers: Vec<Caller>,
+pub(crate) struct People {
+    pub(crate) callers: Vec<Caller>,
     /// The id of the user that rules name, of the one that is also in the role, and of the role.
     named: String,
     both: String,
@@ -111,7 +111,7 @@ struct People {
 }
 
 impl People {
-    fn new(server: &Server) -> Self {
+    pub(crate) fn new(server: &Server) -> Self {
         let (admin, stranger) = (root(server), server.client());
         let logged_in = "/db/Role/3".to_owned();
         let users = ["named", "member", "both", "other"].map(|name| user(&admin, &stranger, name));
@@ -154,12 +154,12 @@ impl People {
         }
     }
 
-    fn admin(&self) -> &Client {
+    pub(crate) fn admin(&self) -> &Client {
         &self.callers.last().unwrap().client
     }
 
     /// Every kind of rule map.
-    fn kinds(&self) -> Vec<(&'static str, Rules)> {
+    pub(crate) fn kinds(&self) -> Vec<(&'static str, Rules)> {
         let (named, both, team) = (self.named.as_str(), self.both.as_str(), self.team.as_str());
         let rules = |entries: &[(&str, &'static str)]| entries.iter().map(|(id, rule)| ((*id).into(), *rule)).collect();
         vec![
@@ -189,7 +189,7 @@ impl People {
 
 /// What an answer means.
 #[derive(Debug, PartialEq, Eq)]
-enum Decision {
+pub(crate) enum Decision {
     Done,
     /// The caller learns that it may not.
     Refused,
@@ -266,7 +266,7 @@ fn compare(people: &People, bucket: &str, acl: &Value, expected: impl Fn(Does, &
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn done_if(may: bool, otherwise: Decision) -> Decision {
+pub(crate) fn done_if(may: bool, otherwise: Decision) -> Decision {
     if may { Decision::Done } else { otherwise }
 }
 

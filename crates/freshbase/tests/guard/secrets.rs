@@ -74,10 +74,10 @@ fn s27_answers_about_users_have_exactly_these_members() {
 
 /// What must not turn up where it was not asked for.
 #[derive(Default)]
-struct Canaries(Vec<(&'static str, String)>);
+pub(crate) struct Canaries(Vec<(&'static str, String)>);
 
 impl Canaries {
-    fn add(&mut self, what: &'static str, secret: &str) -> String {
+    pub(crate) fn add(&mut self, what: &'static str, secret: &str) -> String {
         self.0.push((what, secret.to_owned()));
         secret.to_owned()
     }
@@ -89,19 +89,19 @@ impl Canaries {
     }
 
     #[track_caller]
-    fn check(&self, place: &str, text: &[u8]) {
+    pub(crate) fn check(&self, place: &str, text: &[u8]) {
         for (what, secret) in &self.0 {
             let found = text.windows(secret.len()).any(|window| window == secret.as_bytes());
             assert!(!found, "{what} in {place}");
         }
     }
 
-    fn check_answer(&self, place: &str, answer: &Response) {
+    pub(crate) fn check_answer(&self, place: &str, answer: &Response) {
         self.check(place, &answer.body);
         self.check(place, format!("{:?}", answer.headers).as_bytes());
     }
 
-    fn check_files(&self, dir: &Path) {
+    pub(crate) fn check_files(&self, dir: &Path) {
         for entry in std::fs::read_dir(dir).unwrap().flatten() {
             let path = entry.path();
             if path.is_dir() {

@@ -30,6 +30,7 @@ fn settings_take_effect_at_once_and_outlive_a_restart() {
         "lockout": { "attempts": 10, "seconds": 900 }, "rateLimit": { "requests": 300, "seconds": 300 },
         "emailVerification": false, "publicUrl": null, "mail": {},
         "oauth": { "providers": {}, "authorizedDomains": [], "clientStarted": false },
+        "hosting": { "sites": {} }, "images": { "variants": {} },
     });
     assert_eq!(admin.get("/config").expect(200).json(), expected);
     assert_eq!(lifetime(&admin.get("/db/User/me")), 2_592_000);

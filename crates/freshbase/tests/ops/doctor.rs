@@ -70,6 +70,8 @@ OK
   missing-certificate: all hosts that should have a certificate have one
   expiring-certificate: no certificate runs out soon
   public-writable-class: nobody changes objects without logging in
+  public-writable-bucket: nobody changes files without logging in
+  writable-site: only administrators publish pages
   open-schema: only administrators change classes
   public-users: nobody sees users without logging in
   no-admin: every app has an administrator, or a setup link
@@ -77,6 +79,7 @@ OK
   no-audit-log: every app has its audit log
   unreadable-app: all apps could be looked at
   public-class: nobody reads objects without logging in
+  public-bucket: nobody reads files without logging in, except those of www
   shared-users: users see themselves, as far as no rule says more
   compat-profile: every app is closed by default
   open-registration: only administrators create accounts
@@ -305,6 +308,67 @@ fn s56_each_setting_is_looked_at() {
     admin.put("/config", &verified).expect(200);
     let found = findings(data, &[]);
     assert!(!found.iter().any(|line| line.starts_with("unverified")), "{found:#?}");
+}
+
+#[test]
+fn s56_buckets_and_sites_are_looked_at() {
+    let running = server().baqend().start();
+    let data = running.data_dir();
+    let admin = root(&running);
+    let find = || -> Vec<String> {
+        let ids = ["public-writable-bucket", "writable-site", "public-bucket"];
+        let mut found = findings(data, &[]);
+        found.retain(|line| ids.iter().any(|id| line.starts_with(&format!("{id} "))));
+        found
+    };
+    assert_eq!(find(), [""; 0], "www is loaded by everybody, and that is all");
+    let (nobody, users, everybody) = (
+        json!({ "/db/Role/1": "allow" }),
+        json!({ "/db/Role/3": "allow" }),
+        json!({ "*": "allow" }),
+    );
+    let bucket = |name: &str, load: &Value, insert: &Value, rest: &Value| {
+        let rules = json!({ "load": load, "insert": insert, "update": rest, "delete": rest, "query": rest });
+        admin.put(&format!("/file/{name}"), &rules).expect(204);
+    };
+    bucket("pictures", &everybody, &users, &nobody);
+    assert_eq!(find(), ["public-bucket main: bucket pictures: load"]);
+    bucket("pictures", &users, &everybody, &users);
+    assert_eq!(find(), ["public-writable-bucket main: bucket pictures: insert"]);
+    bucket("pictures", &nobody, &nobody, &json!({}));
+    assert_eq!(
+        find(),
+        [
+            "public-writable-bucket main: bucket pictures: update, delete",
+            "public-bucket main: bucket pictures: query"
+        ]
+    );
+    // Uploads of users are no problem, unless they are pages.
+    bucket("pictures", &users, &users, &users);
+    assert_eq!(find(), [""; 0]);
+    bucket("www", &everybody, &users, &nobody);
+    assert_eq!(find(), ["writable-site main: bucket www: insert"]);
+    let site = |name: &str, enabled: bool| {
+        let sites = json!({ name: { "bucket": "pictures", "enabled": enabled } });
+        admin
+            .put("/config", &json!({ "hosting": { "sites": sites } }))
+            .expect(200);
+    };
+    site("pictures.example", true);
+    assert_eq!(
+        find(),
+        [
+            "writable-site main: bucket pictures: insert, update",
+            "writable-site main: bucket www: insert"
+        ]
+    );
+    site("pictures.example", false);
+    assert_eq!(find(), ["writable-site main: bucket www: insert"]);
+    // Under this name www is no site any more.
+    site("*", true);
+    assert_eq!(find(), ["writable-site main: bucket pictures: insert, update"]);
+    bucket("pictures", &users, &nobody, &nobody);
+    assert_eq!(find(), [""; 0]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod cli;
 mod crash;
 mod disk;
 mod doctor;
+mod files;
 mod secrets;
 mod shutdown;
 mod tls;

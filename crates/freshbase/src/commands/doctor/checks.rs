@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use fb_app::{Audience, Checkup, Exposure, Profile, Registration, SeenUsers};
+use fb_app::{Audience, Checkup, Exposure, FileExposure, Profile, Registration, SeenUsers};
 
 use fb_types::Timestamp;
 
@@ -60,7 +60,7 @@ use Severity::{Note, Problem, Warning};
 /// All checks, in the order of the report within a severity.
 ///
 /// A feature that opens something new to callers adds a row here, and what the row looks at to [`Checkup`]. The
-/// permissions of buckets of files and of code modules do not exist yet: with them come `public-files` and `public-module`.
+/// permissions of code modules do not exist yet: with them comes `public-module`.
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "default-credentials",
@@ -107,6 +107,25 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "give the class rules for these permissions, such as {\"insert\": {\"/db/Role/3\": \"allow\"}} for logged-in users",
         fine: "nobody changes objects without logging in",
         look: App(|_, app| open_to_anybody(app, Exposure::is_to_write)),
+    },
+    Check {
+        id: "public-writable-bucket",
+        severity: Problem,
+        about: "Anybody can upload, replace or delete files of a bucket without logging in. Rules of single files may still \
+                protect those that have some.",
+        fix: "give the bucket rules for insert, update and delete (PUT /file/BUCKET), such as \
+              {\"insert\": {\"/db/Role/3\": \"allow\"}} for logged-in users",
+        fine: "nobody changes files without logging in",
+        look: App(|_, app| open_buckets(app, |e| !e.is_to_read() && e.audience == Audience::Anonymous)),
+    },
+    Check {
+        id: "writable-site",
+        severity: Problem,
+        about: "Callers who are no administrators can upload files to a bucket that is served as a website: their scripts \
+                would run with the app's origin, and could act as any visitor who is logged in.",
+        fix: "allow insert and update of that bucket to /db/Role/1 only, and let users upload to a bucket that no site serves",
+        fine: "only administrators publish pages",
+        look: App(writable_site),
     },
     Check {
         id: "open-schema",
@@ -164,6 +183,15 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "if that is not meant, give the class rules for load and query",
         fine: "nobody reads objects without logging in",
         look: App(|_, app| open_to_anybody(app, Exposure::is_to_read)),
+    },
+    Check {
+        id: "public-bucket",
+        severity: Warning,
+        about: "Anybody can load or list files of a bucket other than `www` without logging in. Rules of single files may still \
+                hide some.",
+        fix: "if that is not meant, give the bucket rules for load and query (PUT /file/BUCKET)",
+        fine: "nobody reads files without logging in, except those of www",
+        look: App(public_bucket),
     },
     Check {
         id: "shared-users",
@@ -422,6 +450,28 @@ fn open_to_anybody(app: &Checkup, wanted: impl Fn(&Exposure) -> bool) -> Vec<Str
     classes.into_iter().map(line).collect()
 }
 
+/// One line per bucket with its permissions.
+fn open_buckets(app: &Checkup, wanted: impl Fn(&FileExposure) -> bool) -> Vec<String> {
+    let mut buckets: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
+    for exposure in app.file_exposures.iter().filter(|e| wanted(e)) {
+        let permissions = buckets.entry(exposure.bucket.as_str()).or_default();
+        permissions.push(exposure.permission.as_str());
+    }
+    let line = |(bucket, permissions): (&str, Vec<&str>)| format!("bucket {bucket}: {}", permissions.join(", "));
+    buckets.into_iter().map(line).collect()
+}
+
+fn public_bucket(_: &Facts, app: &Checkup) -> Vec<String> {
+    open_buckets(app, |e| {
+        e.is_to_read() && e.audience == Audience::Anonymous && e.bucket.as_str() != "www"
+    })
+}
+
+fn writable_site(_: &Facts, app: &Checkup) -> Vec<String> {
+    let served = app.settings.hosting.served_buckets();
+    open_buckets(app, |e| e.is_to_upload() && served.contains(e.bucket.as_str()))
+}
+
 fn open_schema(_: &Facts, app: &Checkup) -> Vec<String> {
     let mut lines = Vec::new();
     for (audience, who) in [
@@ -677,6 +727,7 @@ mod tests {
             id: fb_types::AppId::new("shop").unwrap(),
             settings: fb_app::Settings::new(Profile::Secure),
             exposures: Vec::new(),
+            file_exposures: Vec::new(),
             seen_by_anybody: SeenUsers::default(),
             seen_by_users: SeenUsers::default(),
             n_admins: 1,
