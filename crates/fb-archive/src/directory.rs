@@ -165,10 +165,8 @@ impl Extra {
                 // Two of them would have two meanings.
                 1 => return None,
                 // The name in UTF-8, if it belongs to the one in the header.
-                0x7075 if data.first() == Some(&1) && data.len() > 5 => {
-                    if u32_at(data, 1) == crc32fast::hash(raw_name) {
-                        name = Some(String::from_utf8(data[5..].to_vec()).ok()?);
-                    }
+                0x7075 if data.len() > 5 && data[0] == 1 && u32_at(data, 1) == crc32fast::hash(raw_name) => {
+                    name = Some(String::from_utf8(data[5..].to_vec()).ok()?);
                 }
                 _ => {}
             }

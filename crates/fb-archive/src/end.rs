@@ -63,23 +63,13 @@ pub(crate) fn find<R: Read + Seek>(reader: &mut R, len: u64, limits: &Limits) ->
     let at = at.ok_or(ArchiveError::NoArchive("it has no directory at its end"))?;
     let record = &tail[at..at + END_LEN];
     let end_at = tail_at + at as u64;
-    let disks = (u16_at(record, 4), u16_at(record, 6));
-    let (here, total) = (u16_at(record, 8), u16_at(record, 10));
-    let (size, offset) = (u32_at(record, 12), u32_at(record, 16));
-    let short = (disks, here, total, size, offset);
-    let (end, records_at) = match large(reader, end_at, short)? {
+    let short = Short::read(record);
+    let (end, records_at) = match large(reader, end_at, &short)? {
         Some(found) => found,
-        None => {
-            if disks != (0, 0) || here != total {
-                return Err(ArchiveError::damaged("it is in several parts"));
-            }
-            let end = End {
-                directory_at: u64::from(offset),
-                directory_bytes: u64::from(size),
-                entries: u64::from(total),
-            };
-            (end, end_at)
+        None if short.disks != [0, 0] || short.entries[0] != short.entries[1] => {
+            return Err(ArchiveError::damaged("it is in several parts"));
         }
+        None => (short.end(), end_at),
     };
     if end.directory_at.checked_add(end.directory_bytes) != Some(records_at) {
         return Err(ArchiveError::damaged("its directory is not where it should be"));
@@ -98,13 +88,45 @@ pub(crate) fn find<R: Read + Seek>(reader: &mut R, len: u64, limits: &Limits) ->
     Ok(end)
 }
 
+/// What the short record says.
+struct Short {
+    disks: [u16; 2],
+    /// On the last disk, and on all.
+    entries: [u16; 2],
+    size: u32,
+    offset: u32,
+}
+
+impl Short {
+    fn read(record: &[u8]) -> Self {
+        Self {
+            disks: [4, 6].map(|at| u16_at(record, at)),
+            entries: [8, 10].map(|at| u16_at(record, at)),
+            size: u32_at(record, 12),
+            offset: u32_at(record, 16),
+        }
+    }
+
+    fn end(&self) -> End {
+        End {
+            directory_at: u64::from(self.offset),
+            directory_bytes: u64::from(self.size),
+            entries: u64::from(self.entries[1]),
+        }
+    }
+
+    /// True if this is what a longer record says, as far as it can say it.
+    fn agrees(&self, end: &End) -> bool {
+        let same = |short: u64, unsaid: u64, long: u64| short == unsaid || short == long;
+        self.disks.iter().all(|disk| matches!(disk, 0 | 0xffff))
+            && self.entries.iter().all(|n| same(u64::from(*n), 0xffff, end.entries))
+            && same(u64::from(self.size), 0xffff_ffff, end.directory_bytes)
+            && same(u64::from(self.offset), 0xffff_ffff, end.directory_at)
+    }
+}
+
 /// The record of large archives, if there is one, and where it is. It must not contradict the short one.
-#[expect(clippy::type_complexity, reason = "the fields of the short record, in their order")]
-fn large<R: Read + Seek>(
-    reader: &mut R,
-    end_at: u64,
-    (disks, here, total, size, offset): ((u16, u16), u16, u16, u32, u32),
-) -> Result<Option<(End, u64)>, ArchiveError> {
+fn large<R: Read + Seek>(reader: &mut R, end_at: u64, short: &Short) -> Result<Option<(End, u64)>, ArchiveError> {
     let Some(locator_at) = end_at.checked_sub(LOCATOR64_LEN as u64) else {
         return Ok(None);
     };
@@ -128,13 +150,9 @@ fn large<R: Read + Seek>(
         directory_bytes: u64_at(&record, 40),
         entries: u64_at(&record, 32),
     };
-    let agrees = |short: u64, none: u64, long: u64| short == none || short == long;
     let is_consistent = u64_at(&record, 24) == end.entries
         && (u32_at(&record, 16), u32_at(&record, 20)) == (0, 0)
-        && [disks.0, disks.1].iter().all(|disk| matches!(disk, 0 | 0xffff))
-        && [here, total].iter().all(|n| agrees(u64::from(*n), 0xffff, end.entries))
-        && agrees(u64::from(size), 0xffff_ffff, end.directory_bytes)
-        && agrees(u64::from(offset), 0xffff_ffff, end.directory_at);
+        && short.agrees(&end);
     match is_consistent {
         true => Ok(Some((end, at))),
         false => Err(wrong()),

@@ -152,6 +152,11 @@ impl<'a, R: Read + Seek> Content<'a, R> {
         self.entry
     }
 
+    /// Bytes that are still to come.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Unpacks the next bytes into `buffer`, which is not empty; 0 at the end. When it has said 0, size and checksum were right.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
         let wrong = |what| ArchiveError::damaged_entry(&self.entry.name, what);

@@ -34,6 +34,10 @@ fn s31_what_comes_before_or_behind_the_archive_is_refused() {
     read_all(&bytes, &Limits::default()).unwrap();
     assert!(read_all(&[b"#!/bin/sh\n", &bytes[..]].concat(), &Limits::default()).is_err());
     assert!(read_all(&[&bytes[..], b"x"].concat(), &Limits::default()).is_err());
+    // A gap in which something hides from this reader, and not from others.
+    let gap_at = bytes.len() - 22;
+    let gap = [&bytes[..gap_at], b"gap", &bytes[gap_at..]].concat();
+    assert!(read_all(&gap, &Limits::default()).is_err());
     // Another archive in the comment would be the one that some readers see.
     let other = archive(&[Forged::stored("other", b"")]);
     let mut commented = bytes.clone();

@@ -195,6 +195,8 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
             "/db/Doc/seed".into(),
             json!({ "$set": { "s": "b", "o.x": 1 }, "$inc": { "i": 1 }, "$push": { "list": "c" }, "$currentDate": { "t": true }, "$unset": { "b": "" } }),
         ),
+        ("GET", "/file?archive=Doc.zip&path=a/".into(), Value::Null),
+        ("POST", "/file?archive=Doc.zip&path=a/".into(), json!("PK")),
         ("GET", "/index/Doc".into(), Value::Null),
         (
             "POST",
