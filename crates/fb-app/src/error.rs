@@ -43,6 +43,19 @@ pub enum AppError {
     /// The image cannot be transformed.
     #[error(transparent)]
     Render(fb_images::RenderError),
+    /// An archive cannot be taken.
+    #[error(transparent)]
+    Archive(fb_archive::ArchiveError),
+    /// One file of an archive cannot be written. Those before it have been.
+    #[error("{id}: {error} ({written} other files of the archive were written)")]
+    InArchive {
+        /// The file.
+        id: FileId,
+        /// How many others were written.
+        written: usize,
+        /// Why.
+        error: Box<AppError>,
+    },
     /// The storage of files failed.
     #[error(transparent)]
     Files(#[from] fb_files::FilesError),
@@ -206,6 +219,19 @@ impl From<fb_images::RenderError> for AppError {
             error @ fb_images::RenderError::Encode { .. } => Self::internal("writing an image", error),
             fb_images::RenderError::Variant(error) => Self::Variant(error),
             error => Self::Render(error),
+        }
+    }
+}
+
+impl From<fb_archive::ArchiveError> for AppError {
+    fn from(error: fb_archive::ArchiveError) -> Self {
+        match error {
+            // Archives lie in the storage of files while they are read.
+            fb_archive::ArchiveError::Io(error) => match error.downcast::<fb_files::FilesError>() {
+                Ok(error) => Self::Files(error),
+                Err(error) => Self::internal("reading or writing an archive", error),
+            },
+            error => Self::Archive(error),
         }
     }
 }

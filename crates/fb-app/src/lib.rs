@@ -40,6 +40,7 @@ pub use directory::Directory;
 pub use errands::{AdminErrand, ErrandId, ErrandOutcome};
 pub use error::AppError;
 pub use exposure::{Audience, Exposure, FileExposure};
+pub use fb_archive::ArchiveError;
 pub use hosting::{BasicAuth, HostingSettings, Site, Visit};
 pub use limits::AppLimits;
 pub use operator::{OperatorCheckup, OperatorError};

@@ -28,6 +28,7 @@ macro_rules! codes {
 codes! {
     BAD_REQUEST = ("BadRequest", 400, "Bad Request", "The request makes no sense as it is; the message says what to change.");
     BAD_JSON = ("MalformedJson", 400, "Bad Request", "The body or a parameter is not JSON, or nests deeper than 128 levels.");
+    BAD_ARCHIVE = ("BadArchive", 400, "Bad Request", "The body is no zip archive, is damaged, or has an entry that is refused; the message says which. Nothing was written.");
     BAD_UPDATE = ("UnsupportedUpdate", 400, "Bad Request", "A partial update has an unknown operator, or one that does not fit the field.");
     QUERY_TOO_COMPLEX = ("QueryTooComplex", 400, "Bad Request", "A filter or update exceeds a limit (depth, branches, values, lengths); make it smaller.");
     UNKNOWN_FIELD = ("UnknownField", 400, "Bad Request", "A filter, sort order or update names a field that the class does not have.");

@@ -102,6 +102,22 @@ impl From<AppError> for ApiError {
             AppError::NoBucket(_) => codes::NO_CLASS,
             AppError::BucketClosing(_) => codes::CONFLICT,
             AppError::FileExists(_) | AppError::FileOutOfDate(_) => codes::OUT_OF_DATE,
+            AppError::Archive(fb_app::ArchiveError::TooLarge { .. }) => codes::TOO_LARGE,
+            AppError::Archive(_) => codes::BAD_ARCHIVE,
+            AppError::InArchive { .. } => {
+                return match error {
+                    AppError::InArchive { id, written, error } => {
+                        let inner = Self::from(*error);
+                        let others = match written {
+                            1 => "One other file of the archive was written".to_owned(),
+                            n => format!("{n} other files of the archive were written"),
+                        };
+                        let message = format!("{id}: {} ({others}.)", inner.message);
+                        Self { message, ..inner }
+                    }
+                    other => Self::internal(other),
+                };
+            }
             AppError::Files(_) => {
                 return match error {
                     AppError::Files(files) => files.into(),

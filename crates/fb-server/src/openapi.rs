@@ -148,6 +148,9 @@ fn content(schema: &str) -> Value {
     if schema == "FileContent" {
         return json!({ "*/*": { "schema": { "$ref": "#/components/schemas/FileContent" } } });
     }
+    if schema == "Archive" {
+        return json!({ "application/zip": { "schema": { "$ref": "#/components/schemas/Archive" } } });
+    }
     json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
 
@@ -231,6 +234,7 @@ fn schemas() -> Value {
     json!({
         "Anything": {},
         "FileContent": { "description": "The content of a file, of any type" },
+        "Archive": { "description": "A zip archive, names relative to the bucket or the folder" },
         "BucketAcl": {
             "type": "object",
             "description": "Rules by permission: load, insert, update, delete, query",

@@ -1,5 +1,6 @@
 //! Files: their content, their metadata, and the buckets they are in.
 
+mod archive;
 mod buckets;
 mod collect;
 mod edit;
@@ -7,6 +8,8 @@ mod encoding;
 mod image;
 mod list;
 mod read;
+mod spool;
+mod unpack;
 mod upload;
 
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use fb_types::{Acl, FileEntry, FileId, Timestamp};
 
 use crate::AppError;
 
+pub use archive::PackedBucket;
 pub(crate) use buckets::Buckets;
 pub use edit::FileChanges;
 pub use encoding::Encoding;
@@ -24,6 +28,7 @@ pub use image::{Image, ImageSettings, ImageVariant};
 pub use list::{ListWish, Listed};
 pub(crate) use read::ContentCache;
 pub use read::{FileBody, OpenFile, SiteAccess};
+pub use unpack::UploadingArchive;
 pub use upload::{NewFile, Uploading};
 
 /// A caller's condition on the file it writes.

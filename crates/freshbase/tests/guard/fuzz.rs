@@ -225,6 +225,8 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
         ),
         ("DELETE", "/file/Doc/other/".into(), Value::Null),
         ("DELETE", "/file/Play/seed".into(), Value::Null),
+        ("GET", "/file?archive=Doc.zip&path=a/".into(), Value::Null),
+        ("POST", "/file?archive=Doc.zip&path=a/".into(), json!("PK")),
         ("GET", "/index/Doc".into(), Value::Null),
         (
             "POST",

@@ -235,6 +235,15 @@ fn rows() -> Vec<Row> {
         ),
         data("delete_files", "/file/data/delete-@", none(), 204),
         admin("list_indexes", "/index/Thing", none(), 200),
+        // The rules of `www` as nobody has set them: everybody loads, administrators do the rest. A body that is no archive is
+        // looked at only for whoever may upload.
+        same(
+            "download_archive",
+            "/file?archive=www.zip",
+            none(),
+            [466, 466, 200, 460],
+        ),
+        same("upload_archive", "/file?archive=www.zip", none(), [466, 466, 400, 460]),
         admin("create_drop_index", "/index/Thing", index, 202),
         admin("drop_all_indexes", "/index/Truncate@", none(), 202),
     ]

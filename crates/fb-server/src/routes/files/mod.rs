@@ -1,5 +1,6 @@
 //! `/file`: files and their buckets.
 
+mod archive;
 mod buckets;
 mod download;
 mod list;
@@ -15,6 +16,7 @@ use crate::context::Ctx;
 use crate::error::ApiError;
 use crate::route::{Access, Route, route};
 
+use archive::{download_archive, upload_archive};
 use buckets::{delete_bucket, get_bucket, list_buckets, put_bucket};
 use download::download_file;
 use list::list_files;
@@ -23,6 +25,12 @@ use upload::{create_file, upload_file};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
+        route!(GET "/file" download_archive, "Download the files of a bucket, or of a folder of it, as a zip archive",
+            Access::Bucket(&["query", "load"]), query: archive::QUERY, answers: &[(200, Some("Archive"))]),
+        route!(POST "/file" upload_archive,
+            "Upload a zip archive: its files are inserted, or replace those of the same name; others stay",
+            Access::Bucket(&["insert", "update"]), query: archive::QUERY, body: "Archive",
+            answers: &[(200, Some("StringList"))]),
         route!(GET "/file/buckets" list_buckets, "List the buckets", Access::Admin, answers: &[(200, Some("StringList"))]),
         route!(GET "/file/{bucket}" get_bucket, "Permissions of a bucket", Access::Admin,
             answers: &[(200, Some("BucketAcl"))]),
