@@ -29,6 +29,7 @@ Which tests
 How
   --jobs <n>               spec files run at the same time (default: 2, see README)
   --file-timeout <s>       kill mocha when one file takes longer (default: 240)
+  --tls                    over HTTPS, with a certificate that is made for the run; needs --server
   --server-log <path>      append all output of the started server to this file
 
 Result
@@ -64,6 +65,7 @@ function readOptions(args) {
         jobs: { type: 'string', default: '2' },
         'file-timeout': { type: 'string', default: '240' },
         'server-log': { type: 'string' },
+        tls: { type: 'boolean' },
         update: { type: 'boolean' },
         report: { type: 'string' },
         verbose: { type: 'boolean' },
@@ -83,6 +85,7 @@ function readOptions(args) {
   }
   if (values.server && !existsSync(values.server)) throw new UsageError(`--server: there is no file ${values.server}`);
   if (values['server-log'] && !values.server) throw new UsageError('--server-log needs --server');
+  if (values.tls && !values.server) throw new UsageError('--tls needs --server');
   if (values.all && values.file.length > 0) throw new UsageError('--all and --file exclude each other');
   if (values.generation !== 'all' && !GENERATION_NAMES.includes(values.generation)) {
     throw new UsageError(`--generation must be one of ${GENERATION_NAMES.join(', ')}, all`);
@@ -122,14 +125,17 @@ async function runSuite({ generation, expectedPath, expected, files }, options, 
   let complaint = null;
   let server = null;
   let { url } = options;
+  let certPath;
   try {
     if (options.server) {
-      server = await startServer(options.server, { logPath: options['server-log'] });
-      url = `${server.origin}/v1`;
+      server = await startServer(options.server, { logPath: options['server-log'], tls: options.tls });
+      url = `${(server.tls ?? server).origin}/v1`;
+      certPath = server.tls?.certPath;
     }
     console.log(`\n${generation.label} against ${url}`);
     await runSpecs(generation, files, {
       url,
+      certPath,
       tmpDir,
       jobs: Number(options.jobs),
       timeoutMs: Number(options['file-timeout']) * 1000,

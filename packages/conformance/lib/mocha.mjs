@@ -14,13 +14,14 @@ const OUTPUT_TAIL_LINES = 30;
  * @param {string} file spec file name without suffix
  * @param {object} options
  * @param {string} [options.url] API base of the server, `scheme://host[:port]/v1`
+ * @param {string} [options.certPath] certificate to trust if `url` is HTTPS
  * @param {string} options.tmpDir existing directory for events and output
  * @param {number} options.timeoutMs the process is killed after this time
  * @param {boolean} [options.list] only collect the tests, run none
  * @param {AbortSignal} [options.signal] kills the process
  * @returns {Promise<import('./report.mjs').Report & { seconds: number }>}
  */
-export async function runSpec(generation, file, { url, tmpDir, timeoutMs, list = false, signal }) {
+export async function runSpec(generation, file, { url, certPath, tmpDir, timeoutMs, list = false, signal }) {
   const base = path.join(tmpDir, `${generation.name}-${file}`);
   const eventsPath = `${base}.events`;
   const outputPath = `${base}.output`;
@@ -43,6 +44,7 @@ export async function runSpec(generation, file, { url, tmpDir, timeoutMs, list =
       TZ: process.env.TZ ?? 'UTC', // some test titles contain local times
       CONFORMANCE_EVENTS: eventsPath,
       ...(url && { TEST_SERVER: url }),
+      ...(certPath && { NODE_EXTRA_CA_CERTS: certPath }),
       ...(list && { CONFORMANCE_LIST: '1' }),
     },
   });

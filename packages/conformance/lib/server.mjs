@@ -2,12 +2,17 @@
 
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const READY_LINE = /https?:\/\/127\.0\.0\.1:\d+/;
+import { selfSigned } from './certificate.mjs';
+
+const READY_LINE = /\bhttp:\/\/127\.0\.0\.1:\d+/;
+const TLS_READY = /\bhttps:\/\/127\.0\.0\.1:(\d+)/;
+const CERT = 'cert.pem';
+const KEY = 'key.pem';
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
@@ -15,18 +20,23 @@ const OUTPUT_TAIL_CHARS = 8000;
 
 /**
  * @param {string} binary
- * @param {{ logPath?: string, startTimeoutMs?: number, stopTimeoutMs?: number }} [options]
- *   `logPath`: all output of the server is appended there
- * @returns {Promise<{ origin: string, died: AbortSignal, stop: () => Promise<string | null> }>}
- *   `died` fires when the server ends by itself, with an Error as reason. `stop` ends the process, removes the data
+ * @param {{ logPath?: string, tls?: boolean, startTimeoutMs?: number, stopTimeoutMs?: number }} [options]
+ *   `logPath`: all output of the server is appended there; `tls`: it also listens for HTTPS, with a certificate of its own
+ * @returns {Promise<{ origin: string, tls: { origin: string, certPath: string } | null, died: AbortSignal,
+ *   stop: () => Promise<string | null> }>}
+ *   `tls` says where HTTPS is and which certificate to trust. `died` fires when the server ends by itself, with an Error as reason. `stop` ends the process, removes the data
  *   directory, and resolves with a complaint if the server did not end well, else with null.
  */
 export async function startServer(binary, options = {}) {
-  const { logPath, startTimeoutMs = START_TIMEOUT_MS, stopTimeoutMs = STOP_TIMEOUT_MS } = options;
+  const { logPath, tls = false, startTimeoutMs = START_TIMEOUT_MS, stopTimeoutMs = STOP_TIMEOUT_MS } = options;
   const dataDir = await mkdtemp(path.join(tmpdir(), 'freshbase-conformance-'));
+  const certDir = tls ? await writeCertificate() : null;
   const child = spawn(
     path.resolve(binary),
-    ['serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--compat', 'baqend'],
+    [
+      'serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--compat', 'baqend',
+      ...(tls ? tlsArguments(certDir) : []),
+    ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, FRESHBASE_ADMIN_USER: 'root', FRESHBASE_ADMIN_PASSWORD: 'root' },
@@ -67,16 +77,22 @@ export async function startServer(binary, options = {}) {
         await exited;
       }
     }
-    await rm(dataDir, { recursive: true, force: true });
+    for (const dir of [dataDir, certDir]) {
+      if (dir) await rm(dir, { recursive: true, force: true });
+    }
     return complaint;
   };
 
   try {
     const deadline = AbortSignal.any([died.signal, AbortSignal.timeout(startTimeoutMs)]);
-    const origin = await readyOrigin(child.stdout, deadline);
+    const ready = await readyLine(child.stdout, deadline);
+    const [origin] = ready.match(READY_LINE);
+    const tlsPort = ready.match(TLS_READY)?.[1];
+    if (tls && !tlsPort) throw new Error('it does not say where it listens for HTTPS');
     await healthy(origin, deadline);
     await unlimited(origin, deadline);
-    return { origin, died: died.signal, stop };
+    const secure = tls ? { origin: `https://localhost:${tlsPort}`, certPath: path.join(certDir, CERT) } : null;
+    return { origin, tls: secure, died: died.signal, stop };
   } catch (cause) {
     await stop();
     if (died.signal.aborted) throw died.signal.reason;
@@ -87,17 +103,32 @@ export async function startServer(binary, options = {}) {
   }
 }
 
-/** The URL in the first line of output that contains one. */
-function readyOrigin(stdout, signal) {
+async function writeCertificate() {
+  const dir = await mkdtemp(path.join(tmpdir(), 'freshbase-conformance-tls-'));
+  const { cert, key } = selfSigned();
+  await writeFile(path.join(dir, CERT), cert);
+  await writeFile(path.join(dir, KEY), key, { mode: 0o600 });
+  return dir;
+}
+
+function tlsArguments(certDir) {
+  return [
+    '--tls-listen', '127.0.0.1:0', '--tls-cert', path.join(certDir, CERT), '--tls-key', path.join(certDir, KEY),
+    '--https-redirect', 'off', // this process sets the server up over plain HTTP
+  ];
+}
+
+/** The first line of output that contains a URL. */
+function readyLine(stdout, signal) {
   return new Promise((resolve, reject) => {
     let pending = '';
     const onData = (text) => {
       const lines = (pending + text).split('\n');
       pending = lines.pop(); // a line counts once it is complete: the port could be cut
-      const url = lines.map((line) => line.match(READY_LINE)?.[0]).find(Boolean);
-      if (url) {
+      const ready = lines.find((line) => READY_LINE.test(line));
+      if (ready) {
         stdout.off('data', onData);
-        resolve(url);
+        resolve(ready);
       }
     };
     stdout.on('data', onData);

@@ -87,6 +87,7 @@ test('wrong usage ends with exit code 2 and says what is wrong', () => {
     [['--url', 'http://127.0.0.1:9/v1/'], /without a slash/],
     [[...NOWHERE, '--server', 'x'], /exactly one/],
     [['--server', './no-such-binary'], /no file/],
+    [[...NOWHERE, '--tls'], /--tls needs --server/],
     [[...NOWHERE, '--generation', 'v9'], /--generation must be/],
     [[...NOWHERE, '--file', 'crudd'], /no spec file crudd/],
     [[...NOWHERE, '--jobs', '0'], /--jobs must be/],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -46,6 +47,23 @@ test('a server is started with its arguments, awaited until healthy, and stopped
   assert.equal(existsSync(dataDir), false);
   assert.equal(server.died.aborted, false);
   assert.match(readFileSync(logPath, 'utf8'), /listening on/);
+});
+
+test('with tls a server gets a certificate of its own, says where HTTPS is, and leaves no key behind', async (t) => {
+  const binary = fakeBinary(t, `note(JSON.stringify(args)); ${LISTEN.replace(" (compat", " and https://127.0.0.1:4433 (compat")}`);
+  const server = await startServer(t, binary.file, { tls: true });
+  const args = JSON.parse(binary.notes());
+  const valueOf = (flag) => args[args.indexOf(flag) + 1];
+  assert.equal(valueOf('--tls-listen'), '127.0.0.1:0');
+  assert.equal(server.tls.origin, 'https://localhost:4433');
+  assert.match(server.origin, /^http:/);
+  assert.equal(valueOf('--tls-cert'), server.tls.certPath);
+  assert.ok(new X509Certificate(readFileSync(server.tls.certPath)).checkHost('localhost'));
+  await server.stop();
+  assert.equal(existsSync(valueOf('--tls-key')), false);
+
+  const plain = fakeBinary(t, LISTEN);
+  await assert.rejects(startServer(t, plain.file, { tls: true }), /does not say where it listens for HTTPS/);
 });
 
 test('a server that ignores SIGTERM is killed and complained about', async (t) => {
