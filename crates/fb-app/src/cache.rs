@@ -7,6 +7,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use fb_files::media_type::{self, MediaType};
 use fb_types::{ClassName, FileEntry, FileId, ObjectKey, Stored};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
@@ -167,15 +168,33 @@ impl ObjectCache {
     }
 }
 
-impl Weighter<FileId, Arc<FileEntry>> for Bytes {
-    fn weight(&self, key: &FileId, entry: &Arc<FileEntry>) -> u64 {
-        let headers: usize = entry.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+/// What is known of a file, and what is made of it once.
+pub(crate) struct KnownFile {
+    pub(crate) entry: FileEntry,
+    pub(crate) media_type: MediaType,
+}
+
+impl KnownFile {
+    pub(crate) fn new(entry: FileEntry) -> Self {
+        let media_type = media_type::normalise(&entry.media_type).unwrap_or_else(MediaType::octet_stream);
+        Self { entry, media_type }
+    }
+}
+
+impl Weighter<FileId, Arc<KnownFile>> for Bytes {
+    fn weight(&self, key: &FileId, known: &Arc<KnownFile>) -> u64 {
+        let headers: usize = known
+            .entry
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         (2 * key.path().as_str().len() + headers) as u64 + 2 * OVERHEAD
     }
 }
 
 /// A bounded cache of what is known of files.
-pub(crate) struct FileCache(Striped<FileId, Arc<FileEntry>, Bytes>);
+pub(crate) struct FileCache(Striped<FileId, Arc<KnownFile>, Bytes>);
 
 impl FileCache {
     /// A cache of at most `bytes`.
@@ -183,7 +202,7 @@ impl FileCache {
         Self(Striped::new(bytes, 2 * OVERHEAD, Bytes))
     }
 
-    pub(crate) fn get(&self, id: &FileId) -> Option<Arc<FileEntry>> {
+    pub(crate) fn get(&self, id: &FileId) -> Option<Arc<KnownFile>> {
         self.0.get(id)
     }
 
@@ -193,8 +212,8 @@ impl FileCache {
     }
 
     /// Puts in what was read under `ticket`, unless a commit came in between.
-    pub(crate) fn offer(&self, ticket: Ticket, id: FileId, entry: Arc<FileEntry>) {
-        self.0.offer(ticket, id, entry);
+    pub(crate) fn offer(&self, ticket: Ticket, id: FileId, known: Arc<KnownFile>) {
+        self.0.offer(ticket, id, known);
     }
 
     /// The file was written: it is read again when it is needed.

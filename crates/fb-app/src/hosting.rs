@@ -1,6 +1,7 @@
 //! Websites: which files an app serves as pages, and to whom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 use fb_auth::{FileOperation, Principal, Secret, authorize_file};
 use fb_types::{Bucket, BucketName, FileId, FilePath};
@@ -16,7 +17,7 @@ use crate::{App, AppError};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct HostingSettings {
     /// What is served under each host name of the app; `*` stands for all that are not named. Without any: the bucket `www`.
-    pub sites: BTreeMap<String, Site>,
+    pub sites: BTreeMap<String, Arc<Site>>,
 }
 
 /// A website.
@@ -72,7 +73,7 @@ const MAX_SITES: usize = 100;
 
 impl HostingSettings {
     /// The site of a host name, which is in lower case, and the name that it is configured under.
-    fn site<'s>(&'s self, host: &'s str) -> Option<(&'s str, &'s Site)> {
+    fn site<'s>(&'s self, host: &'s str) -> Option<(&'s str, &'s Arc<Site>)> {
         let own = self.sites.get(host).map(|site| (host, site));
         own.or_else(|| self.sites.get("*").map(|site| ("*", site)))
     }
@@ -90,6 +91,7 @@ impl HostingSettings {
     /// Passwords that were shown as `***` are those of before.
     pub(crate) fn keep_secrets(&mut self, old: &Self) {
         for (host, site) in &mut self.sites {
+            let site = Arc::make_mut(site);
             if let Some(auth) = site.basic_auth.as_mut().filter(|auth| auth.password.expose() == HIDDEN)
                 && let Some(before) = old.sites.get(host).and_then(|site| site.basic_auth.as_ref())
             {
@@ -100,7 +102,8 @@ impl HostingSettings {
 
     /// With `***` in place of passwords.
     pub(crate) fn hide_secrets(&mut self) {
-        for auth in self.sites.values_mut().filter_map(|site| site.basic_auth.as_mut()) {
+        let sites = self.sites.values_mut().map(Arc::make_mut);
+        for auth in sites.filter_map(|site| site.basic_auth.as_mut()) {
             auth.password = Secret::new(HIDDEN);
         }
     }
@@ -156,6 +159,9 @@ impl Site {
     }
 }
 
+/// The site of apps that say nothing about sites.
+static DEFAULT_SITE: LazyLock<Arc<Site>> = LazyLock::new(Arc::default);
+
 /// What a visitor of a site is told first.
 #[derive(Debug, Clone)]
 pub enum Visit {
@@ -164,7 +170,7 @@ pub enum Visit {
     /// The name and password of the site are to be given.
     PasswordRequired,
     /// Come in.
-    Site(Site, SiteAccess),
+    Site(Arc<Site>, SiteAccess),
 }
 
 impl App {
@@ -174,7 +180,7 @@ impl App {
         let (name, site) = match settings.hosting.site(host) {
             Some((_, site)) if !site.enabled => return Ok(Visit::NoSite),
             Some((name, site)) => (name, site.clone()),
-            None => (host, Site::default()),
+            None => (host, DEFAULT_SITE.clone()),
         };
         let Some(auth) = &site.basic_auth else {
             return Ok(Visit::Site(site, SiteAccess::Everybody));

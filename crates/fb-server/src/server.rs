@@ -379,7 +379,8 @@ async fn dispatch(
             seen.app = Some(app.clone());
             seen.route = state.metrics.pages();
             let source = source_of(request.peer, &request.headers, &state.trusted_proxies);
-            hosting::serve(&app, &request, host, &source).await
+            // Apart, so that the futures of requests for objects stay small.
+            Box::pin(hosting::serve(&app, &request, host, &source)).await
         }
     }
 }

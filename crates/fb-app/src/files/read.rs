@@ -13,6 +13,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::encoding::{self, Encoding};
+use crate::cache::KnownFile;
 use crate::{App, AppError};
 
 /// Contents up to this size are kept in memory.
@@ -24,21 +25,21 @@ const MAX_ENCODED: u64 = 8 << 20;
 const MIN_ENCODED: u64 = 256;
 
 /// A file that its caller may read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OpenFile {
-    entry: Arc<FileEntry>,
+    known: Arc<KnownFile>,
     is_public: bool,
 }
 
 impl OpenFile {
     /// What is known of it.
     pub fn entry(&self) -> &FileEntry {
-        &self.entry
+        &self.known.entry
     }
 
     /// Its media type.
-    pub fn media_type(&self) -> MediaType {
-        media_type::normalise(&self.entry.media_type).unwrap_or_else(MediaType::octet_stream)
+    pub fn media_type(&self) -> &MediaType {
+        &self.known.media_type
     }
 
     /// True if everybody may read it, so that shared caches may keep it.
@@ -104,6 +105,9 @@ impl ContentCache {
         form: Form,
         make: impl Future<Output = Result<Bytes, AppError>>,
     ) -> Result<Bytes, AppError> {
+        if let Some(made) = self.0.get(&(content, form)) {
+            return Ok(made);
+        }
         self.0.get_or_insert_async(&(content, form), make).await
     }
 }
@@ -135,33 +139,33 @@ impl App {
         id: &FileId,
     ) -> Result<OpenFile, AppError> {
         match self.entry_of(id).await? {
-            Some(entry) if grant.scope().may_read(entry.acl.as_deref()) => {
-                let is_public = everybody.is_some_and(|grant| grant.scope().may_read(entry.acl.as_deref()));
-                Ok(OpenFile { entry, is_public })
+            Some(known) if grant.scope().may_read(known.entry.acl.as_deref()) => {
+                let is_public = everybody.is_some_and(|grant| grant.scope().may_read(known.entry.acl.as_deref()));
+                Ok(OpenFile { known, is_public })
             }
             _ => Err(AppError::NoFile(id.clone())),
         }
     }
 
     /// What is known of a file, whoever asks.
-    pub(super) async fn entry_of(&self, id: &FileId) -> Result<Option<Arc<FileEntry>>, AppError> {
+    pub(super) async fn entry_of(&self, id: &FileId) -> Result<Option<Arc<KnownFile>>, AppError> {
         let cache = self.file_cache();
-        if let Some(entry) = cache.get(id) {
-            return Ok(Some(entry));
+        if let Some(known) = cache.get(id) {
+            return Ok(Some(known));
         }
         let ticket = cache.ticket(id);
         let grant = system(Errand::KeepBuckets).files(id.bucket());
         let Some(entry) = self.store().file(&grant, id.path()).await? else {
             return Ok(None);
         };
-        let entry = Arc::new(entry);
-        cache.offer(ticket, id.clone(), entry.clone());
-        Ok(Some(entry))
+        let known = Arc::new(KnownFile::new(entry));
+        cache.offer(ticket, id.clone(), known.clone());
+        Ok(Some(known))
     }
 
     /// The content of a file, or bytes `range` of it, which must lie within.
     pub async fn body(&self, file: &OpenFile, range: Option<Range<u64>>) -> Result<FileBody, AppError> {
-        let FileEntry { content, size, .. } = *file.entry;
+        let FileEntry { content, size, .. } = file.known.entry;
         if size > SMALL {
             let range = range.unwrap_or(0..size);
             return Ok(FileBody::Stream(self.contents().open(content, range).await?));
@@ -177,6 +181,10 @@ impl App {
     }
 
     async fn small(&self, content: ContentId) -> Result<Bytes, AppError> {
+        let form = Form::Encoded(Encoding::Identity);
+        if let Some(content) = self.content_cache().0.get(&(content, form)) {
+            return Ok(content);
+        }
         let limit = usize::try_from(SMALL).unwrap_or(usize::MAX);
         let load = async { Ok(self.contents().read(content, limit).await?) };
         let form = Form::Encoded(Encoding::Identity);
@@ -185,9 +193,9 @@ impl App {
 
     /// The content in a compressed form; `None` if it is not worth it. It is made once and kept.
     pub async fn encoded(&self, file: &OpenFile, encoding: Encoding) -> Result<Option<Bytes>, AppError> {
-        let entry = &*file.entry;
+        let entry = &file.known.entry;
         let fits = (MIN_ENCODED..=MAX_ENCODED).contains(&entry.size);
-        if encoding == Encoding::Identity || !fits || !media_type::is_compressible(&file.media_type()) {
+        if encoding == Encoding::Identity || !fits || !media_type::is_compressible(file.media_type()) {
             return Ok(None);
         }
         let make = self.make_encoded(entry, encoding);

@@ -146,8 +146,8 @@ impl UploadingArchive {
         let mut ids = Vec::with_capacity(worker.archive.entries().len());
         for entry in worker.archive.entries() {
             let id = self.target.id(entry.name())?;
-            let before = app.entry_of(&id).await?;
-            may_write(&self.grant, &id, before.as_deref())?;
+            let known = app.entry_of(&id).await?;
+            may_write(&self.grant, &id, known.as_deref().map(|known| &known.entry))?;
             ids.push(id);
         }
         let worker = blocking(move || worker.check()).await?;

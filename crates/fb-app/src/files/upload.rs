@@ -96,9 +96,10 @@ impl App {
         if bucket.is_closing {
             return Err(AppError::BucketClosing(bucket.name.clone()));
         }
-        let before = self.entry_of(id).await?;
-        let checked = new.condition.check(before.as_deref());
-        verdict(&grant, FileAction::Upload, before.as_deref(), checked)
+        let known = self.entry_of(id).await?;
+        let before = known.as_deref().map(|known| &known.entry);
+        let checked = new.condition.check(before);
+        verdict(&grant, FileAction::Upload, before, checked)
             .map_err(|refusal| AppError::from_file_refusal(refusal, id))?;
         let random = fb_auth::random_bytes().map_err(|e| AppError::internal("making an id", e))?;
         let content = ContentId::from_bytes(random);

@@ -54,7 +54,7 @@ pub(crate) async fn answer(
 ) -> Result<Reply, ApiError> {
     let query = request.uri.query().unwrap_or_default();
     if let Some(variant) = app.image_variant(id, query, &OTHER_PARAMETERS, request.header(header::ACCEPT))? {
-        return image(app, request, id, file, role, &variant).await;
+        return Box::pin(image(app, request, id, file, role, &variant)).await;
     }
     let entry = file.entry();
     let headers = &request.headers;
@@ -69,7 +69,7 @@ pub(crate) async fn answer(
     let cache = cache_control(id, entry, role, file.is_public());
     if is_fresh {
         let mut reply = Reply::empty(304);
-        describe(reply.headers_mut(), id, file, &media_type, role, &cache);
+        describe(reply.headers_mut(), id, file, media_type, role, &cache);
         reply.set_header(header::ETAG, &format!("\"{}\"", entry.etag));
         return Ok(reply);
     }
@@ -89,7 +89,7 @@ pub(crate) async fn answer(
         range::Wanted::Part(part) => partial(app, file, part).await?,
         range::Wanted::Whole => whole(app, request, file, is_head).await?,
     };
-    describe(reply.headers_mut(), id, file, &media_type, role, &cache);
+    describe(reply.headers_mut(), id, file, media_type, role, &cache);
     Ok(reply)
 }
 
@@ -114,8 +114,8 @@ async fn image(
         }
     };
     let cache = cache_control(id, entry, role, file.is_public());
-    let shown = media_type.unwrap_or_else(|| file.media_type());
-    describe(reply.headers_mut(), id, file, &shown, role, &cache);
+    let shown = media_type.as_ref().unwrap_or(file.media_type());
+    describe(reply.headers_mut(), id, file, shown, role, &cache);
     let headers = reply.headers_mut();
     if is_fresh {
         headers.remove(header::CONTENT_TYPE);
@@ -164,7 +164,7 @@ async fn whole(app: &App, request: &Request, file: &OpenFile, is_head: bool) -> 
     };
     if encoding != Encoding::Identity
         && !is_head
-        && let Some(encoded) = app.encoded(file, encoding).await?
+        && let Some(encoded) = Box::pin(app.encoded(file, encoding)).await?
     {
         let mut reply = body_reply(200, FileBody::Whole(encoded));
         reply.set_header(header::CONTENT_ENCODING, encoding.token());
