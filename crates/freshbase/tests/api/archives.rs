@@ -599,3 +599,28 @@ fn who_hangs_up_leaves_nothing_behind() {
     let log = server.log();
     assert!(!log.contains("panicked"), "{log}");
 }
+
+#[test]
+fn what_changes_during_a_download_is_in_whole_or_not_in() {
+    let (server, admin, _) = open();
+    let large = noise(30 << 20, 7);
+    put(&admin, "www", "a.bin", &large).expect(200);
+    for name in ["b.txt", "c.txt", "d.txt"] {
+        put(&admin, "www", name, b"old").expect(200);
+    }
+    let token = admin.token().unwrap();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    // Of the first version of HTTP, which has no chunks. What the two ends buffer is far less than the first file.
+    let head = format!("GET /v1/file?archive=www.zip HTTP/1.0\r\nhost: x\r\nauthorization: BAT {token}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = vec![0; 100_000];
+    stream.read_exact(&mut answer).unwrap();
+    put(&admin, "www", "a.bin", b"new").expect(200);
+    admin.delete("/file/www/b.txt").expect(204);
+    put(&admin, "www", "c.txt", b"newer").expect(200);
+    stream.read_to_end(&mut answer).unwrap();
+    let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    let files = unpack(&answer[body..]);
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["a.bin", "c.txt", "d.txt"]);
+    assert!(files["a.bin"] == large && files["c.txt"] == b"newer" && files["d.txt"] == b"old");
+}
