@@ -4,8 +4,9 @@
 //! read, but only if no commit touched the object's stripe since it began: else it could put an older state over a
 //! newer one.
 
+use std::any::Any;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fb_files::media_type::{self, MediaType};
 use fb_types::{ClassName, FileEntry, FileId, ObjectKey, Stored};
@@ -172,12 +173,18 @@ impl ObjectCache {
 pub(crate) struct KnownFile {
     pub(crate) entry: FileEntry,
     pub(crate) media_type: MediaType,
+    /// What somebody else has made of it.
+    pub(crate) attached: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl KnownFile {
     pub(crate) fn new(entry: FileEntry) -> Self {
         let media_type = media_type::normalise(&entry.media_type).unwrap_or_else(MediaType::octet_stream);
-        Self { entry, media_type }
+        Self {
+            entry,
+            media_type,
+            attached: OnceLock::new(),
+        }
     }
 }
 

@@ -154,7 +154,10 @@ impl Site {
 
     /// The file at `path`.
     pub fn file(&self, path: &str) -> Option<FileId> {
-        let bucket = BucketName::new(&self.bucket).ok()?;
+        let bucket = match &*self.bucket {
+            WWW => BucketName::www(),
+            other => BucketName::new(other).ok()?,
+        };
         Some(FileId::new(bucket, FilePath::new(path).ok()?))
     }
 }
@@ -175,7 +178,12 @@ pub enum Visit {
 
 impl App {
     /// The site of a host name for a visitor who gives this name and password.
-    pub fn visit(&self, host: &str, given: Option<(&str, &Secret)>, source: &Source) -> Result<Visit, AppError> {
+    pub fn visit(
+        &self,
+        host: &str,
+        given: Option<(&str, &Secret)>,
+        source: impl FnOnce() -> Source,
+    ) -> Result<Visit, AppError> {
         let settings = self.settings();
         let (name, site) = match settings.hosting.site(host) {
             Some((_, site)) if !site.enabled => return Ok(Visit::NoSite),
@@ -189,7 +197,7 @@ impl App {
             return Ok(Visit::PasswordRequired);
         };
         // By the name in the settings: host names that `*` stands for are as many as a guesser wants.
-        let attempt = self.begin_shared_attempt(&format!("site {name}"), source)?;
+        let attempt = self.begin_shared_attempt(&format!("site {name}"), &source())?;
         // Fingerprints have the same length, whatever was given; comparing them tells nothing.
         let name_is_right = fb_auth::fingerprint(username) == fb_auth::fingerprint(&auth.username);
         let password_is_right = fb_auth::fingerprint(password.expose()) == fb_auth::fingerprint(auth.password.expose());

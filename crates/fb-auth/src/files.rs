@@ -115,6 +115,18 @@ pub fn authorize_file(principal: &Principal, operation: FileOperation, bucket: &
 }
 
 impl Admin {
+    /// Access to the files of `bucket` for visitors of its website who gave the password of that: it takes the place of the
+    /// bucket's `load` permission. Rules of single files count as ever.
+    pub fn visit(&self, bucket: &BucketName) -> FileGrant {
+        FileGrant {
+            bucket: bucket.clone(),
+            scope: Scope::Of(Principal::anonymous()),
+            insert: false,
+            update: false,
+            delete: false,
+        }
+    }
+
     /// Access to all files of `bucket`.
     pub fn files(&self, bucket: &BucketName) -> FileGrant {
         FileGrant {

@@ -19,7 +19,12 @@ use crate::reply::Reply;
 use crate::routes::files::decode_path;
 
 /// Answers a request for a page.
-pub(crate) async fn serve(app: &Arc<App>, request: &Request, host: &str, source: &Source) -> Result<Reply, ApiError> {
+pub(crate) async fn serve(
+    app: &Arc<App>,
+    request: &Request,
+    host: &str,
+    source: impl FnOnce() -> Source,
+) -> Result<Reply, ApiError> {
     if request.method != Method::GET && request.method != Method::HEAD {
         let text = "Pages are read with GET and HEAD. The API of the app is under /v1.";
         return Err(ApiError::new(codes::METHOD_NOT_ALLOWED, text).with(header::ALLOW, "GET, HEAD"));

@@ -43,6 +43,13 @@ impl Reply {
         Self::with(status, Either::Left(Full::new(Bytes::new())))
     }
 
+    /// The same with further headers; its own stay.
+    pub(crate) fn under(mut self, headers: http::HeaderMap) -> Self {
+        let own = std::mem::replace(self.0.headers_mut(), headers);
+        self.0.headers_mut().extend(own);
+        self
+    }
+
     /// The same with another status.
     pub(crate) fn with_status(mut self, status: u16) -> Self {
         *self.0.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

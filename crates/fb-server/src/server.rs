@@ -378,9 +378,9 @@ async fn dispatch(
             let app = app.ok_or_else(hosting::nothing_here)?;
             seen.app = Some(app.clone());
             seen.route = state.metrics.pages();
-            let source = source_of(request.peer, &request.headers, &state.trusted_proxies);
             // Apart, so that the futures of requests for objects stay small.
-            Box::pin(hosting::serve(&app, &request, host, &source)).await
+            let source = || source_of(request.peer, &request.headers, &state.trusted_proxies);
+            Box::pin(hosting::serve(&app, &request, host, source)).await
         }
     }
 }

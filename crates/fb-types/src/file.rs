@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::{Acl, ClassAcl, ContentId, IdError, PRINCIPAL_EVERYBODY, Permission, RuleMap, Timestamp, Version};
 
@@ -36,7 +36,9 @@ impl BucketName {
 
     /// The bucket of websites, `www`.
     pub fn www() -> Self {
-        Self(WWW.into())
+        // Every request for a page asks for it.
+        static NAME: LazyLock<BucketName> = LazyLock::new(|| BucketName(WWW.into()));
+        NAME.clone()
     }
 
     /// The name as text.

@@ -42,6 +42,11 @@ impl OpenFile {
         &self.known.media_type
     }
 
+    /// What `make` makes of this state of the file, once for all who ask; `None` if something of another type is there.
+    pub fn attached<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.known.attached.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+
     /// True if everybody may read it, so that shared caches may keep it.
     pub fn is_public(&self) -> bool {
         self.is_public
@@ -61,7 +66,7 @@ pub enum FileBody {
 pub enum SiteAccess {
     /// Anybody: the rules of the bucket decide.
     Everybody,
-    /// Somebody who gave the password of the site, and may therefore see all of it.
+    /// Somebody who gave the password of the site, which takes the place of the permission to load from its bucket.
     WithPassword,
 }
 
@@ -124,9 +129,13 @@ impl App {
     /// A file of a website.
     pub async fn open_page(&self, access: SiteAccess, id: &FileId) -> Result<OpenFile, AppError> {
         match access {
-            SiteAccess::Everybody => self.open_file(&Principal::anonymous(), id).await,
+            SiteAccess::Everybody => {
+                let (bucket, _) = self.bucket(id.bucket()).await?;
+                let grant = authorize_file(&Principal::anonymous(), FileOperation::Load, &bucket)?;
+                self.open_with(&grant, Some(&grant), id).await
+            }
             SiteAccess::WithPassword => {
-                let grant = system(Errand::ServeSite).files(id.bucket());
+                let grant = system(Errand::ServeSite).visit(id.bucket());
                 self.open_with(&grant, None, id).await
             }
         }

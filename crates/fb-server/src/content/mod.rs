@@ -2,27 +2,26 @@
 
 mod coding;
 mod conditions;
+mod describe;
 mod range;
 
 use std::ops::Range;
 
 use fb_app::App;
 use fb_app::files::{Encoding, FileBody, ImageVariant, OpenFile};
-use fb_files::headers as file_headers;
-use fb_files::media_type::{self, Disposition, MediaType};
-use fb_types::{FileEntry, FileId};
+use fb_types::FileId;
+use http::Method;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method};
 
 use crate::codes;
 use crate::context::Request;
 use crate::error::ApiError;
 use crate::reply::Reply;
 
-pub(crate) use conditions::{http_date, of_deletion, of_write};
+pub(crate) use conditions::{of_deletion, of_write};
+use describe::SIZE;
+pub(crate) use describe::acl_json;
 
-const CREATED: HeaderName = HeaderName::from_static("baqend-created-at");
-const SIZE: HeaderName = HeaderName::from_static("baqend-size");
 pub(crate) const ACL: HeaderName = HeaderName::from_static("baqend-acl");
 pub(crate) const CUSTOM: HeaderName = HeaderName::from_static("baqend-custom-headers");
 
@@ -37,12 +36,6 @@ pub(crate) enum Role {
     /// Part of the app's website.
     Page,
 }
-
-/// Nothing that a browser may do with a file which it shows by itself.
-const INERT: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; sandbox";
-/// The viewers of browsers do not work in a sandbox.
-const INERT_PDF: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; plugin-types application/pdf";
 
 /// The answer to a request for a file: 200, 206, 304, 412 or 416.
 pub(crate) async fn answer(
@@ -65,13 +58,8 @@ pub(crate) async fn answer(
         ));
     }
     let is_fresh = conditions::is_fresh(headers, &entry.etag, entry.updated_at);
-    let media_type = file.media_type();
-    let cache = cache_control(id, entry, role, file.is_public());
     if is_fresh {
-        let mut reply = Reply::empty(304);
-        describe(reply.headers_mut(), id, file, media_type, role, &cache);
-        reply.set_header(header::ETAG, &format!("\"{}\"", entry.etag));
-        return Ok(reply);
+        return Ok(Reply::empty(304).under(describe::headers(id, file, role)));
     }
     let is_head = request.method == Method::HEAD;
     let wanted = match request.header(header::RANGE) {
@@ -80,7 +68,7 @@ pub(crate) async fn answer(
         }
         _ => range::Wanted::Whole,
     };
-    let mut reply = match wanted {
+    let reply = match wanted {
         range::Wanted::Nothing => {
             let text = format!("The file has {} bytes; none of them is in the range.", entry.size);
             let size = format!("bytes */{}", entry.size);
@@ -89,8 +77,7 @@ pub(crate) async fn answer(
         range::Wanted::Part(part) => partial(app, file, part).await?,
         range::Wanted::Whole => whole(app, request, file, is_head).await?,
     };
-    describe(reply.headers_mut(), id, file, media_type, role, &cache);
-    Ok(reply)
+    Ok(reply.under(describe::headers(id, file, role)))
 }
 
 /// A variant of an image. It has a validator of its own, and no ranges.
@@ -104,28 +91,25 @@ async fn image(
 ) -> Result<Reply, ApiError> {
     let entry = file.entry();
     let etag = variant.etag(&entry.etag);
-    let is_fresh = conditions::is_fresh(&request.headers, &etag, entry.updated_at);
     // The date alone does not tell whether the variant is still declared as it was.
-    let (mut reply, media_type) = match is_fresh && request.headers.contains_key(header::IF_NONE_MATCH) {
-        true => (Reply::empty(304), None),
-        false => {
-            let image = app.image(file, variant).await?;
-            (Reply::bytes(200, image.bytes), Some(image.media_type))
-        }
-    };
-    let cache = cache_control(id, entry, role, file.is_public());
-    let shown = media_type.as_ref().unwrap_or(file.media_type());
-    describe(reply.headers_mut(), id, file, shown, role, &cache);
-    let headers = reply.headers_mut();
-    if is_fresh {
-        headers.remove(header::CONTENT_TYPE);
-    }
-    for name in [header::ACCEPT_RANGES, SIZE] {
+    let is_confirmed = request.headers.contains_key(header::IF_NONE_MATCH)
+        && conditions::is_fresh(&request.headers, &etag, entry.updated_at);
+    let mut headers = describe::headers(id, file, role);
+    for name in [header::ACCEPT_RANGES, header::CONTENT_TYPE, header::VARY, SIZE] {
         headers.remove(name);
     }
-    match variant.varies {
-        true => drop(headers.insert(header::VARY, HeaderValue::from_static("Accept"))),
-        false => drop(headers.remove(header::VARY)),
+    let reply = match is_confirmed {
+        true => Reply::empty(304),
+        false => {
+            let image = app.image(file, variant).await?;
+            let mut reply = Reply::bytes(200, image.bytes);
+            reply.set_header(header::CONTENT_TYPE, &image.media_type.header());
+            reply
+        }
+    };
+    let mut reply = reply.under(headers);
+    if variant.varies {
+        reply.set_header(header::VARY, "Accept");
     }
     reply.set_header(header::ETAG, &format!("\"{etag}\""));
     Ok(reply)
@@ -134,12 +118,13 @@ async fn image(
 /// A page in the place of one that does not exist: always whole, and never confirmed.
 pub(crate) async fn stand_in(app: &App, request: &Request, id: &FileId, file: &OpenFile) -> Result<Reply, ApiError> {
     let is_head = request.method == Method::HEAD;
-    let mut reply = whole(app, request, file, is_head).await?.with_status(404);
+    let reply = whole(app, request, file, is_head).await?.with_status(404);
+    let mut reply = reply.under(describe::headers(id, file, Role::Page));
     let cache = match file.is_public() {
         true => "no-cache",
         false => "private, no-cache",
     };
-    describe(reply.headers_mut(), id, file, &file.media_type(), Role::Page, cache);
+    reply.set_header(header::CACHE_CONTROL, cache);
     for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
         reply.headers_mut().remove(name);
     }
@@ -152,7 +137,6 @@ async fn partial(app: &App, file: &OpenFile, part: Range<u64>) -> Result<Reply, 
     reply.set_header(header::CONTENT_LENGTH, &(part.end - part.start).to_string());
     let text = format!("bytes {}-{}/{}", part.start, part.end - 1, entry.size);
     reply.set_header(header::CONTENT_RANGE, &text);
-    reply.set_header(header::ETAG, &format!("\"{}\"", entry.etag));
     Ok(reply)
 }
 
@@ -178,7 +162,6 @@ async fn whole(app: &App, request: &Request, file: &OpenFile, is_head: bool) -> 
     reply
         .headers_mut()
         .insert(header::CONTENT_LENGTH, HeaderValue::from(entry.size));
-    reply.set_header(header::ETAG, &format!("\"{}\"", entry.etag));
     Ok(reply)
 }
 
@@ -192,123 +175,5 @@ fn body_reply(status: u16, body: FileBody) -> Reply {
             });
             Reply::stream(status, pieces)
         }
-    }
-}
-
-/// Everything that is said of a file besides its length and tag.
-fn describe(out: &mut HeaderMap, id: &FileId, file: &OpenFile, media_type: &MediaType, role: Role, cache: &str) {
-    let entry = file.entry();
-    let mut set = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            out.insert(name, value);
-        }
-    };
-    for (name, value) in &entry.headers {
-        // What only administrators can set is meant for pages, and for nothing that users have uploaded.
-        let is_fit = role == Role::Page || !file_headers::is_powerful(name);
-        // None of them gets in, except with a backup that somebody has crafted.
-        let is_fit = is_fit && !file_headers::is_reserved(name);
-        let is_kept_by_others = !file.is_public() && file_headers::is_for_shared_caches(name);
-        if let (true, Ok(name)) = (is_fit && !is_kept_by_others, HeaderName::from_bytes(name.as_bytes())) {
-            set(name, value);
-        }
-    }
-    set(header::CONTENT_TYPE, &media_type.header());
-    set(header::LAST_MODIFIED, &http_date(entry.updated_at));
-    set(header::CACHE_CONTROL, cache);
-    if media_type::is_compressible(media_type) {
-        set(header::VARY, "Accept-Encoding");
-    }
-    out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if role == Role::Page {
-        return;
-    }
-    let mut set = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            out.insert(name, value);
-        }
-    };
-    set(CREATED, &http_date(entry.created_at));
-    set(SIZE, &entry.size.to_string());
-    set(ACL, &ascii_json(&acl_json(entry)));
-    set(CUSTOM, &ascii_json(&serde_json::json!(entry.headers)));
-    let disposition = media_type::disposition(media_type);
-    let policy = if media_type.essence() == "application/pdf" {
-        INERT_PDF
-    } else {
-        INERT
-    };
-    set(header::CONTENT_SECURITY_POLICY, policy);
-    if disposition == Disposition::Attachment {
-        set(header::CONTENT_DISPOSITION, &attachment(id));
-    }
-    if !entry.headers.is_empty() {
-        let names: Vec<&str> = entry.headers.keys().map(String::as_str).collect();
-        set(header::ACCESS_CONTROL_EXPOSE_HEADERS, &names.join(", "));
-    }
-}
-
-/// `attachment` with the file's own name. Source: RFC 6266.
-fn attachment(id: &FileId) -> String {
-    let name = id.path().as_str().rsplit('/').next().unwrap_or_default();
-    format!(
-        "attachment; filename*=UTF-8''{}",
-        fb_types::encode_component(name).replace(['\'', '(', ')', '*'], "_")
-    )
-}
-
-/// The rules as the protocol's clients read them; public is an empty set of rules.
-pub(crate) fn acl_json(entry: &FileEntry) -> serde_json::Value {
-    match entry.acl.as_deref() {
-        None => serde_json::json!({ "read": {}, "write": {} }),
-        Some(acl) => serde_json::json!({ "read": acl.read, "write": acl.write }),
-    }
-}
-
-/// JSON text that fits into a header.
-fn ascii_json(value: &serde_json::Value) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    for unit in value.to_string().encode_utf16() {
-        match u8::try_from(unit) {
-            Ok(byte) if byte.is_ascii() => text.push(char::from(byte)),
-            _ => {
-                let _ = write!(text, "\\u{unit:04x}");
-            }
-        }
-    }
-    text
-}
-
-/// The app's own word counts. Built assets carry a hash of their content in their name, so that a copy never gets old; other
-/// copies may be kept, but have to be checked before each use.
-fn cache_control<'e>(id: &FileId, entry: &'e FileEntry, role: Role, is_public: bool) -> std::borrow::Cow<'e, str> {
-    if let Some(own) = entry.headers.get("cache-control") {
-        return match is_public {
-            true => own.into(),
-            // Whatever was said, shared caches must not keep what not everybody may read.
-            false => {
-                let is_for_others = |directive: &&str| {
-                    let name = directive.split('=').next().unwrap_or_default().trim();
-                    ["public", "private", "s-maxage"]
-                        .iter()
-                        .any(|other| name.eq_ignore_ascii_case(other))
-                };
-                let rest = own
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|directive| !is_for_others(directive));
-                let all: Vec<&str> = std::iter::once("private").chain(rest).collect();
-                all.join(", ").into()
-            }
-        };
-    }
-    match (role, is_public) {
-        (Role::Page, true) if media_type::is_hashed_name(id.path().as_str()) => {
-            "public, max-age=31536000, immutable".into()
-        }
-        (_, true) => "no-cache".into(),
-        (_, false) => "private, no-cache".into(),
     }
 }
