@@ -22,7 +22,7 @@ const HOSTILE = [
   '//%3Cscript%3Ealert(1)%3C/script%3E',
   '/..%2f%3Cscript%3Ealert(1)%3C/script%3E',
   '/%3Ciframe%20srcdoc=%22%3Cscript%3Eparent.alert(1)%3C/script%3E%22%3E',
-  `/${'%3Cscript%3Ealert(1)%3C/script%3E'.repeat(200)}`,
+  `/${'a'.repeat(8000)}%3Cscript%3Ealert(1)%3C/script%3E`,
 ];
 
 let server;
@@ -39,25 +39,25 @@ after(async () => {
 });
 
 /** Goes there and says what ran, and what is there that could. */
-async function look(origin, hostile) {
-  const page = await browser.newPage();
-  const status = await page.goto(`${origin}${hostile}`);
+async function look(page, url) {
+  page.dialogs.length = 0;
+  const status = await page.goto(url);
   const parts = await page.evaluate('document.querySelectorAll("script,img,svg,iframe,a,form").length');
-  const { dialogs } = page;
-  await page.close();
-  return { status, parts, dialogs };
+  return { status, parts, dialogs: [...page.dialogs] };
 }
 
 test('s36_error_pages_show_nothing_of_what_was_asked_for', async (t) => {
   const reflecting = await startReflecting();
   t.after(() => reflecting.close());
+  const page = await browser.newPage();
   let run = 0;
   for (const hostile of HOSTILE) {
-    const { status, parts, dialogs } = await look(server.origin, hostile);
+    const { status, parts, dialogs } = await look(page, `${server.origin}${hostile}`);
     assert.deepEqual([parts, dialogs], [0, []], hostile);
     assert.ok([400, 404].includes(status), `${hostile}: ${status}`);
-    run += (await look(reflecting.origin, hostile)).dialogs.length > 0 ? 1 : 0;
+    run += (await look(page, `${reflecting.origin}${hostile}`)).dialogs.length > 0 ? 1 : 0;
   }
+  await page.close();
   assert.ok(run >= 8, `only ${run} of them run where a page does reflect them`);
 });
 
@@ -68,7 +68,7 @@ test('s36_nothing_would_run_in_an_error_page_even_if_it_got_in', async () => {
     const directives = [];
     document.addEventListener('securitypolicyviolation', ({ effectiveDirective }) => {
       directives.push(effectiveDirective);
-      if (directives.length === 5) resolve(directives.sort());
+      if (directives.length === 6) resolve(directives.sort());
     });
     document.body.innerHTML += '<p onclick="window.ran = 1"></p><img src="x"><iframe src="/"></iframe><base href="http://x.test/">';
     document.querySelector('p[onclick]').click();
@@ -79,7 +79,7 @@ test('s36_nothing_would_run_in_an_error_page_even_if_it_got_in', async () => {
     }
     setTimeout(() => resolve(directives.sort()), 2000);
   }));
-  assert.deepEqual(refused, ['frame-src', 'img-src', 'script-src-attr', 'script-src-elem', 'script-src-elem']);
+  assert.deepEqual(refused, ['base-uri', 'frame-src', 'img-src', 'script-src-attr', 'script-src-elem', 'script-src-elem']);
   assert.equal(await page.evaluate('typeof window.ran'), 'undefined');
   await page.close();
 });
