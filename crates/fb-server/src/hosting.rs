@@ -151,7 +151,7 @@ pub(crate) fn error_page(error: ApiError, request_id: &str) -> Reply {
     let mut shown = Reply::text(status, "text/html;charset=utf-8", page)
         .header(
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'",
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         )
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::CACHE_CONTROL, "no-store");

@@ -24,6 +24,8 @@ pub(crate) use describe::acl_json;
 
 pub(crate) const ACL: HeaderName = HeaderName::from_static("baqend-acl");
 pub(crate) const CUSTOM: HeaderName = HeaderName::from_static("baqend-custom-headers");
+/// Sent by browsers that load the script of a service worker. Source: Service Workers, section "Fetch a script".
+const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 
 /// Parameters of URLs of files that say nothing of images: the token of a signed URL, and what gets around caches.
 const OTHER_PARAMETERS: [&str; 2] = ["BAT", "BCB"];
@@ -45,6 +47,11 @@ pub(crate) async fn answer(
     file: &OpenFile,
     role: Role,
 ) -> Result<Reply, ApiError> {
+    // It would answer for every file beside it, with scripts of its own and without the headers below.
+    if role == Role::Data && request.headers.contains_key(SERVICE_WORKER) {
+        let text = "A file of a bucket is no service worker. Serve its script as a file of a website.";
+        return Err(ApiError::new(codes::DENIED, text));
+    }
     let query = request.uri.query().unwrap_or_default();
     if let Some(variant) = app.image_variant(id, query, &OTHER_PARAMETERS, request.header(header::ACCEPT))? {
         return Box::pin(image(app, request, id, file, role, &variant)).await;

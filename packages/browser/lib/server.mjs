@@ -1,0 +1,39 @@
+// The server under test, with the few calls of its API that tests prepare it with.
+
+import assert from 'node:assert/strict';
+
+import { startServer as start } from '../../conformance/lib/server.mjs';
+
+/** A started server. `FRESHBASE` in the environment is the path of its binary. */
+export async function startServer() {
+  assert.ok(process.env.FRESHBASE, 'FRESHBASE must be the path of the server');
+  const { origin, stop } = await start(process.env.FRESHBASE);
+  const login = await fetch(`${origin}/v1/db/User/login`, {
+    method: 'POST', body: JSON.stringify({ username: 'root', password: 'root' }),
+  });
+  const authorization = `BAT ${login.headers.get('baqend-authorization-token')}`;
+
+  const call = async (method, path, body, headers) => {
+    const response = await fetch(`${origin}/v1${path}`, { method, headers, body });
+    const text = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
+    return text && JSON.parse(text);
+  };
+  return {
+    origin,
+    stop,
+    /** Changes settings as the administrator. */
+    configure: (settings) => call('PUT', '/config', JSON.stringify(settings), { authorization }),
+    /** Makes a bucket that everybody may do everything with. */
+    openBucket: (bucket) => call('PUT', `/file/${bucket}`, '{}', { authorization }),
+    /** Puts a file of the app's own there. */
+    deploy: (path, content) => call('PUT', `/file/${path}`, Buffer.from(content), { authorization }),
+    /** Uploads as a stranger; without a path the server gives the file a name. Resolves with its path. */
+    async upload(bucket, name, content, type) {
+      const headers = { ...(type && { 'content-type': type }), 'baqend-acl': '{}' };
+      const path = name === null ? `/file/${bucket}` : `/file/${bucket}/${encodeURIComponent(name)}`;
+      const { id } = await call(name === null ? 'POST' : 'PUT', path, Buffer.from(content), headers);
+      return id;
+    },
+  };
+}
