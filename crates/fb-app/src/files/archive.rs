@@ -149,7 +149,7 @@ impl PackedBucket {
         let Some((file, body)) = self.open(&id).await? else {
             return Ok(false);
         };
-        let compress = media_type::is_compressible(&file.media_type());
+        let compress = media_type::is_compressible(file.media_type());
         let entry = NewEntry {
             name: name.strip_prefix(self.folder.as_str()).unwrap_or(name),
             modified: file.entry().updated_at,
