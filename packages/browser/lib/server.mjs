@@ -28,9 +28,9 @@ export async function startServer() {
     openBucket: (bucket) => call('PUT', `/file/${bucket}`, '{}', { authorization }),
     /** Puts a file of the app's own there. */
     deploy: (path, content) => call('PUT', `/file/${path}`, Buffer.from(content), { authorization }),
-    /** Uploads as a stranger; without a path the server gives the file a name. Resolves with its path. */
-    async upload(bucket, name, content, type) {
-      const headers = { ...(type && { 'content-type': type }), 'baqend-acl': '{}' };
+    /** Uploads as a stranger; without a name the server makes one up. `custom`: headers of the file. Resolves with its path. */
+    async upload(bucket, name, content, type, custom = {}) {
+      const headers = { ...(type && { 'content-type': type }), 'baqend-acl': '{}', 'baqend-custom-headers': JSON.stringify(custom) };
       const path = name === null ? `/file/${bucket}` : `/file/${bucket}/${encodeURIComponent(name)}`;
       const { id } = await call(name === null ? 'POST' : 'PUT', path, Buffer.from(content), headers);
       return id;
