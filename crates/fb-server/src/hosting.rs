@@ -50,7 +50,7 @@ pub(crate) async fn serve(
             reply.set_header(header::LOCATION, &to);
             Ok(reply)
         }
-        Page::Missing => missing(app, request, &site, access).await,
+        Page::Missing => Box::pin(missing(app, request, &site, access)).await,
     }
 }
 

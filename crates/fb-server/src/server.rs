@@ -367,8 +367,8 @@ async fn dispatch(
             seen.app = Some(app.clone());
             app_request(state, request, app, path, seen).await
         }
-        Target::Admin(path) => routes::admin::handle(state, request, path).await,
-        Target::Setup(path) => routes::setup::handle(state, request, path).await,
+        Target::Admin(path) => Box::pin(routes::admin::handle(state, request, path)).await,
+        Target::Setup(path) => Box::pin(routes::setup::handle(state, request, path)).await,
         Target::Health => Ok(routes::node::healthz()),
         Target::Ready => routes::node::readyz(state).await,
         Target::Metrics => routes::node::metrics(state).await,

@@ -52,6 +52,10 @@ impl App {
             Ok(known) => return Ok(known),
             Err(generation) => generation,
         };
+        Box::pin(self.read_buckets(generation)).await
+    }
+
+    async fn read_buckets(&self, generation: u64) -> Result<Arc<(u64, BucketMap)>, AppError> {
         let buckets = self.store().buckets().await?;
         let map: BucketMap = buckets.into_iter().map(|b| (b.name.clone(), Arc::new(b))).collect();
         let known = Arc::new((generation, map));

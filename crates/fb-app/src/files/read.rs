@@ -162,6 +162,12 @@ impl App {
         if let Some(known) = cache.get(id) {
             return Ok(Some(known));
         }
+        // Apart, like all that is rare here: what a future may have to hold is moved with it on every request.
+        Box::pin(self.read_entry(id)).await
+    }
+
+    async fn read_entry(&self, id: &FileId) -> Result<Option<Arc<KnownFile>>, AppError> {
+        let cache = self.file_cache();
         let ticket = cache.ticket(id);
         let grant = system(Errand::KeepBuckets).files(id.bucket());
         let Some(entry) = self.store().file(&grant, id.path()).await? else {
@@ -177,7 +183,7 @@ impl App {
         let FileEntry { content, size, .. } = file.known.entry;
         if size > SMALL {
             let range = range.unwrap_or(0..size);
-            return Ok(FileBody::Stream(self.contents().open(content, range).await?));
+            return Ok(FileBody::Stream(Box::pin(self.contents().open(content, range)).await?));
         }
         let whole = self.small(content).await?;
         Ok(FileBody::Whole(match range {
@@ -197,7 +203,7 @@ impl App {
         let limit = usize::try_from(SMALL).unwrap_or(usize::MAX);
         let load = async { Ok(self.contents().read(content, limit).await?) };
         let form = Form::Encoded(Encoding::Identity);
-        self.content_cache().get_or_make(content, form, load).await
+        Box::pin(self.content_cache().get_or_make(content, form, load)).await
     }
 
     /// The content in a compressed form; `None` if it is not worth it. It is made once and kept.

@@ -81,7 +81,7 @@ pub(crate) async fn answer(
             let size = format!("bytes */{}", entry.size);
             return Err(ApiError::new(codes::BAD_RANGE, text).with(header::CONTENT_RANGE, size));
         }
-        range::Wanted::Part(part) => partial(app, file, part).await?,
+        range::Wanted::Part(part) => Box::pin(partial(app, file, part)).await?,
         range::Wanted::Whole => whole(app, request, file, is_head).await?,
     };
     Ok(reply.under(describe::headers(id, file, role)))

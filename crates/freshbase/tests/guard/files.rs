@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use fb_archive::{NewEntry, Writer};
 use fb_testkit::{Client, Response, png};
+use fb_types::Timestamp;
 use serde_json::{Value, json};
 
 use crate::kit::resource_token;
@@ -17,6 +19,8 @@ enum Does {
     Load,
     /// Lists what may be read.
     List,
+    /// Puts what may be read into an archive.
+    Pack,
     Insert,
     /// Puts content there, whatever there is: to insert, to update, and to write what is there.
     Save,
@@ -33,6 +37,7 @@ impl Does {
         match self {
             Self::Load => &["load"],
             Self::List => &["query"],
+            Self::Pack => &["load", "query"],
             Self::Insert => &["insert"],
             Self::Save => &["insert", "update"],
             Self::Replace | Self::Update => &["update"],
@@ -41,7 +46,7 @@ impl Does {
     }
 
     fn writes(self) -> bool {
-        !matches!(self, Self::Load | Self::List)
+        !matches!(self, Self::Load | Self::List | Self::Pack)
     }
 }
 
@@ -57,7 +62,7 @@ fn file(b: &str, k: &str) -> String {
 }
 
 /// A route, what is asked of it, and what that does.
-const ROWS: [(&str, &str, Does, Ask); 20] = [
+const ROWS: [(&str, &str, Does, Ask); 22] = [
     ("download_file", "content", Does::Load, |c, b, k| c.get(&file(b, k))),
     ("download_file", "metadata", Does::Load, |c, b, k| {
         c.head_of(&file(b, k))
@@ -116,6 +121,12 @@ const ROWS: [(&str, &str, Does, Ask); 20] = [
     ("upload_file", "known", Does::Replace, |c, b, k| {
         with(c, "PUT", &file(b, k), ("if-match", "*"), "new")
     }),
+    ("download_archive", "", Does::Pack, |c, b, k| {
+        c.get(&format!("/file?archive={b}.zip&path={k}/"))
+    }),
+    ("upload_archive", "", Does::Save, |c, b, k| {
+        c.request("POST", &format!("/file?archive={b}.zip&path={k}/"), &[], &archive())
+    }),
     ("create_file", "", Does::Insert, |c, b, _| {
         c.request("POST", &format!("/file/{b}"), &[], b"new")
     }),
@@ -127,6 +138,23 @@ const ROWS: [(&str, &str, Does, Ask); 20] = [
         c.delete(&format!("/file/{b}/{k}/"))
     }),
 ];
+
+/// With one file, `f`.
+fn archive() -> Vec<u8> {
+    let mut writer = Writer::new();
+    let entry = NewEntry {
+        name: "f",
+        modified: Timestamp::from_millis(0),
+        size: 3,
+        compress: false,
+    };
+    writer.begin(entry).unwrap();
+    writer.write(b"new").unwrap();
+    writer.finish().unwrap()
+}
+
+/// An archive without files: the record at its end.
+const EMPTY_ARCHIVE: usize = 22;
 
 /// By the token in the URL that clients make for a browser.
 fn by_url(client: &Client, method: &str, path: &str) -> Response {
@@ -167,6 +195,7 @@ fn decision(does: Does, answer: &Response) -> Decision {
         (_, 466) => Decision::Refused,
         (Does::Load, 404) => Decision::Hidden,
         (Does::List | Does::DeleteFolder, 200) if answer.json() == json!([]) => Decision::Hidden,
+        (Does::Pack, 200) if answer.body.len() == EMPTY_ARCHIVE => Decision::Hidden,
         (Does::Load, 206 | 304 | 412 | 416) | (_, 200 | 204) => Decision::Done,
         (_, other) => panic!("{does:?}: {other} {}", String::from_utf8_lossy(&answer.body)),
     }
@@ -319,7 +348,7 @@ fn s30_rules_of_files_decide_on_every_way() {
                     people.admin().put(&format!("/file/{bucket}"), &all).expect(204);
                     let acl = json!({ "read": read, "write": write });
                     compare(people, &bucket, &acl, |does, caller| match does {
-                        Does::Load | Does::List => done_if(passes(read, caller), Decision::Hidden),
+                        Does::Load | Does::List | Does::Pack => done_if(passes(read, caller), Decision::Hidden),
                         Does::Insert => Decision::Done,
                         Does::Save | Does::Replace | Does::Update | Does::Delete => {
                             done_if(passes(write, caller), Decision::Refused)
