@@ -340,3 +340,19 @@ fn s39_what_is_not_for_everybody_is_never_public() {
     }
     no_panics(&server);
 }
+
+#[test]
+fn s29_a_file_of_a_bucket_is_no_service_worker() {
+    let server = server().baqend().start();
+    let admin = root(&server);
+    admin
+        .put("/file/open", &json!({ "load": { "*": "allow" } }))
+        .expect(204);
+    admin
+        .upload("/open/sw.js", "text/javascript", b"onfetch = () => {}")
+        .expect(200);
+    let as_worker = [("service-worker", "script")];
+    let stranger = server.client();
+    stranger.request("GET", "/file/open/sw.js", &[], b"").expect(200);
+    stranger.request("GET", "/file/open/sw.js", &as_worker, b"").expect(466);
+}

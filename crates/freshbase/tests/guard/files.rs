@@ -125,7 +125,8 @@ const ROWS: [(&str, &str, Does, Ask); 22] = [
         c.get(&format!("/file?archive={b}.zip&path={k}/"))
     }),
     ("upload_archive", "", Does::Save, |c, b, k| {
-        c.request("POST", &format!("/file?archive={b}.zip&path={k}/"), &[], &archive())
+        let path = format!("/file?archive={b}.zip&path={k}/");
+        c.request("POST", &path, &[("content-type", "application/zip")], &archive())
     }),
     ("create_file", "", Does::Insert, |c, b, _| {
         c.request("POST", &format!("/file/{b}"), &[], b"new")
