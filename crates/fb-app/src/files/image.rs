@@ -8,8 +8,8 @@ use fb_types::FileId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::OpenFile;
 use super::read::Form;
-use super::{FileBody, OpenFile};
 use crate::settings::HIDDEN;
 use crate::{App, AppError};
 
@@ -162,13 +162,10 @@ impl App {
     }
 
     async fn render(&self, file: &OpenFile, variant: Variant, limits: Limits) -> Result<Bytes, AppError> {
-        let source = match self.body(file, None).await? {
-            FileBody::Whole(bytes) => bytes,
-            FileBody::Stream(_) => self.contents().read(file.entry().content, limits.source_bytes).await?,
-        };
-        let _turn = self.heavy_turn().await?;
-        let work = tokio::task::spawn_blocking(move || fb_images::render(&source, &variant, &limits));
-        let made = work.await.map_err(|e| AppError::internal("making an image", e))??;
+        let content = file.entry().content;
+        let read = async { Ok(self.contents().read(content, limits.source_bytes).await?) };
+        let render = move |source: Bytes| fb_images::render(&source, &variant, &limits);
+        let made = self.heavy("making an image", read, render).await??;
         Ok(Bytes::from(made.bytes))
     }
 }

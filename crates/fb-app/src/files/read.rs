@@ -10,7 +10,6 @@ use fb_files::media_type::{self, MediaType};
 use fb_types::{ContentId, FileEntry, FileId};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::encoding::{self, Encoding};
 use crate::cache::KnownFile;
@@ -219,13 +218,27 @@ impl App {
         Ok((made.len() as u64 + 64 < entry.size).then_some(made))
     }
 
-    /// A turn for work that keeps a processor busy; an error if too many wait for one.
-    pub(super) async fn heavy_turn(&self) -> Result<[OwnedSemaphorePermit; 2], AppError> {
+    /// Work that keeps a processor busy and a lot of memory in use, on a thread for that; an error if too many wait for a
+    /// turn. What it works on is read within its turn, and the turn lasts until the work ends, also if nobody waits for it any
+    /// more: neither many clients at once nor many that hang up make it more than was meant to run.
+    pub(super) async fn heavy<T: Send + 'static>(
+        &self,
+        during: &'static str,
+        read: impl Future<Output = Result<Bytes, AppError>>,
+        work: impl FnOnce(Bytes) -> T + Send + 'static,
+    ) -> Result<T, AppError> {
         let shared = self.shared();
         let busy = |_| AppError::Busy { retry_after: 2 };
         let place = shared.heavy_queue.clone().try_acquire_owned().map_err(busy)?;
         let turn = shared.heavy.clone().acquire_owned().await;
-        Ok([place, turn.map_err(|e| AppError::internal("waiting for a turn", e))?])
+        let turn = turn.map_err(|e| AppError::internal("waiting for a turn", e))?;
+        let source = read.await?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(source);
+            drop((turn, place));
+            done
+        });
+        done.await.map_err(|e| AppError::internal(during, e))
     }
 
     async fn make_encoded(&self, entry: &FileEntry, encoding: Encoding) -> Result<Bytes, AppError> {
@@ -235,10 +248,12 @@ impl App {
             return Ok(made);
         }
         let limit = usize::try_from(MAX_ENCODED).unwrap_or(usize::MAX);
-        let whole = contents.read(entry.content, limit).await?;
-        let _turn = self.heavy_turn().await?;
-        let work = tokio::task::spawn_blocking(move || encoding::compress(encoding, &whole));
-        let made = work.await.map_err(|e| AppError::internal("compressing a file", e))?;
+        let read = async { Ok(contents.read(entry.content, limit).await?) };
+        let made = self
+            .heavy("compressing a file", read, move |whole| {
+                encoding::compress(encoding, &whole)
+            })
+            .await?;
         let made = Bytes::from(made.map_err(|e| AppError::internal("compressing a file", e))?);
         // Lost with the content if that goes meanwhile; made again if this fails.
         if let Err(error) = contents.put_variant(entry.content, name, made.clone()).await {

@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use fb_archive::{Archive, Limits};
 use fb_auth::{FileAction, FileGrant, FileOperation, Principal, authorize_file};
-use fb_store::{Batch, ContentWrite, Outcome, StoreError, Write, verdict};
-use fb_types::{BucketName, ContentId, FileEntry, FileId, FilePath, FolderPath};
+use fb_store::verdict;
+use fb_types::{BucketName, FileEntry, FileId, FilePath, FolderPath};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
-use tokio::task::JoinHandle;
 
 use super::archive::MAX_FILES;
-use super::collect::Pending;
+use super::incoming::{Incoming, Receive};
 use super::spool::Spooled;
 use super::{FileCondition, NewFile, NewRules, Uploading};
 use crate::{App, AppError};
@@ -40,11 +39,7 @@ pub struct UploadingArchive {
     caller: Principal,
     target: Target,
     grant: FileGrant,
-    content: Pending,
-    upload: fb_files::Upload,
-    announced: JoinHandle<Result<Vec<Outcome>, StoreError>>,
-    size: u64,
-    limit: u64,
+    incoming: Incoming,
 }
 
 /// Where the files of an archive go.
@@ -69,13 +64,6 @@ impl App {
         folder: FolderPath,
     ) -> Result<UploadingArchive, AppError> {
         let grant = self.archive_grant(caller, bucket).await?;
-        let random = fb_auth::random_bytes().map_err(|e| AppError::internal("making an id", e))?;
-        let content = ContentId::from_bytes(random);
-        let store = self.store_handle();
-        let announced = tokio::spawn(async move {
-            let writes = vec![Write::Content(ContentWrite::Announce(content))];
-            store.commit(Batch { writes }).await
-        });
         Ok(UploadingArchive {
             caller: caller.clone(),
             target: Target {
@@ -83,11 +71,7 @@ impl App {
                 folder,
             },
             grant,
-            content: Pending::new(self, content),
-            upload: self.contents().create(content).await?,
-            announced,
-            size: 0,
-            limit: self.limits().file_bytes,
+            incoming: Incoming::begin(self, "the archive", self.limits().file_bytes).await?,
         })
     }
 
@@ -101,22 +85,17 @@ impl App {
     }
 }
 
+impl Receive for UploadingArchive {
+    async fn write(&mut self, piece: Bytes) -> Result<(), AppError> {
+        self.incoming.write(piece).await
+    }
+
+    async fn abort(self) {
+        self.incoming.abort().await;
+    }
+}
+
 impl UploadingArchive {
-    /// Takes the next piece.
-    pub async fn write(&mut self, piece: Bytes) -> Result<(), AppError> {
-        self.size += piece.len() as u64;
-        if self.size > self.limit {
-            let text = format!("the archive has more than the {} bytes that are allowed", self.limit);
-            return Err(AppError::TooLarge(text));
-        }
-        Ok(self.upload.write(piece).await?)
-    }
-
-    /// Gives up.
-    pub async fn abort(self) {
-        self.upload.abort().await;
-    }
-
     /// Unpacks what was uploaded: new files, and new contents of files that are there; rules and headers of these stay. Gives their ids,
     /// sorted.
     ///
@@ -124,9 +103,8 @@ impl UploadingArchive {
     /// it is then. An error before that changes nothing. An error or an end of the process after that leaves each file whole,
     /// old or new; [`AppError::InArchive`] says which could not be written.
     pub async fn finish(self, app: &App) -> Result<Vec<FileId>, AppError> {
-        let announced = self.announced.await;
-        announced.map_err(|e| AppError::internal("announcing a content", e))??;
-        let written = self.upload.finish().await?;
+        // The archive is no file's and goes when this is dropped.
+        let (spool, written) = self.incoming.finish().await?;
         let file_bytes = app.limits().file_bytes;
         let limits = Limits {
             entries: MAX_FILES as u64,
@@ -136,7 +114,7 @@ impl UploadingArchive {
         };
         let turn = UNPACKING.acquire().await;
         let turn = turn.map_err(|e| AppError::internal("waiting for a turn", e))?;
-        let spooled = Spooled::new(app.contents().clone(), self.content.id(), written.size);
+        let spooled = Spooled::new(app.contents().clone(), spool.id(), written.size);
         let worker = Worker {
             archive: blocking(move || Ok(Archive::open(spooled, &limits)?)).await?,
             is_unwanted: Arc::default(),

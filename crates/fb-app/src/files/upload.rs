@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fb_auth::{Errand, FileAction, FileGrant, FileOperation, Principal, authorize_file, system};
-use fb_files::{Upload, media_type};
-use fb_store::{
-    Batch, BucketEffect, BucketWrite, ContentWrite, FileEffect, FileWrite, Moment, Outcome, StoreError, Write, verdict,
-};
-use fb_types::{Bucket, ContentId, FileEntry, FileHeaders, FileId, Version};
-use tokio::task::JoinHandle;
+use fb_files::media_type;
+use fb_store::{Batch, BucketEffect, BucketWrite, FileEffect, FileWrite, Moment, Outcome, Write, verdict};
+use fb_types::{Bucket, FileEntry, FileHeaders, FileId, Version};
 
-use super::collect::Pending;
+use super::incoming::{Incoming, Receive, too_large};
 use super::{FileCondition, NewRules};
 use crate::{App, AppError};
+
+/// What is too large, in errors.
+const FILE: &str = "the file";
 
 /// How much of the beginning of a content its type is told from.
 const HEAD_BYTES: usize = 512;
@@ -41,13 +41,9 @@ pub struct Uploading {
     id: FileId,
     grant: FileGrant,
     new: NewFile,
-    content: Pending,
-    upload: Upload,
-    announced: JoinHandle<Result<Vec<Outcome>, StoreError>>,
+    incoming: Incoming,
     ensure: Option<Arc<Bucket>>,
     head: Vec<u8>,
-    size: u64,
-    limit: u64,
 }
 
 impl App {
@@ -91,7 +87,7 @@ impl App {
         check_headers(caller, new.headers.as_ref())?;
         let limit = self.limits().file_bytes;
         if let Some(size) = new.size.filter(|size| *size > limit) {
-            return Err(too_large(size, limit));
+            return Err(too_large(FILE, size, limit));
         }
         if bucket.is_closing {
             return Err(AppError::BucketClosing(bucket.name.clone()));
@@ -101,62 +97,45 @@ impl App {
         let checked = new.condition.check(before);
         verdict(&grant, FileAction::Upload, before, checked)
             .map_err(|refusal| AppError::from_file_refusal(refusal, id))?;
-        let random = fb_auth::random_bytes().map_err(|e| AppError::internal("making an id", e))?;
-        let content = ContentId::from_bytes(random);
-        let store = self.store_handle();
-        // The flush of this takes place while the content comes in.
-        let announced = tokio::spawn(async move {
-            let writes = vec![Write::Content(ContentWrite::Announce(content))];
-            store.commit(Batch { writes }).await
-        });
         Ok(Uploading {
             id: id.clone(),
             grant,
             new,
-            content: Pending::new(self, content),
-            upload: self.contents().create(content).await?,
-            announced,
+            incoming: Incoming::begin(self, FILE, limit).await?,
             ensure: (!exists).then_some(bucket),
             head: Vec::new(),
-            size: 0,
-            limit,
         })
     }
 }
 
-impl Uploading {
-    /// Takes the next piece.
-    pub async fn write(&mut self, piece: Bytes) -> Result<(), AppError> {
-        self.size += piece.len() as u64;
-        if self.size > self.limit {
-            return Err(too_large(self.size, self.limit));
-        }
+impl Receive for Uploading {
+    async fn write(&mut self, piece: Bytes) -> Result<(), AppError> {
         if self.head.len() < HEAD_BYTES {
             let missing = (HEAD_BYTES - self.head.len()).min(piece.len());
             self.head.extend_from_slice(&piece[..missing]);
         }
-        Ok(self.upload.write(piece).await?)
+        self.incoming.write(piece).await
     }
 
-    /// Gives up.
-    pub async fn abort(self) {
-        self.upload.abort().await;
+    async fn abort(self) {
+        self.incoming.abort().await;
     }
+}
 
+impl Uploading {
     /// Makes what was uploaded the file.
     pub async fn finish(self, app: &App) -> Result<(FileId, Arc<FileEntry>), AppError> {
-        if let Some(size) = self.new.size.filter(|size| *size != self.size) {
-            let text = format!("the content has {} bytes where {size} were announced", self.size);
+        let found = self.incoming.size();
+        if let Some(size) = self.new.size.filter(|size| *size != found) {
+            let text = format!("the content has {found} bytes where {size} were announced");
             return Err(AppError::Invalid(text));
         }
-        let announced = self.announced.await;
-        announced.map_err(|e| AppError::internal("announcing a content", e))??;
-        let written = self.upload.finish().await?;
+        let (pending, written) = self.incoming.finish().await?;
         let said = self.new.media_type.as_deref().and_then(media_type::normalise);
         let media_type = said.unwrap_or_else(|| media_type::guess(self.id.path().as_str(), &self.head));
         let media_type = media_type.as_str().to_owned();
         let etag = tag(&written.digest, &media_type);
-        let (content, path, new) = (self.content.id(), self.id.path().clone(), self.new);
+        let (content, path, new) = (pending.id(), self.id.path().clone(), self.new);
         let decide = move |before: Option<&FileEntry>, moment: Moment| {
             new.condition.check(before)?;
             let headers = match &new.headers {
@@ -193,7 +172,7 @@ impl Uploading {
         match app.store().commit(Batch { writes }).await {
             Ok(outcomes) => match outcomes.into_iter().next_back() {
                 Some(Outcome::File(entry)) => {
-                    self.content.done();
+                    pending.done();
                     Ok((self.id, Arc::new(entry)))
                 }
                 _ => Err(AppError::internal("writing a file", "the store kept the write")),
@@ -201,12 +180,6 @@ impl Uploading {
             Err(error) => Err(AppError::from_file_commit(error, &self.id)),
         }
     }
-}
-
-fn too_large(size: u64, limit: u64) -> AppError {
-    AppError::TooLarge(format!(
-        "the file has {size} bytes or more, at most {limit} are allowed"
-    ))
 }
 
 /// The validator of a content with this digest and media type.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use fb_app::files::{FileBody, FileCondition, NewFile, NewRules, Uploading};
+use fb_app::files::{FileBody, FileCondition, NewFile, NewRules, Receive, Uploading};
 use fb_types::{BucketName, ClassAcl, FileId};
 
 use super::*;
@@ -247,4 +247,38 @@ async fn the_deletion_of_a_bucket_is_finished_however_far_it_came() {
         it.collect().await;
         assert_eq!(it.contents().len(), 0);
     }
+}
+
+/// A client that hangs up when all is sent drops what completes its content. If the removal came before the completion, the
+/// content would stay for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_away_at_the_very_end_leaves_a_file_or_nothing() {
+    let it = Fixture::new().await;
+    let names: Vec<String> = (0..60).map(|n| format!("f{n}")).collect();
+    for (polls, name) in names.iter().enumerate() {
+        let uploading = it.begin_for_sure(name, vec![b'x'; LARGE]).await;
+        let mut finish = Box::pin(uploading.finish(&it.app));
+        for _ in 0..=polls {
+            let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(finish.as_mut().poll(cx)));
+            if poll.await.is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let mut left = (0, 0);
+    for _ in 0..2000 {
+        let mut n_files = 1; // the one beside
+        for name in &names {
+            n_files += usize::from(it.app.open_file(&it.admin.principal, &id(name)).await.is_ok());
+        }
+        it.pass(10 * MINUTE + 1);
+        it.collect().await;
+        left = (it.contents().len(), n_files);
+        if left.0 == left.1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(left.0, left.1, "contents, and files that they belong to");
 }

@@ -6,6 +6,7 @@ use fb_types::{BucketName, FolderPath};
 use futures_util::stream;
 use http::{Method, header};
 
+use super::upload::take_body;
 use crate::context::{Ctx, Request};
 use crate::error::ApiError;
 use crate::reply::Reply;
@@ -54,20 +55,8 @@ async fn next(mut packed: PackedBucket) -> Option<(Result<bytes::Bytes, AppError
 }
 
 pub(super) async fn upload_archive(mut ctx: Ctx) -> Result<Reply, ApiError> {
-    let mut uploading = match begin(&ctx).await {
-        Ok(uploading) => uploading,
-        Err(error) => {
-            ctx.request.drain().await;
-            return Err(error);
-        }
-    };
-    while let Some(piece) = ctx.request.next_piece().await? {
-        if let Err(error) = uploading.write(piece).await {
-            uploading.abort().await;
-            ctx.request.drain().await;
-            return Err(error.into());
-        }
-    }
+    let begun = begin(&ctx).await;
+    let uploading = take_body(&mut ctx, begun).await?;
     let ids = uploading.finish(&ctx.app).await?;
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     Ok(Reply::json(200, &serde_json::json!(ids)))

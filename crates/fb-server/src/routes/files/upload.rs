@@ -1,7 +1,7 @@
 //! Uploads.
 
 use fb_app::AppError;
-use fb_app::files::{FileCondition, NewFile, NewRules, Uploading};
+use fb_app::files::{FileCondition, NewFile, NewRules, Receive, Uploading};
 use fb_types::{Acl, FileHeaders};
 use http::header;
 use serde_json::Value;
@@ -36,21 +36,26 @@ async fn begin_new(ctx: &Ctx) -> Result<Uploading, ApiError> {
 }
 
 /// Takes the body, if it is wanted. A client that is still sending would not see why it is not.
-async fn finish(ctx: &mut Ctx, begun: Result<Uploading, ApiError>) -> Result<Reply, ApiError> {
-    let mut uploading = match begun {
-        Ok(uploading) => uploading,
+pub(super) async fn take_body<R: Receive>(ctx: &mut Ctx, begun: Result<R, ApiError>) -> Result<R, ApiError> {
+    let mut receiver = match begun {
+        Ok(receiver) => receiver,
         Err(error) => {
             ctx.request.drain().await;
             return Err(error);
         }
     };
     while let Some(piece) = ctx.request.next_piece().await? {
-        if let Err(error) = uploading.write(piece).await {
-            uploading.abort().await;
+        if let Err(error) = receiver.write(piece).await {
+            receiver.abort().await;
             ctx.request.drain().await;
             return Err(error.into());
         }
     }
+    Ok(receiver)
+}
+
+async fn finish(ctx: &mut Ctx, begun: Result<Uploading, ApiError>) -> Result<Reply, ApiError> {
+    let uploading = take_body(ctx, begun).await?;
     let (id, entry) = uploading.finish(&ctx.app).await?;
     Ok(Reply::json(200, &metadata_json(&id, &entry)))
 }
