@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fb_files::{Contents, FilesError};
 use fb_store::FileList;
-use fb_types::{AppId, ContentId, FileId, FilePath, FolderPath};
+use fb_types::{AppId, ContentId, FileEntry, FileId, FilePath, FolderPath};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -48,6 +48,7 @@ fn failed(during: &'static str) -> impl Fn(std::io::Error) -> AppError {
 }
 
 const SAVING: &str = "copying contents of files";
+const RESTORING: &str = "bringing back contents of files";
 
 impl Apps {
     /// Writes a consistent copy of an app to a new file, and remembers when. Returns its size in bytes. With `files`, a
@@ -86,67 +87,37 @@ impl Apps {
         Ok((bytes, copied))
     }
 
-    /// Brings contents of a backup back to the app that was restored from it. Those that are there already stay.
+    /// Brings the contents of its files back to an app that was restored, as far as they are not there: those and no others,
+    /// because the folder may be that of many backups, of other apps too. Gives what was copied, and files whose content is
+    /// neither there nor in `dir`, at most `limit`.
     pub async fn restore_contents(
         &self,
         id: &AppId,
-        dir: &Path,
+        dir: Option<&Path>,
+        limit: usize,
         mut progress: impl FnMut(Copied),
-    ) -> Result<Copied, AppError> {
-        let contents = self.shared().files.app(id);
-        let mut copied = Copied::default();
-        for shard in 0..=u8::MAX {
-            let shard = dir.join(format!("{shard:02x}"));
-            let mut entries = match tokio::fs::read_dir(&shard).await {
-                Ok(entries) => entries,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed(SAVING)(error)),
-            };
-            while let Some(entry) = entries.next_entry().await.map_err(failed(SAVING))? {
-                let name = entry.file_name();
-                // Whatever else lies there is not ours.
-                let Some(id) = name.to_str().and_then(|name| name.parse::<ContentId>().ok()) else {
-                    continue;
-                };
-                copied.contents += 1;
-                match load(&contents, id, &entry.path()).await {
-                    Ok(bytes) => {
-                        copied.new += 1;
-                        copied.bytes += bytes;
-                    }
-                    Err(AppError::Files(FilesError::Exists { .. })) => {}
-                    Err(error) => return Err(error),
-                }
-                progress(copied);
-            }
-        }
-        Ok(copied)
-    }
-
-    /// Files of an app whose content is missing, at most `limit`, and how many files it has. For after a restore.
-    pub async fn missing_contents(&self, id: &AppId, limit: usize) -> Result<(Vec<FileId>, u64), AppError> {
+    ) -> Result<(Copied, Vec<FileId>), AppError> {
+        let (mut copied, mut missing) = (Copied::default(), Vec::new());
         let Some(app) = App::look(self.node(), id.clone(), self.shared().clone()).await? else {
-            return Ok((Vec::new(), 0));
+            return Ok((copied, missing));
         };
-        let missing = app.missing_contents(limit).await;
+        let done = app
+            .restore_contents(dir, limit, &mut copied, &mut missing, &mut progress)
+            .await;
         app.close().await;
-        missing
+        done.map(|()| (copied, missing))
     }
 }
 
 impl App {
-    async fn missing_contents(&self, limit: usize) -> Result<(Vec<FileId>, u64), AppError> {
-        let mut known = std::collections::HashSet::new();
-        let mut after = None;
-        loop {
-            let ids = self.contents().list(after, LISTED).await?;
-            known.extend(ids.iter().copied());
-            match ids.last() {
-                Some(last) if ids.len() == LISTED => after = Some(*last),
-                _ => break,
-            }
-        }
-        let (mut missing, mut n_files) = (Vec::new(), 0);
+    async fn restore_contents(
+        &self,
+        dir: Option<&Path>,
+        limit: usize,
+        copied: &mut Copied,
+        missing: &mut Vec<FileId>,
+        progress: &mut impl FnMut(Copied),
+    ) -> Result<(), AppError> {
         for bucket in self.store().buckets().await? {
             let grant = fb_auth::system(fb_auth::Errand::KeepBuckets).files(&bucket.name);
             let mut list = FileList {
@@ -159,12 +130,24 @@ impl App {
                 let names = self.store().files(&grant, &list).await?;
                 for name in &names {
                     let path = FilePath::new(name)?;
-                    n_files += 1;
-                    let entry = self.store().file(&grant, &path).await?;
-                    let is_missing = entry.is_some_and(|entry| !known.contains(&entry.content));
-                    if is_missing && missing.len() < limit {
-                        missing.push(FileId::new(bucket.name.clone(), path));
+                    let Some(entry) = self.store().file(&grant, &path).await? else {
+                        continue;
+                    };
+                    copied.contents += 1;
+                    if self.contents().size(entry.content).await? == Some(entry.size) {
+                        continue;
                     }
+                    match bring_back(self.contents(), &entry, dir).await? {
+                        true => {
+                            copied.new += 1;
+                            copied.bytes += entry.size;
+                        }
+                        false if missing.len() < limit => {
+                            missing.push(FileId::new(bucket.name.clone(), path));
+                        }
+                        false => {}
+                    }
+                    progress(*copied);
                 }
                 match names.into_iter().next_back() {
                     Some(last) => list.after = Some(last),
@@ -172,7 +155,20 @@ impl App {
                 }
             }
         }
-        Ok((missing, n_files))
+        Ok(())
+    }
+}
+
+/// False if the content is not in `dir`, or not in full.
+async fn bring_back(contents: &Contents, entry: &FileEntry, dir: Option<&Path>) -> Result<bool, AppError> {
+    let Some(from) = dir.map(|dir| place(dir, entry.content)) else {
+        return Ok(false);
+    };
+    match tokio::fs::metadata(&from).await {
+        Ok(found) if found.len() == entry.size => load(contents, entry.content, &from).await.map(|()| true),
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(RESTORING)(error)),
     }
 }
 
@@ -233,8 +229,8 @@ async fn save(contents: &Contents, id: ContentId, to: &Path) -> Result<u64, AppE
     Ok(size)
 }
 
-async fn load(contents: &Contents, id: ContentId, from: &Path) -> Result<u64, AppError> {
-    let failed = failed("bringing back contents of files");
+async fn load(contents: &Contents, id: ContentId, from: &Path) -> Result<(), AppError> {
+    let failed = failed(RESTORING);
     let mut upload = contents.create(id).await?;
     let mut file = tokio::fs::File::open(from).await.map_err(&failed)?;
     loop {
@@ -244,5 +240,6 @@ async fn load(contents: &Contents, id: ContentId, from: &Path) -> Result<u64, Ap
         }
         upload.write(piece.freeze()).await?;
     }
-    Ok(upload.finish().await?.size)
+    upload.finish().await?;
+    Ok(())
 }

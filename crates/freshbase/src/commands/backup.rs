@@ -125,18 +125,18 @@ pub(super) fn restore(matches: &ArgMatches) -> anyhow::Result<()> {
         apps.restore(&new, from)
             .await
             .with_context(|| format!("restoring {id} (an app of this name must not exist)"))?;
-        if let Some(dir) = &files {
-            let mut progress = Progress::new("brought back");
-            let restored = apps.restore_contents(&id, dir, |copied| progress.show(copied)).await;
-            restored.with_context(|| format!("bringing back the contents in {}", dir.display()))?;
-        }
+        let mut progress = Progress::new("brought back");
+        let restored = apps
+            .restore_contents(&id, files.as_deref(), 3, |copied| progress.show(copied))
+            .await;
+        let (copied, missing) = restored.context("bringing back the contents of files")?;
         wait_for_server(&config, &apps).await;
-        let (missing, n_files) = apps.missing_contents(&id, 3).await?;
         if !missing.is_empty() {
             let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
             print_note(&format!(
-                "of its {n_files} files some have no content, such as {}: give the folder that was written with the backup \
+                "of its {} files some have no content, such as {}: give the folder that was written with the backup \
                  (--files), and repeat this under another name",
+                copied.contents,
                 names.join(", ")
             ));
         }

@@ -351,3 +351,71 @@ fn commands_that_need_data_do_not_make_an_empty_data_directory() {
         assert!(left.is_empty(), "{left:?}");
     }
 }
+
+/// Contents of files under `dir`, by name.
+fn contents(dir: &Path) -> std::collections::BTreeSet<String> {
+    let mut found = std::collections::BTreeSet::new();
+    for shard in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(shard.path()).into_iter().flatten().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            // What else lies there are forms made of contents, and uploads that are under way.
+            if name.len() == 32 {
+                found.insert(name);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn s49_backups_of_two_apps_share_a_folder_and_each_gets_its_own_files_back() {
+    let running = server().baqend().start();
+    let data = text(running.data_dir()).to_owned();
+    let run = |args: &[&str]| {
+        let args: Vec<&str> = args.iter().copied().chain(["--data-dir", &data]).collect();
+        freshbase(running.data_dir(), &args)
+    };
+    let admin = root(&running);
+    let large: Vec<u8> = (0..2_000_000_u32).flat_map(u32::to_le_bytes).take(5_000_000).collect();
+    admin
+        .upload("/data/large.bin", "application/octet-stream", &large)
+        .expect(200);
+    admin.upload("/data/a/%C3%BC.txt", "text/plain", b"one").expect(200);
+    admin.upload("/data/empty", "text/plain", b"").expect(200);
+    let at = |name: &str| running.data_dir().join(name);
+    let (first, second, folder) = (at("1.fbdb"), at("2.fbdb"), at("contents"));
+    run(&["backup", "main", "-o", text(&first), "--files", text(&folder)]).ok();
+    assert_eq!(contents(&folder).len(), 3);
+
+    // The second backup adds what is new. The folder now holds what is no file of the first, and what is none of this server.
+    admin.upload("/data/new.txt", "text/plain", b"two").expect(200);
+    let printed = run(&["backup", "main", "-o", text(&second), "--files", text(&folder)]).ok();
+    assert!(printed.contains("4 contents of files (1 of them new)"), "{printed}");
+    let foreign = folder.join("ab").join("ab".repeat(16));
+    std::fs::create_dir_all(foreign.parent().unwrap()).unwrap();
+    std::fs::write(&foreign, "of another app").unwrap();
+
+    run(&["restore", "copy", text(&first), "--files", text(&folder)]).ok();
+    let copy = running.app("copy");
+    let copied = copy.clone().login("root", fb_testkit::ROOT_PASSWORD);
+    assert_eq!(copied.get("/file/data/large.bin").expect(200).body, large);
+    assert_eq!(copied.get("/file/data/a/%C3%BC.txt").expect(200).body, b"one");
+    assert_eq!(copied.get("/file/data/empty").expect(200).body, b"");
+    copied.get("/file/data/new.txt").expect(404);
+    let kept = contents(&running.data_dir().join("apps").join("copy").join("files"));
+    assert_eq!(kept.len(), 3, "its own, and nothing else of the folder: {kept:?}");
+
+    // Without the folder it says so.
+    let alone = run(&["restore", "alone", text(&first)]);
+    assert!(
+        alone.err.contains("of its 3 files some have no content"),
+        "{}",
+        alone.err
+    );
+    // A content that is cut off is as good as none.
+    for name in &kept {
+        std::fs::write(folder.join(&name[..2]).join(name), "cut").unwrap();
+    }
+    let damaged = run(&["restore", "damaged", text(&first), "--files", text(&folder)]);
+    assert!(damaged.err.contains("have no content"), "{}", damaged.err);
+}
