@@ -332,16 +332,17 @@ impl Acme {
             failure: None,
         };
         let validity = issued.certificate.validity();
+        // First, so that what is said to be there survives a crash. Also of a host that is gone meanwhile: it may come back.
+        let is_kept = kept::keep_host(&*self.options.node, &host, &kept).await;
         if let Some(state) = self.hosts.get_mut(&host) {
             self.options.certificates.set(&host, Some(issued.certificate));
-            state.kept = kept.clone();
+            state.kept = kept;
             state.next_at = schedule::renew_at(validity, now, jitter());
             state.is_busy = false;
             let (until, next) = (validity.not_after, state.next_at);
             tracing::info!(host, %until, renew_at = %next, "obtained a certificate for {host}, valid until {until}");
         }
-        // Also of a host that is gone meanwhile: it may come back.
-        kept::keep_host(&*self.options.node, &host, &kept).await
+        is_kept
     }
 
     async fn take_failure(&mut self, host: String, failed: Failed) -> Result<(), AcmeError> {
