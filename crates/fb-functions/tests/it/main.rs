@@ -1,0 +1,5 @@
+//! What the engine promises.
+
+mod kit;
+
+mod calls;
