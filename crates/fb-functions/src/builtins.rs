@@ -16,13 +16,13 @@ pub(crate) struct Builtin {
 }
 
 macro_rules! builtins {
-    ($($name:literal $visibility:ident $path:literal;)*) => {
+    ($($name:literal $visibility:ident [$($file:literal = $path:literal),+ $(,)?];)*) => {
         &[$((
             $name,
             Builtin {
                 name: $name,
                 public: builtins!(@ $visibility),
-                sources: &[($name, include_str!(concat!("../js/", $path)))],
+                sources: &[$(($file, include_str!(concat!("../js/", $path)))),+],
             },
         )),*]
     };
@@ -31,7 +31,39 @@ macro_rules! builtins {
 }
 
 /// What `require` finds beside modules of the app. `public`: code of apps may name it. `private`: only builtins and the engine may.
+/// Several files require each other as `./file`; the first one is the builtin.
 static BUILTINS: &[(&str, Builtin)] = builtins! {};
+
+/// Globals that are builtins, loaded when they are first looked at: the global's name, the builtin, the property of its exports. Rows
+/// whose builtin does not exist are left out.
+static GLOBALS: &[[&str; 3]] = &[
+    ["AbortController", "freshbase:events", "AbortController"],
+    ["AbortSignal", "freshbase:events", "AbortSignal"],
+    ["Blob", "buffer", "Blob"],
+    ["Buffer", "buffer", "Buffer"],
+    ["Event", "freshbase:events", "Event"],
+    ["EventTarget", "freshbase:events", "EventTarget"],
+    ["File", "buffer", "File"],
+    ["FormData", "freshbase:fetch", "FormData"],
+    ["Headers", "freshbase:fetch", "Headers"],
+    ["Request", "freshbase:fetch", "Request"],
+    ["Response", "freshbase:fetch", "Response"],
+    ["TextDecoder", "util", "TextDecoder"],
+    ["TextEncoder", "util", "TextEncoder"],
+    ["URL", "url", "URL"],
+    ["URLSearchParams", "url", "URLSearchParams"],
+    ["atob", "buffer", "atob"],
+    ["btoa", "buffer", "btoa"],
+    ["crypto", "crypto", "webcrypto"],
+    ["fetch", "freshbase:fetch", "fetch"],
+    ["process", "process", "process"],
+    ["structuredClone", "freshbase:clone", "structuredClone"],
+];
+
+/// The rows of [`GLOBALS`] that there is a builtin for.
+pub(crate) fn globals() -> impl Iterator<Item = &'static [&'static str; 3]> {
+    GLOBALS.iter().filter(|[_, name, _]| exists(name, true))
+}
 
 /// The prelude of every instance; the last file is the one that is run, the others are what it requires.
 static ENGINE: &[(&str, Builtin)] = &[(
@@ -46,6 +78,7 @@ static ENGINE: &[(&str, Builtin)] = &[(
             ("modules", include_str!("../js/engine/modules.js")),
             ("console", include_str!("../js/engine/console.js")),
             ("operations", include_str!("../js/engine/operations.js")),
+            ("rejections", include_str!("../js/engine/rejections.js")),
             ("globals", include_str!("../js/engine/globals.js")),
             ("dispatch", include_str!("../js/engine/dispatch.js")),
             ("main", include_str!("../js/engine/main.js")),
@@ -103,13 +136,16 @@ fn compile(builtin: &Builtin) -> &'static [u8] {
     }
 }
 
-/// The function of the builtin `name`, if there is one. Costs about as much as copying its bytecode, plus compiling it the first time.
-pub(crate) fn load<'js>(ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Option<Function<'js>>> {
-    if !BUILTINS.iter().any(|(known, _)| *known == name) {
+/// The files of a builtin: their names, and their functions in the same order.
+pub(crate) type Files<'js> = (Vec<&'static str>, Vec<Function<'js>>);
+
+/// The builtin `name`, if there is one. Costs about as much as copying its bytecode, plus compiling it the first time.
+pub(crate) fn load<'js>(ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Option<Files<'js>>> {
+    let Some((_, builtin)) = BUILTINS.iter().find(|(known, _)| *known == name) else {
         return Ok(None);
-    }
-    let functions = functions(ctx, BUILTINS, name)?;
-    Ok(functions.into_iter().next())
+    };
+    let names = builtin.sources.iter().map(|(file, _)| *file).collect();
+    Ok(Some((names, functions(ctx, BUILTINS, name)?)))
 }
 
 /// Whether code of apps may require `name`; `privately`: whether builtins may.
@@ -120,15 +156,9 @@ pub(crate) fn exists(name: &str, privately: bool) -> bool {
 }
 
 /// The files of the prelude by name, in their order.
-pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Vec<(&'static str, Function<'js>)>> {
-    let functions = functions(ctx, ENGINE, "engine")?;
-    Ok(ENGINE[0]
-        .1
-        .sources
-        .iter()
-        .map(|(name, _)| *name)
-        .zip(functions)
-        .collect())
+pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
+    let names = ENGINE[0].1.sources.iter().map(|(name, _)| *name).collect();
+    Ok((names, functions(ctx, ENGINE, "engine")?))
 }
 
 fn functions<'js>(ctx: &Ctx<'js>, table: ScaBundleData<Builtin>, name: &str) -> rquickjs::Result<Vec<Function<'js>>> {

@@ -1,5 +1,6 @@
 //! What an instance's native functions have in hand: the call that is running.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,6 +15,8 @@ pub(crate) struct Hands {
     pub(crate) limits: Arc<Limits>,
     pub(crate) watch: Watch,
     pub(crate) epoch: Instant,
+    /// Whether a promise was rejected that nobody listens to.
+    pub(crate) lost: AtomicBool,
     /// A std mutex: only the thread that runs the instance takes it, for a few instructions, never while JavaScript runs.
     current: Mutex<Option<Current>>,
 }
@@ -41,6 +44,7 @@ impl Hands {
             limits,
             watch: Watch::new(),
             epoch: Instant::now(),
+            lost: AtomicBool::new(false),
             current: Mutex::new(None),
         }
     }

@@ -1,15 +1,17 @@
 //! One QuickJS runtime with its context. Runs slices of one call at a time, on whichever thread has it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rquickjs::{Context, Ctx, Function, Object, Runtime, TypedArray};
+use rquickjs::{CaughtError, Context, Ctx, Function, Object, Runtime, TypedArray};
 
+use crate::compile::{Hooks, Imports};
 use crate::hands::Hands;
 use crate::watch::{Stop, thread_time};
 use crate::{Call, CallError, CallKind, Code, Exception, Host, HostError, HttpResponse, Limits, Operation, Outcome};
-use crate::{builtins, errors, native};
+use crate::{bridge, builtins, errors};
 
 /// How deep JavaScript may call. Threads of the engine have twice as much.
 pub(crate) const STACK: usize = 2 << 20;
@@ -48,7 +50,9 @@ const SETTLE: usize = 1;
 const RUN_TIMER: usize = 2;
 const UNDER_WAY: usize = 3;
 const END: usize = 4;
-const NAMES: [&str; 5] = ["start", "settle", "runTimer", "underWay", "end"];
+const TRACK: usize = 5;
+const REPORT: usize = 6;
+const NAMES: [&str; 7] = ["start", "settle", "runTimer", "underWay", "end", "track", "report"];
 
 impl Instance {
     /// Empty of the app's code. Costs a few hundred microseconds of the thread it is called on.
@@ -58,10 +62,28 @@ impl Instance {
         runtime.set_memory_limit(limits.memory_bytes);
         runtime.set_max_stack_size(STACK);
         let context = Context::full(&runtime).map_err(internal)?;
-        let hands = Arc::new(Hands::new(code, limits));
-        context.with(|ctx| set_up(&ctx, &hands)).map_err(internal)?;
+        let hands = Arc::new(Hands::new(code.clone(), limits));
+        runtime.set_loader(Imports { code: code.clone() }, Imports { code });
+        context.with(|ctx| {
+            let made = set_up(&ctx, &hands);
+            made.map_err(|error| {
+                CallError::Internal(format!(
+                    "{} while an instance was set up",
+                    CaughtError::from_error(&ctx, error)
+                ))
+            })
+        })?;
         let watch = hands.clone();
         runtime.set_interrupt_handler(Some(Box::new(move || watch.watch.must_stop())));
+        let lost = hands.clone();
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
+            lost.lost.store(true, Ordering::Relaxed);
+            let functions = ctx.userdata::<Vec<Function>>();
+            let track = functions.and_then(|functions| functions.get(TRACK).cloned());
+            if track.is_some_and(|track| track.call::<_, ()>((promise, reason, handled)).is_err()) {
+                drop(ctx.catch());
+            }
+        })));
         Ok(Self {
             context,
             runtime,
@@ -90,6 +112,9 @@ impl Instance {
         self.rest = self
             .rest
             .saturating_sub(Duration::from_nanos(thread_time().saturating_sub(before)));
+        if self.hands.lost.swap(false, Ordering::Relaxed) && self.hands.watch.stopped().is_none() {
+            self.call_function(REPORT, |function| function.call::<_, ()>(()));
+        }
         self.end_of_slice()
     }
 
@@ -207,46 +232,39 @@ impl Instance {
         };
         let error = match (text("name"), text("message")) {
             (Some(name), Some(message)) => errors::failed(&self.hands.code, name, message, ""),
-            _ => CallError::OutOfMemory,
+            _ => errors::null(&self.hands.code),
         };
         self.hands.settle(Err(error));
     }
 }
 
 fn set_up(ctx: &Ctx, hands: &Arc<Hands>) -> rquickjs::Result<()> {
-    let native = native::object(ctx, hands)?;
-    let files = builtins::load_engine(ctx)?;
-    let table = Object::new(ctx.clone())?;
-    let mut main = None;
-    for (name, function) in &files {
-        table.set(*name, function.clone())?;
-        main = Some(*name);
-    }
-    let run: Function = ctx.eval(
-        "(function (files, native, main) {
-            native.base64 = (bytes) => Uint8Array.prototype.toBase64.call(
-                bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset ?? 0, bytes.byteLength));
-            const loaded = {};
-            const require = (name) => {
-                if (loaded[name] === undefined) {
-                    const module = { exports: (loaded[name] = {}) };
-                    files[name](module.exports, require, module, native);
-                    loaded[name] = module.exports;
-                }
-                return loaded[name];
-            };
-            require.builtin = (name) => require('modules').builtin(name);
-            return require(main);
-        })",
-    )?;
-    let handles: Object = run.call((table, native, main.unwrap_or_default()))?;
+    let native = bridge::object(ctx, hands)?;
+    let (names, bodies) = builtins::load_engine(ctx)?;
+    let run: Function = ctx.eval(RUN_PRELUDE)?;
+    let handles: Object = run.call((names, bodies, native))?;
     let mut functions = Vec::with_capacity(NAMES.len());
     for name in NAMES {
         functions.push(handles.get::<_, Function>(name)?);
     }
     ctx.store_userdata(functions)?;
-    Ok(())
+    Hooks::store(ctx, handles)
 }
+
+/// Runs the files of the prelude that the last of them requires.
+const RUN_PRELUDE: &str = "(names, bodies, native) => {
+    const loaded = new Map();
+    const require = (name) => {
+        if (!loaded.has(name)) {
+            const module = { exports: {} };
+            loaded.set(name, module);
+            bodies[names.indexOf(name)](module.exports, require, module, native);
+        }
+        return loaded.get(name).exports;
+    };
+    require.builtin = (name) => require('modules').builtin(name);
+    return require('main');
+}";
 
 fn settle<'js>(function: &Function<'js>, id: u32, answer: Result<HttpResponse, HostError>) -> rquickjs::Result<()> {
     let ctx = function.ctx().clone();

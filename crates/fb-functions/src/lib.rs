@@ -1,6 +1,7 @@
 //! Runs apps' JavaScript in sandboxes with limits of time and memory. Knows nothing of HTTP servers, storage, users or rights: what code
 //! may do with its surroundings is what its [`Host`] does for it.
 
+mod bridge;
 mod builtins;
 mod call;
 mod code;
@@ -11,9 +12,9 @@ mod hands;
 mod host;
 mod instance;
 mod limits;
-mod native;
 mod pool;
 mod queue;
+mod source_map;
 mod task;
 mod watch;
 

@@ -15,6 +15,7 @@ const AFTER = new Map([
 ]);
 
 let number = 0;
+let broken = false;
 
 // --- What a call gets ---------------------------------------------------------------------------------------------------------------
 
@@ -193,15 +194,19 @@ const KINDS = new Map([
 
 // --- Running one --------------------------------------------------------------------------------------------------------------------
 
-// A function that a module exports, by its name or inside of its default export; `export default function` counts as `call`.
+// A function that a module exports, by its name or inside of its default export. A module that is a function counts as `call`: its
+// inherited `call` is another matter.
 function pick(exported, name) {
   if (exported === undefined || exported === null) return undefined;
-  const found = exported[name];
+  return member(exported, name) ?? member(exported.default, name);
+}
+
+function member(of, name) {
+  if (of === undefined || of === null) return undefined;
+  const isFunction = typeof of === 'function';
+  const found = !isFunction || Object.hasOwn(of, name) ? of[name] : undefined;
   if (typeof found === 'function') return found;
-  const inner = exported.default;
-  if (inner !== undefined && inner !== null && typeof inner[name] === 'function') return inner[name];
-  if (name === 'call' && typeof inner === 'function') return inner;
-  return undefined;
+  return isFunction && name === 'call' ? of : undefined;
 }
 
 const wanting = new WeakMap();
@@ -247,6 +252,7 @@ exports.start = function (kind, bucket, type, text) {
   try {
     record = modules.record(bucket, type);
   } catch (error) {
+    broken = true;
     return fail(error);
   }
   if (record.pending === null) return run(record);
@@ -256,13 +262,14 @@ exports.start = function (kind, bucket, type, text) {
       run(record);
     },
     (error) => {
-      modules.forget(bucket, type);
+      broken = true;
       failed(error);
     },
   );
 };
 
-// After a call nothing of it comes to anything any more.
+// After a call nothing of it comes to anything any more. False if a module did not load: it gets a fresh instance next time.
 exports.end = function () {
   number += 1;
+  return !broken;
 };

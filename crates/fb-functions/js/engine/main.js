@@ -6,6 +6,7 @@ const console = require('console');
 const dispatch = require('dispatch');
 const globals = require('globals');
 const errors = require('errors');
+const rejections = require('rejections');
 
 exports.start = dispatch.start;
 
@@ -17,19 +18,38 @@ exports.runTimer = () =>
     errors.fail(error);
   });
 
+exports.track = rejections.track;
+
+// At the end of a slice.
+exports.report = () =>
+  rejections.report((reason) => native.log('error', `unhandled rejection: ${console.format([reason])}`));
+
 exports.underWay = operations.underWay;
 
 // Back to the state before the call; false if that cannot be done.
 exports.end = function () {
-  dispatch.end();
   timers.reset();
   console.reset();
-  const clean = operations.underWay() === 0;
+  rejections.reset();
+  const clean = dispatch.end() && operations.underWay() === 0;
   operations.reset();
   return globals.restore() && clean;
 };
 
-globals.install({
+const modules = require('modules');
+
+modules.onLoaded = globals.onLoaded;
+
+// What `import` needs: names by which there may be exports, and the exports.
+exports.key = modules.key;
+exports.load = (key) => modules.byKey(key);
+exports.names = function (key) {
+  const found = modules.byKey(key);
+  if ((typeof found !== 'object' || found === null) && typeof found !== 'function') return [];
+  return Object.keys(found).filter((name) => name !== 'default' && name.isWellFormed());
+};
+
+const values = {
   Abort,
   console: console.console,
   setTimeout: timers.setTimeout,
@@ -38,4 +58,5 @@ globals.install({
   clearTimeout: timers.clearTimeout,
   clearInterval: timers.clearInterval,
   clearImmediate: timers.clearImmediate,
-});
+};
+globals.install(values, native.lazyGlobals);

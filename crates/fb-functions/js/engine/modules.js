@@ -5,9 +5,8 @@ const loaded = new Map();
 const builtins = new Map();
 let loading = 0;
 
-// Globals that are there while a module loads stay; see globals.js.
+// Called when the outermost module has loaded; see globals.js.
 exports.onLoaded = () => {};
-exports.isLoading = () => loading > 0;
 
 function missing(name) {
   const error = new Error(
@@ -50,20 +49,35 @@ exports.key = function (name) {
   return `node:${plain}`;
 };
 
+// A builtin is one file or several, which require each other as './name'; the first one is the builtin.
 function requireBuiltin(name) {
   const known = builtins.get(name);
   if (known !== undefined) return known.exports;
-  const body = native.builtin(name);
-  if (body === undefined) return undefined;
-  const module = { exports: {}, id: name };
-  builtins.set(name, module);
+  const found = native.builtin(name);
+  if (found === undefined) return undefined;
+  const [names, bodies] = found;
+  const files = new Map();
+  const requireFile = (file) => {
+    if (!file.startsWith('./')) return engineRequire(file);
+    const plain = file.slice(2);
+    let module = files.get(plain);
+    if (module === undefined) {
+      module = { exports: {}, id: `${name}/${plain}` };
+      files.set(plain, module);
+      bodies[names.indexOf(plain)].call(module.exports, module.exports, requireFile, module, native);
+    }
+    return module.exports;
+  };
+  const main = { exports: {}, id: name };
+  files.set(names[0], main);
+  builtins.set(name, main);
   try {
-    body.call(module.exports, module.exports, engineRequire, module, native);
+    bodies[0].call(main.exports, main.exports, requireFile, main, native);
   } catch (error) {
     builtins.delete(name);
     throw error;
   }
-  return module.exports;
+  return main.exports;
 }
 
 // Builtins may require builtins, also those that code of the app cannot name.
@@ -76,11 +90,14 @@ exports.builtin = requireBuiltin;
 
 function requireFromApp(name) {
   if (typeof name !== 'string') throw new TypeError('the name of a module must be a string');
-  const key = exports.key(name);
+  return exports.byKey(exports.key(name));
+}
+
+exports.byKey = function (key) {
   if (key.startsWith('node:')) return requireBuiltin(key.slice(5));
   const slash = key.lastIndexOf('/');
   return exports.load(key.slice(6, slash), key.slice(slash + 1));
-}
+};
 requireFromApp.resolve = (name) => exports.key(String(name));
 Object.freeze(requireFromApp);
 exports.requireFromApp = requireFromApp;
@@ -116,4 +133,3 @@ exports.record = function (bucket, type) {
 };
 
 exports.load = (bucket, type) => exports.record(bucket, type).module.exports;
-exports.forget = (bucket, type) => loaded.delete(`${bucket}/${type}`);

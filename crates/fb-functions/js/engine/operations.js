@@ -2,6 +2,14 @@
 const pending = new Map();
 let lastId = 0;
 
+const { toBase64 } = Uint8Array.prototype;
+
+// Bytes can leave JavaScript only as text.
+native.base64 = function (bytes) {
+  const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes.buffer ?? bytes, bytes.byteOffset ?? 0, bytes.byteLength);
+  return toBase64.call(view);
+};
+
 native.operate = function (kind, request) {
   const id = ++lastId;
   return new Promise((resolve, reject) => {

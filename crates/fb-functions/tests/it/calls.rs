@@ -96,5 +96,6 @@ async fn a_runaway_is_stopped_and_so_is_a_hungry_one() {
     let app = crate::kit::app_with(&[("m", "exports.call = () => { for (;;) {} };")], limits);
     assert!(matches!(app.error().await, CallError::TooLong(_)));
     let app = module("exports.call = () => { const all = []; for (;;) all.push(new Array(1000).fill(1)); };");
-    assert!(matches!(app.error().await, CallError::OutOfMemory));
+    let error = app.error().await;
+    assert!(matches!(error, CallError::OutOfMemory), "{error:?}");
 }

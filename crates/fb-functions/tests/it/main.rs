@@ -3,3 +3,5 @@
 mod kit;
 
 mod calls;
+mod errors;
+mod modules;

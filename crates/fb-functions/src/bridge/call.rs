@@ -71,6 +71,11 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
     )?;
     let mine = hands.clone();
     native.set(
+        "failNull",
+        Function::new(ctx.clone(), move || mine.settle(Err(errors::null(&mine.code))))?,
+    )?;
+    let mine = hands.clone();
+    native.set(
         "noExport",
         Function::new(ctx.clone(), move |wanted: String| {
             mine.with(|current| {
