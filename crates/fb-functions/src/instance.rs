@@ -9,6 +9,7 @@ use rquickjs::{CaughtError, Context, Ctx, Function, Object, Runtime, TypedArray}
 
 use crate::compile::{Hooks, Imports};
 use crate::hands::Hands;
+use crate::stats::{Counted, Counters};
 use crate::watch::{Stop, thread_time};
 use crate::{Call, CallError, CallKind, Code, Exception, Host, HostError, HttpResponse, Limits, Operation, Outcome};
 use crate::{bridge, builtins, errors};
@@ -42,6 +43,8 @@ pub(crate) struct Instance {
     /// Whether further calls may run on it.
     pub(crate) healthy: bool,
     pub(crate) used: Instant,
+    calls: u32,
+    counted: Counted,
 }
 
 /// Indices of the engine's functions, which are kept with the runtime.
@@ -56,7 +59,7 @@ const NAMES: [&str; 7] = ["start", "settle", "runTimer", "underWay", "end", "tra
 
 impl Instance {
     /// Empty of the app's code. Costs a few hundred microseconds of the thread it is called on.
-    pub(crate) fn new(code: Arc<Code>, limits: Arc<Limits>) -> Result<Self, CallError> {
+    pub(crate) fn new(code: Arc<Code>, limits: Arc<Limits>, counters: Arc<Counters>) -> Result<Self, CallError> {
         let internal = |error: rquickjs::Error| CallError::Internal(error.to_string());
         let runtime = Runtime::new().map_err(internal)?;
         runtime.set_memory_limit(limits.memory_bytes);
@@ -91,6 +94,8 @@ impl Instance {
             rest: Duration::ZERO,
             healthy: true,
             used: Instant::now(),
+            calls: 0,
+            counted: Counted::new(counters),
         })
     }
 
@@ -122,6 +127,12 @@ impl Instance {
     pub(crate) fn end_call(&mut self) -> bool {
         self.hands.end();
         self.used = Instant::now();
+        // Measuring looks at every object.
+        if self.calls.is_multiple_of(64) {
+            let bytes = usize::try_from(self.runtime.memory_usage().malloc_size).unwrap_or(0);
+            self.counted.measured(bytes);
+        }
+        self.calls = self.calls.wrapping_add(1);
         self.healthy = self.healthy && self.call_function(END, |function| function.call(())).unwrap_or(false);
         self.healthy
     }

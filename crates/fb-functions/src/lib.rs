@@ -15,7 +15,9 @@ mod limits;
 mod pool;
 mod queue;
 mod source_map;
+mod stats;
 mod task;
+mod threads;
 mod watch;
 
 pub use call::{Call, CallError, CallKind, Exception, Outcome};
@@ -24,3 +26,4 @@ pub use engine::{Engine, EngineError, EngineOptions};
 pub use host::{Host, HostError, HttpRequest, HttpResponse, LogLevel, LogLine, Operation};
 pub use limits::Limits;
 pub use pool::Pool;
+pub use stats::Stats;

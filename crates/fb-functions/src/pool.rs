@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -35,10 +35,12 @@ pub(crate) struct PoolInner {
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     closed: AtomicBool,
+    /// Threads that are stuck in this app's code.
+    pub(crate) lost: AtomicUsize,
 }
 
 impl Pool {
-    pub(crate) fn new(id: u64, name: &str, limits: Limits, engine: Arc<Shared>) -> Self {
+    pub(crate) fn new(id: u64, name: &str, limits: Limits, engine: Arc<Shared>) -> (Self, Weak<PoolInner>) {
         let slots = Arc::new(Semaphore::new(limits.instances.clamp(1, Semaphore::MAX_PERMITS)));
         let inner = PoolInner {
             id,
@@ -49,8 +51,11 @@ impl Pool {
             slots,
             waiting: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            lost: AtomicUsize::new(0),
         };
-        Self { inner: Arc::new(inner) }
+        let inner = Arc::new(inner);
+        let weak = Arc::downgrade(&inner);
+        (Self { inner }, weak)
     }
 
     /// Runs one call of `code`.
@@ -69,6 +74,9 @@ impl Pool {
                 code_type: call.code_type,
             });
         }
+        if pool.lost.load(Ordering::Relaxed) >= pool.engine.share {
+            return Err(CallError::Busy);
+        }
         let deadline = Instant::now() + pool.limits.wall_time;
         let permit = pool.permit(deadline).await?;
         if pool.closed.load(Ordering::Relaxed) {
@@ -76,17 +84,20 @@ impl Pool {
         }
         let start = Input::Start(Box::new(call), host.clone());
         let task = Arc::new(Task::new(pool.clone(), code.clone(), deadline, start, permit));
-        let guard = Guard(task.clone());
+        let guard = Guard::new(task.clone());
+        let counters = &pool.engine.counters;
+        counters.calls.fetch_add(1, Ordering::Relaxed);
         pool.engine.queue.push(task);
-        drive(&guard.0, host, pool.limits.operations).await
+        let result = drive(&guard.0, host, pool.limits.operations).await;
+        if matches!(result, Err(CallError::TooLong(_))) {
+            counters.stopped.fetch_add(1, Ordering::Relaxed);
+        }
+        result
     }
 
     /// Gives up all instances that wait for calls.
     pub fn evict(&self) {
-        let idle = std::mem::take(&mut *self.inner.idle());
-        for instance in idle {
-            self.inner.engine.discard(instance);
-        }
+        self.inner.give_up_until(Instant::now());
     }
 
     /// Like [`Pool::evict`], and further calls are refused. Calls that run come to their end.
@@ -109,11 +120,28 @@ impl PoolInner {
             let found = idle
                 .iter()
                 .rposition(|instance| Arc::ptr_eq(&instance.hands.code, code));
-            found.map(|at| idle.remove(at))
+            // Instances of other code serve nobody any more.
+            let found = found.map(|at| idle.remove(at));
+            (
+                found,
+                idle.extract_if(.., |instance| !Arc::ptr_eq(&instance.hands.code, code))
+                    .collect::<Vec<_>>(),
+            )
         };
+        let (warm, stale) = warm;
+        self.engine
+            .counters
+            .idle
+            .fetch_sub(stale.len() + usize::from(warm.is_some()), Ordering::Relaxed);
+        for instance in stale {
+            self.engine.discard(instance);
+        }
         match warm {
             Some(instance) => Ok(instance),
-            None => Ok(Box::new(Instance::new(code.clone(), self.limits.clone())?)),
+            None => {
+                let instance = Instance::new(code.clone(), self.limits.clone(), self.engine.counters.clone())?;
+                Ok(Box::new(instance))
+            }
         }
     }
 
@@ -122,6 +150,21 @@ impl PoolInner {
             return self.engine.discard(instance);
         }
         self.idle().push(instance);
+        self.engine.became_idle();
+    }
+
+    /// When the idle instance was used that was used longest ago.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.idle().first().map(|instance| instance.used)
+    }
+
+    /// Gives up idle instances that were used then or before.
+    pub(crate) fn give_up_until(&self, then: Instant) {
+        let gone: Vec<_> = self.idle().extract_if(.., |instance| instance.used <= then).collect();
+        self.engine.counters.idle.fetch_sub(gone.len(), Ordering::Relaxed);
+        for instance in gone {
+            self.engine.discard(instance);
+        }
     }
 
     async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, CallError> {
@@ -161,9 +204,17 @@ impl Drop for Place<'_> {
 /// Stops the call when its future is dropped.
 struct Guard(Arc<Task>);
 
+impl Guard {
+    fn new(task: Arc<Task>) -> Self {
+        task.pool.engine.counters.running.fetch_add(1, Ordering::Relaxed);
+        Self(task)
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         self.0.cancel();
+        self.0.pool.engine.counters.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -53,6 +53,10 @@ impl Queue {
     pub(crate) fn push(&self, task: Arc<Task>) {
         let lane_id = task.pool.id;
         let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return task.closed();
+        }
         let State { lanes, order, idle, .. } = &mut *state;
         let lane = lanes.entry(lane_id).or_default();
         lane.tasks.push_back(task);
@@ -113,7 +117,10 @@ impl Queue {
         let left = (std::mem::take(&mut state.lanes), std::mem::take(&mut state.trash));
         drop(state);
         self.ready.notify_all();
-        drop(left);
+        for task in left.0.into_values().flat_map(|lane| lane.tasks) {
+            task.closed();
+        }
+        drop(left.1);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

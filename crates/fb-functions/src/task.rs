@@ -1,7 +1,7 @@
 //! A call on its way: between the future that waits for it and the threads that run its slices.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::OwnedSemaphorePermit;
@@ -42,6 +42,8 @@ struct State {
     hands: Option<Arc<Hands>>,
     /// The place among the app's calls; given back when the instance is free again, not when the caller leaves.
     permit: Option<OwnedSemaphorePermit>,
+    /// When the caller left while a slice was running.
+    cancelled: Option<Instant>,
 }
 
 pub(crate) struct Task {
@@ -73,6 +75,7 @@ impl Task {
                 instance: None,
                 hands: None,
                 permit: Some(permit),
+                cancelled: None,
             }),
         }
     }
@@ -98,6 +101,7 @@ impl Task {
         match state.phase {
             Phase::Over => {}
             Phase::Running => {
+                state.cancelled.get_or_insert_with(Instant::now);
                 if let Some(hands) = &state.hands {
                     hands.watch.stop(Stop::Cancelled);
                 }
@@ -125,7 +129,13 @@ impl Task {
         if inputs.iter().any(|input| matches!(input, Input::Start(..))) {
             hands.watch.begin_call(self.deadline);
         }
-        self.lock().hands = Some(hands);
+        {
+            let mut state = self.lock();
+            if state.cancelled.is_some() {
+                hands.watch.stop(Stop::Cancelled);
+            }
+            state.hands = Some(hands);
+        }
         match instance.slice(inputs) {
             End::Done(result) => {
                 let instance = instance.end_call().then_some(instance);
@@ -133,6 +143,23 @@ impl Task {
             }
             End::Parked { submitted, wake } => self.park(instance, submitted, wake),
         }
+    }
+
+    /// The engine closes.
+    pub(crate) fn closed(&self) {
+        self.finish(None, Err(CallError::Internal("the engine is closed".to_owned())));
+    }
+
+    /// The slice that ran ended by a panic.
+    pub(crate) fn panicked(&self) {
+        self.finish(None, Err(CallError::Internal("the engine made a mistake".to_owned())));
+    }
+
+    /// Whether the running slice should have ended `grace` ago.
+    pub(crate) fn is_overdue(&self, grace: Duration) -> bool {
+        let cancelled = self.lock().cancelled;
+        let end = cancelled.map_or(self.deadline, |at| at.min(self.deadline));
+        end.elapsed() > grace
     }
 
     fn begin(&self) -> Option<(Option<Box<Instance>>, Vec<Input>)> {
@@ -146,6 +173,13 @@ impl Task {
 
     fn park(self: &Arc<Self>, instance: Box<Instance>, submitted: Vec<(u32, Operation)>, wake: Option<Instant>) {
         let mut state = self.lock();
+        if state.cancelled.is_some() {
+            state.phase = Phase::Over;
+            let permit = state.permit.take();
+            drop(state);
+            self.pool.engine.discard(instance);
+            return drop(permit);
+        }
         state.instance = Some(instance);
         state.outbox.submitted.extend(submitted);
         state.outbox.wake = wake.or(state.outbox.wake);
