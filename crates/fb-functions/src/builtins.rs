@@ -65,26 +65,36 @@ pub(crate) fn globals() -> impl Iterator<Item = &'static [&'static str; 3]> {
     GLOBALS.iter().filter(|[_, name, _]| exists(name, true))
 }
 
-/// The prelude of every instance; the last file is the one that is run, the others are what it requires.
-static ENGINE: &[(&str, Builtin)] = &[(
-    "engine",
-    Builtin {
-        name: "engine",
-        public: false,
-        sources: &[
-            ("abort", include_str!("../js/engine/abort.js")),
-            ("errors", include_str!("../js/engine/errors.js")),
-            ("timers", include_str!("../js/engine/timers.js")),
-            ("modules", include_str!("../js/engine/modules.js")),
-            ("console", include_str!("../js/engine/console.js")),
-            ("operations", include_str!("../js/engine/operations.js")),
-            ("rejections", include_str!("../js/engine/rejections.js")),
-            ("globals", include_str!("../js/engine/globals.js")),
-            ("dispatch", include_str!("../js/engine/dispatch.js")),
-            ("main", include_str!("../js/engine/main.js")),
-        ],
-    },
-)];
+/// The prelude of every instance, and that of contexts for validation; of the first the last file is the one that is run, the others are what it requires.
+static ENGINE: &[(&str, Builtin)] = &[
+    (
+        "engine",
+        Builtin {
+            name: "engine",
+            public: false,
+            sources: &[
+                ("abort", include_str!("../js/engine/abort.js")),
+                ("errors", include_str!("../js/engine/errors.js")),
+                ("timers", include_str!("../js/engine/timers.js")),
+                ("modules", include_str!("../js/engine/modules.js")),
+                ("console", include_str!("../js/engine/console.js")),
+                ("operations", include_str!("../js/engine/operations.js")),
+                ("rejections", include_str!("../js/engine/rejections.js")),
+                ("globals", include_str!("../js/engine/globals.js")),
+                ("dispatch", include_str!("../js/engine/dispatch.js")),
+                ("main", include_str!("../js/engine/main.js")),
+            ],
+        },
+    ),
+    (
+        "validation",
+        Builtin {
+            name: "validation",
+            public: false,
+            sources: &[("validation", include_str!("../js/engine/validation.js"))],
+        },
+    ),
+];
 
 /// Bytecode by name. Held while one is compiled, which happens once per builtin and process.
 static COMPILED: Mutex<Option<HashMap<&'static str, &'static [u8]>>> = Mutex::new(None);
@@ -159,6 +169,11 @@ pub(crate) fn exists(name: &str, privately: bool) -> bool {
 pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
     let names = ENGINE[0].1.sources.iter().map(|(name, _)| *name).collect();
     Ok((names, functions(ctx, ENGINE, "engine")?))
+}
+
+/// The same for contexts that run validation code.
+pub(crate) fn load_validation<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
+    Ok((vec!["validation"], functions(ctx, ENGINE, "validation")?))
 }
 
 fn functions<'js>(ctx: &Ctx<'js>, table: ScaBundleData<Builtin>, name: &str) -> rquickjs::Result<Vec<Function<'js>>> {

@@ -1,6 +1,7 @@
 //! The sources of an app.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::source_map::SourceMap;
@@ -16,6 +17,8 @@ struct Source {
     text: Arc<str>,
     /// Whether it is an ES module; known when it has been compiled for the first time.
     is_es: OnceLock<bool>,
+    /// Columns of the wrapper in front of the first line.
+    head: AtomicU32,
     /// Read when the first error is reported.
     map: OnceLock<Option<SourceMap>>,
 }
@@ -28,6 +31,7 @@ impl Code {
             let source = Source {
                 text,
                 is_es: OnceLock::new(),
+                head: AtomicU32::new(0),
                 map: OnceLock::new(),
             };
             code.sources.entry(bucket).or_default().insert(code_type, source);
@@ -51,10 +55,17 @@ impl Code {
         self.source(bucket, code_type)?.is_es.get().copied()
     }
 
-    pub(crate) fn found_es(&self, bucket: &str, code_type: &str, is_es: bool) {
+    /// It was compiled, with a wrapper of `head` columns in front.
+    pub(crate) fn found(&self, bucket: &str, code_type: &str, is_es: bool, head: usize) {
         if let Some(source) = self.source(bucket, code_type) {
             let _ = source.is_es.set(is_es);
+            source.head.store(u32::try_from(head).unwrap_or(0), Ordering::Relaxed);
         }
+    }
+
+    pub(crate) fn head(&self, bucket: &str, code_type: &str) -> u32 {
+        self.source(bucket, code_type)
+            .map_or(0, |source| source.head.load(Ordering::Relaxed))
     }
 
     pub(crate) fn map(&self, bucket: &str, code_type: &str) -> Option<&SourceMap> {

@@ -25,17 +25,17 @@ pub(crate) fn module<'js>(ctx: &Ctx<'js>, code: &Code, bucket: &str, code_type: 
         let compiled = common(ctx, source, &name);
         let mistake = match compiled {
             Ok(function) => {
-                code.found_es(bucket, code_type, false);
+                code.found(bucket, code_type, false, HEAD.len());
                 return Ok(function);
             }
             Err(error) => error,
         };
         if !looks_like_es(source) {
-            code.found_es(bucket, code_type, false);
+            code.found(bucket, code_type, false, HEAD.len());
             return Err(mistake);
         }
         drop(ctx.catch());
-        code.found_es(bucket, code_type, true);
+        code.found(bucket, code_type, true, 0);
     }
     // By way of an import, so that it is the same module for all who require and import it.
     let text = format!(
@@ -116,7 +116,8 @@ impl Loader for Imports {
                     if is_es {
                         drop(ctx.catch());
                     }
-                    self.code.found_es(bucket, code_type, is_es);
+                    self.code
+                        .found(bucket, code_type, is_es, if is_es { 0 } else { HEAD.len() });
                     is_es
                 }
             };

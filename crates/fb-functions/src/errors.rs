@@ -1,6 +1,5 @@
 //! What an author is told about an exception.
 
-use crate::compile::HEAD;
 use crate::{CallError, Code, Exception};
 
 /// What QuickJS says when memory runs out.
@@ -46,10 +45,8 @@ fn frame(code: &Code, line: &str) -> Option<String> {
     let path = parts.next()?;
     let (bucket, code_type) = path.rsplit_once('/')?;
     code.get(bucket, code_type)?;
-    let column = match code.is_es(bucket, code_type) {
-        Some(false) if row == 1 => column.saturating_sub(HEAD_COLUMNS).max(1),
-        _ => column,
-    };
+    let head = if row == 1 { code.head(bucket, code_type) } else { 0 };
+    let column = column.saturating_sub(head).max(1);
     let place = match code.map(bucket, code_type).and_then(|map| map.origin(row, column)) {
         Some((file, row, column)) => format!("{file}:{row}:{column}"),
         None => format!("/code/{path}:{row}:{column}"),
@@ -60,9 +57,6 @@ fn frame(code: &Code, line: &str) -> Option<String> {
     })
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a short constant")]
-const HEAD_COLUMNS: u32 = HEAD.len() as u32;
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -72,8 +66,8 @@ mod tests {
     #[test]
     fn frames_are_the_apps_own_at_its_own_positions() {
         let code = Code::new([("a.b".to_owned(), "module".to_owned(), Arc::from(""))]);
-        code.found_es("a.b", "module", false);
-        let head = HEAD.len();
+        let head = 61;
+        code.found("a.b", "module", false, head);
         let stack = format!(
             "    at f (/code/a.b/module:1:{})\n    at g (/code/a.b/module:2:5)\n    at push (native)\n    at <anonymous> (freshbase:engine:4:4)\n at /code/a.b/module:7:1\n at h (/code/other/module:1:1)",
             head + 3

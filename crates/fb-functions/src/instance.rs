@@ -10,6 +10,7 @@ use rquickjs::{CaughtError, Context, Ctx, Function, Object, Runtime, TypedArray}
 use crate::compile::{Hooks, Imports};
 use crate::hands::Hands;
 use crate::stats::{Counted, Counters};
+use crate::validation::Validation;
 use crate::watch::{Stop, thread_time};
 use crate::{Call, CallError, CallKind, Code, Exception, Host, HostError, HttpResponse, Limits, Operation, Outcome};
 use crate::{bridge, builtins, errors};
@@ -35,6 +36,7 @@ pub(crate) enum End {
 }
 
 pub(crate) struct Instance {
+    validation: Option<Validation>,
     context: Context,
     runtime: Runtime,
     pub(crate) hands: Arc<Hands>,
@@ -88,6 +90,7 @@ impl Instance {
             }
         })));
         Ok(Self {
+            validation: None,
             context,
             runtime,
             hands,
@@ -174,6 +177,10 @@ impl Instance {
 
     fn take(&mut self, input: Input) {
         match input {
+            Input::Start(call, _) if call.kind == CallKind::Validate => {
+                let result = self.validate(&call);
+                self.hands.settle(result);
+            }
             Input::Start(call, _) => {
                 let kind = kind_name(call.kind);
                 let call = *call;
@@ -196,6 +203,16 @@ impl Instance {
                 }
             }
         }
+    }
+
+    fn validate(&mut self, call: &Call) -> Result<Outcome, CallError> {
+        let validation = match self.validation.take() {
+            Some(validation) => validation,
+            None => Validation::new(&self.runtime, &self.hands)?,
+        };
+        self.validation
+            .insert(validation)
+            .run(&self.hands, &call.bucket, &call.input)
     }
 
     fn is_settled(&self) -> bool {

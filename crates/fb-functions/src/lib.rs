@@ -18,6 +18,7 @@ mod source_map;
 mod stats;
 mod task;
 mod threads;
+mod validation;
 mod watch;
 
 pub use call::{Call, CallError, CallKind, Exception, Outcome};

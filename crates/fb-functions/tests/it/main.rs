@@ -4,4 +4,5 @@ mod kit;
 
 mod calls;
 mod errors;
+mod kinds;
 mod modules;
