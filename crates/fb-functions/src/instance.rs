@@ -298,11 +298,16 @@ fn settle<'js>(function: &Function<'js>, id: u32, answer: Result<HttpResponse, H
     let ctx = function.ctx().clone();
     match answer {
         Ok(HttpResponse { status, headers, body }) => {
-            let headers: Vec<Vec<String>> = headers.into_iter().map(|(name, value)| vec![name, value]).collect();
-            let body = TypedArray::<u8>::new_copy(ctx, Bytes::as_ref(&body))?;
-            function.call((id, status, headers, body))
+            // Text is given as such beside the bytes: most answers are JSON, and decoding it again would cost more.
+            let is_text = headers.iter().any(|(name, value)| {
+                name == "content-type" && (value.starts_with("application/json") || value.starts_with("text/"))
+            });
+            let text = is_text.then(|| std::str::from_utf8(&body).ok()).flatten();
+            let headers: Vec<Vec<&str>> = headers.iter().map(|(name, value)| vec![&**name, &**value]).collect();
+            let bytes = TypedArray::<u8>::new_copy(ctx, Bytes::as_ref(&body))?;
+            function.call((id, status, headers, bytes, text))
         }
-        Err(error) => function.call((id, 0, (), (), error.0)),
+        Err(error) => function.call((id, 0, (), (), (), error.0)),
     }
 }
 

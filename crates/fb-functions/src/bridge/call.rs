@@ -55,6 +55,14 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
             },
         )?,
     )?;
+    native.set(
+        "decode",
+        Function::new(ctx.clone(), |ctx: Ctx<'js>, body: String| {
+            let decoded = data_encoding::BASE64.decode(body.as_bytes());
+            let bytes = decoded.map_err(|_| Exception::throw_type(&ctx, "not base64"))?;
+            Ok::<_, rquickjs::Error>(String::from_utf8_lossy(&bytes).into_owned())
+        })?,
+    )?;
     let mine = hands.clone();
     native.set(
         "abort",

@@ -4,5 +4,8 @@ mod kit;
 
 mod calls;
 mod errors;
+mod escapes;
+mod isolation;
 mod kinds;
+mod limits;
 mod modules;
