@@ -111,7 +111,7 @@ impl Drop for Engine {
 }
 
 impl Shared {
-    pub(crate) fn discard(&self, instance: Box<Instance>) {
+    pub(crate) fn discard(&self, instance: Instance) {
         self.queue.discard(instance);
     }
 

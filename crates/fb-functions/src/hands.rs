@@ -1,12 +1,13 @@
 //! What an instance's native functions have in hand: the call that is running.
 
-use std::sync::atomic::AtomicBool;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::watch::Watch;
+use crate::watch::{Stop, Watch};
 use crate::{Call, CallError, Code, Host, Limits, Operation, Outcome};
 
 /// Shared by an instance, its native functions and whoever may stop it.
@@ -17,6 +18,8 @@ pub(crate) struct Hands {
     pub(crate) epoch: Instant,
     /// Whether a promise was rejected that nobody listens to.
     pub(crate) lost: AtomicBool,
+    /// Whether the host panicked.
+    pub(crate) panicked: AtomicBool,
     /// A std mutex: only the thread that runs the instance takes it, for a few instructions, never while JavaScript runs.
     current: Mutex<Option<Current>>,
 }
@@ -45,6 +48,7 @@ impl Hands {
             watch: Watch::new(),
             epoch: Instant::now(),
             lost: AtomicBool::new(false),
+            panicked: AtomicBool::new(false),
             current: Mutex::new(None),
         }
     }
@@ -69,6 +73,17 @@ impl Hands {
     /// `None` between calls: what a left-over promise asks for then has no effect.
     pub(crate) fn with<R>(&self, with: impl FnOnce(&mut Current) -> R) -> Option<R> {
         self.lock().as_mut().map(with)
+    }
+
+    /// Asks the host of the call. Should it panic, the panic stops here, where no JavaScript can catch it, and the call fails.
+    pub(crate) fn ask<R>(&self, ask: impl FnOnce(&dyn Host) -> R) -> Option<R> {
+        let host = self.with(|current| current.host.clone())?;
+        let answer = catch_unwind(AssertUnwindSafe(|| ask(&*host)));
+        if answer.is_err() {
+            self.panicked.store(true, Ordering::Relaxed);
+            self.watch.stop(Stop::Cancelled);
+        }
+        answer.ok()
     }
 
     /// The call came to this, if nothing was said before.

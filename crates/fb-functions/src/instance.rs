@@ -33,6 +33,8 @@ pub(crate) enum End {
         wake: Option<Instant>,
     },
     Done(Result<Outcome, CallError>),
+    /// The host panicked.
+    Panicked,
 }
 
 pub(crate) struct Instance {
@@ -143,6 +145,9 @@ impl Instance {
     fn end_of_slice(&mut self) -> End {
         if let Some(stop) = self.hands.watch.stopped() {
             self.healthy = false;
+            if self.hands.panicked.load(Ordering::Relaxed) {
+                return End::Panicked;
+            }
             return End::Done(Err(match stop {
                 Stop::Cpu => CallError::TooLong("it computes longer than it may"),
                 Stop::Wall | Stop::Cancelled => CallError::TooLong("it takes longer than it may"),

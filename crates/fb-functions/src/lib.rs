@@ -17,6 +17,8 @@ mod queue;
 mod source_map;
 mod stats;
 mod task;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod validation;
 mod watch;

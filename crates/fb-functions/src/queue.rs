@@ -11,7 +11,7 @@ pub(crate) enum Work {
     /// A slice of a call.
     Run(Arc<Task>),
     /// Freeing an instance, which may take milliseconds.
-    Drop(Box<Instance>),
+    Drop(Instance),
 }
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ struct Lane {
 struct State {
     lanes: HashMap<u64, Lane>,
     order: VecDeque<u64>,
-    trash: Vec<Box<Instance>>,
+    trash: Vec<Instance>,
     /// Threads that wait for work.
     idle: usize,
     closed: bool,
@@ -67,7 +67,7 @@ impl Queue {
         }
     }
 
-    pub(crate) fn discard(&self, instance: Box<Instance>) {
+    pub(crate) fn discard(&self, instance: Instance) {
         let mut state = self.lock();
         state.trash.push(instance);
         drop(state);

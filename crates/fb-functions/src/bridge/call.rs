@@ -121,7 +121,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
         Function::new(
             ctx.clone(),
             move |ctx: Ctx<'js>, known: f64| -> Result<Option<Object<'js>>> {
-                let Some((revision, text)) = mine.with(|current| current.host.clone()).map(|host| host.schema()) else {
+                let Some((revision, text)) = mine.ask(|host| host.schema()) else {
                     return Ok(None);
                 };
                 #[expect(
@@ -171,9 +171,9 @@ fn log(hands: &Hands, level: &str, mut text: String) {
             Some(1) => format!("this call logs more than {most} lines; the others are left out"),
             Some(_) => return None,
         };
-        Some((current.host.clone(), LogLine { level, message }))
+        Some(LogLine { level, message })
     });
-    if let Some(Some((host, line))) = line {
-        host.log(line);
+    if let Some(Some(line)) = line {
+        hands.ask(|host| host.log(line));
     }
 }

@@ -1,4 +1,5 @@
 //! What the engine promises.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 mod kit;
 
