@@ -30,7 +30,7 @@ exports.isCreditCard = (card, options) => {
 };
 
 // What follows country and check digits, from the registry of ISO 13616: n digits, a letters, c letters or digits.
-const ACCOUNTS = 'AD8n12c AE19n AL8n16c AT16n AX14n AZ4a20c BA16n BE12n BG4a6n8c BH4a14c BR23n1a1c BY4c20n CH5n12c CR18n CY8n16c CZ20n DE18n '
+const ACCOUNTS = 'AD8n12c AE19n AL8n16c AT16n AZ4a20c BA16n BE12n BG4a6n8c BH4a14c BR23n1a1c BY4c20n CH5n12c CR18n CY8n16c CZ20n DE18n '
   + 'DK14n DO4a20n DZ22n EE16n EG25n ES20n FI14n FO14n FR10n11c2n GB4a14n GE2a16n GI4a15c GL14n GR7n16c GT4c20c HR17n HU24n IE4a14n IL19n IQ4a15n IR22n '
   + 'IS22n IT1a10n12c JO4a4n18c KW4a22c KZ3n13c LB4n20c LC4a24c LI5n12c LT16n LU3n13c LV4a13c MA24n MC10n11c2n MD20c ME18n MK3n10c2n MR23n MT4a5n18c '
   + 'MU4a19n3a MZ21n NL4a10n NO11n PK4a16c PL24n PS4a21c PT21n QA4a21c RO4a16c RS18n SA2n18c SC4a20n3a SE20n SI15n SK20n SM1a10n12c SV4a20n TL19n '

@@ -90,7 +90,7 @@ const RGB_PERCENT = new RegExp(`^(?:${rgb(PERCENT)})$`);
 exports.isRgbColor = (str, options) => {
   str = text(str);
   const o = typeof options === 'object' && options !== null ? options : { includePercentValues: options };
-  if (o.allowSpaces) str = str.replace(/\s/g, '');
+  if (o.allowSpaces && str.startsWith('rgb')) str = str.replace(/\s/g, '');
   return RGB.test(str) || (o.includePercentValues !== false && RGB_PERCENT.test(str));
 };
 

@@ -42,4 +42,5 @@ const LISTS = {
 };
 for (const name of Object.keys(LISTS)) Object.defineProperty(library, name, { enumerable: true, get: LISTS[name] });
 
-module.exports = library;
+// Code of one validation gets it, and shall not change it for the next.
+module.exports = Object.freeze(library);

@@ -229,15 +229,16 @@ exports.isMailtoURI = (str, options) => {
 const SUB = '[a-z0-9.+-]{1,100}';
 const NOTE = '(?:\\s?\\([a-z0-9.+\\s-]{1,20}\\))?';
 const SIMPLE = new RegExp(`^(?:application|audio|font|image|message|model|multipart|text|video)/[a-z0-9.+_-]{1,100}$`, 'i');
-const TEXT = new RegExp(`^text/${SUB};\\s?charset=(?:"[a-z0-9.+-]{0,70}"|[a-z0-9.+-]{0,70})${NOTE}$`, 'i');
+const TEXT = new RegExp(`^text/${SUB};\\s?charset=(?:"[a-z0-9.+\\s-]{0,70}"|[a-z0-9.+-]{0,70})${NOTE}$`, 'i');
 const MULTIPART = new RegExp(`^multipart/${SUB}(?:;\\s?(?:boundary|charset)=(?:"[a-z0-9.+\\s-]{0,70}"|[a-z0-9.+-]{0,70})${NOTE}){0,2}$`, 'i');
 exports.isMimeType = (str) => SIMPLE.test(text(str)) || TEXT.test(str) || MULTIPART.test(str);
 
 exports.isDataURI = (str) => {
   str = text(str);
   const comma = str.indexOf(',');
-  if (comma < 0 || !str.startsWith('data:')) return false;
-  const attributes = str.slice(5, comma).trim().split(';');
+  const head = str.slice(0, comma).trim();
+  if (comma < 0 || !head.startsWith('data:')) return false;
+  const attributes = head.slice(5).split(';');
   const type = attributes.shift();
   if (type && !/^[a-z]+\/[a-z0-9+._-]+$/i.test(type)) return false;
   if (!attributes.every((attribute, i) => (i === attributes.length - 1 && attribute.toLowerCase() === 'base64') || /^[a-z-]+=[a-z0-9-]+$/i.test(attribute))) return false;
