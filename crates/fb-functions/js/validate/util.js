@@ -59,7 +59,7 @@ exports.byteLength = (text) => {
   return bytes;
 };
 
-// The digit that makes the sum of products with the weights a multiple of `modulus`, and much else: sum of digit times weight.
+// The sum of each digit times its weight; digits without a weight do not count.
 exports.weighted = (digits, weights) => {
   let sum = 0;
   for (let i = 0; i < weights.length; i++) sum += Number(digits[i]) * weights[i];

@@ -102,6 +102,21 @@ test('account numbers of every country have the form that the library knows', ()
   assert.deepEqual([...different].sort(), ['AZ', 'GE', 'JO', 'PK', 'SV']);
 });
 
+test('mobile numbers of each locale begin and end as the library has it', () => {
+  const codes = '1 7 27 30 31 32 33 34 36 39 40 41 42 44 45 46 47 48 49 51 56 61 64 65 81 84 90 91 234 254 351 352 353 358 359 370 371 372 380 420 421 852 966 971 973'.split(' ');
+  const heads = ['', '0', '00', '06', '8', ...codes, ...codes.map((code) => `+${code}`), '+490', '+440', '0049'];
+  for (const locale of ours.isMobilePhoneLocales) {
+    for (const head of heads) {
+      for (let begin = 10; begin < 100; begin++) {
+        for (let length = 5; length <= 13; length++) {
+          const number = head + begin + '1212345678901'.slice(0, length - 2);
+          if (ours.isMobilePhone(number, locale) !== theirs.isMobilePhone(number, locale)) assert.fail(`${number} in ${locale}: ${ours.isMobilePhone(number, locale)} here`);
+        }
+      }
+    }
+  }
+});
+
 test('what is not offered throws', () => {
   for (const [check, gap] of [['isTaxID', 'fr-FR'], ['isVAT', 'FR'], ['isMobilePhone', 'zh-CN'], ['isLicensePlate', 'de-DE'], ['isPassportNumber', 'CN'],
     ['isPostalCode', 'XX'], ['isIdentityCard', 'XX'], ['isAlpha', 'xx'], ['isAlphanumeric', 'xx'], ['isDecimal', 'xx'], ['isFloat', 'xx'], ['isNumeric', 'xx'],
