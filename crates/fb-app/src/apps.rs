@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use fb_auth::{HashCost, Hasher, Sealer, Secret};
 use fb_files::FileStore;
+use fb_functions::Engine;
 use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
 use fb_outbound::Outbound;
@@ -15,6 +16,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::app::Shared;
 use crate::directory::Slot;
+use crate::functions::{CodeApi, Functions};
 use crate::hashing::Hashing;
 use crate::{App, AppError, AppLimits, Directory, FirstAdmin, Profile, SetupLink};
 
@@ -43,6 +45,12 @@ pub struct AppsOptions {
     pub leaks_url: String,
     /// Host names `<app>.<domain>` name an app.
     pub domain: String,
+    /// What runs the apps' code.
+    pub engine: Arc<Engine>,
+    /// Limits of each app's calls of code.
+    pub function_limits: fb_functions::Limits,
+    /// The client for what code requests.
+    pub function_outbound: Outbound,
 }
 
 /// An app to be created.
@@ -107,6 +115,12 @@ impl Apps {
                 heavy: Arc::new(Semaphore::new(heavy_at_once())),
                 heavy_queue: Arc::new(Semaphore::new(HEAVY_QUEUE)),
                 background: Arc::new(Semaphore::new(BACKGROUND)),
+                functions: Functions {
+                    engine: options.engine,
+                    limits: options.function_limits,
+                    outbound: options.function_outbound,
+                    api: Arc::default(),
+                },
                 limits: options.limits,
             },
             domain: options.domain,
@@ -116,6 +130,16 @@ impl Apps {
         };
         apps.reload().await?;
         Ok(Arc::new(apps))
+    }
+
+    /// Who answers the requests that code makes to its app's API. The first one stays.
+    pub fn serve_code(&self, api: Arc<dyn CodeApi>) {
+        let _ = self.shared.functions.api.set(api);
+    }
+
+    /// What runs the apps' code.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.shared.functions.engine
     }
 
     /// The directory as it is now.
@@ -321,7 +345,8 @@ impl Apps {
         if !self.directory.load().has(slot) {
             return Err(NodeError::Missing(slot.id().clone()).into());
         }
-        let app = Arc::new(App::open(&*self.node, slot.id().clone(), self.shared.clone(), slot.created_at()).await?);
+        let app = App::open(&*self.node, slot.id().clone(), self.shared.clone(), slot.created_at()).await?;
+        let app = app.awake();
         slot.app.store(Some(app.clone()));
         tracing::debug!(app = %slot.id(), "app {} is awake", slot.id());
         Ok(app)

@@ -37,6 +37,8 @@ pub(crate) enum Action {
     UserDeactivated,
     UserActivated,
     UserDeleted,
+    CodeWritten,
+    CodeDeleted,
 }
 
 impl Action {
@@ -63,6 +65,8 @@ impl Action {
             Self::UserDeactivated => "user.deactivated",
             Self::UserActivated => "user.activated",
             Self::UserDeleted => "user.deleted",
+            Self::CodeWritten => "code.written",
+            Self::CodeDeleted => "code.deleted",
         }
     }
 }

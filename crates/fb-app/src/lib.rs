@@ -15,6 +15,7 @@ mod errands;
 mod error;
 mod exposure;
 pub mod files;
+pub mod functions;
 mod hashing;
 mod hosting;
 mod indexes;

@@ -212,6 +212,8 @@ impl App {
             inactive: false,
             verified: false,
             identities: Vec::new(),
+            // The first administrator comes before any code, and a new one must not depend on it.
+            by: Principal::anonymous().as_code(),
         };
         self.despite_schema_changes(|| async {
             let schema = self.schema();

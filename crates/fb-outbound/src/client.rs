@@ -177,6 +177,21 @@ impl Outbound {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// The same client with other limits: time for a whole request, and bytes of an answer's body.
+    pub fn with_limits(&self, timeout: Duration, max_response_bytes: usize) -> Self {
+        let inner = Inner {
+            options: OutboundOptions {
+                timeout,
+                max_response_bytes,
+                ..self.inner.options.clone()
+            },
+            user_agent: self.inner.user_agent.clone(),
+            tls: self.inner.tls.clone(),
+            resolver: self.inner.resolver.clone(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Requests `url` with GET.
     pub async fn get(&self, url: &str) -> Result<Response, OutboundError> {
         self.send(Request::new(Method::GET, url)).await

@@ -21,6 +21,7 @@ mod address;
 mod allow;
 mod client;
 mod error;
+mod follow;
 mod resolve;
 mod target;
 

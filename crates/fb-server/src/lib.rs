@@ -6,6 +6,7 @@
 // The OpenAPI document is one big literal.
 #![recursion_limit = "256"]
 
+mod code;
 mod codes;
 mod content;
 mod context;

@@ -86,6 +86,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(routes::objects::routes());
     routes.extend(routes::indexes::routes());
     routes.extend(routes::files::routes());
+    routes.extend(routes::code::routes());
     routes
 }
 

@@ -36,6 +36,12 @@ pub(crate) struct Config {
     pub(crate) object_bytes: usize,
     pub(crate) results: u64,
     pub(crate) query_time: Duration,
+    /// Memory of one running function in bytes.
+    pub(crate) function_memory_bytes: usize,
+    /// How long one function may compute.
+    pub(crate) function_cpu_time: Duration,
+    /// How long one function may take.
+    pub(crate) function_time: Duration,
     pub(crate) idle: Duration,
     pub(crate) http: HttpLimits,
     pub(crate) hash_cost: HashCost,
@@ -96,6 +102,9 @@ impl Default for Config {
             object_bytes: limits.object_bytes,
             results: limits.results,
             query_time: limits.query_time,
+            function_memory_bytes: fb_functions::Limits::default().memory_bytes,
+            function_cpu_time: fb_functions::Limits::default().cpu_time,
+            function_time: fb_functions::Limits::default().wall_time,
             idle: Duration::from_secs(300),
             http: HttpLimits::default(),
             hash_cost: HashCost::default(),

@@ -348,6 +348,27 @@ pub(crate) const KEYS: &[Key] = &[
             Ok(())
         }
     ),
+    key!(
+        "function-memory",
+        "SIZE",
+        "64MiB",
+        "Memory of one running function of an app's code.",
+        |c, v| size(v).map(|n| c.function_memory_bytes = n)
+    ),
+    key!(
+        "function-cpu-time",
+        "TIME",
+        "2s",
+        "How long one call of an app's code may compute.",
+        |c, v| duration(v).map(|d| c.function_cpu_time = d)
+    ),
+    key!(
+        "function-time",
+        "TIME",
+        "30s",
+        "How long one call of an app's code may take, waiting included.",
+        |c, v| duration(v).map(|d| c.function_time = d)
+    ),
     key!("max-file", "SIZE", "5GiB", "Largest file.", |c, v| size(v)
         .map(|n| c.file_bytes = n as u64)),
     key!(

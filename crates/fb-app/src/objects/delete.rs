@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Condition;
 use crate::audit::Action;
+use crate::functions::CodeType;
 use crate::{App, AppError};
 
 impl App {
@@ -42,6 +43,14 @@ impl App {
         let grant = authorize(caller, Operation::Delete, class)?;
         let is_predefined = bucket == ROLE && is_predefined_role(key);
         let id = Self::id_of(class, key);
+        if self.has_code_before(caller, bucket, CodeType::Delete)
+            && let Some(stored) = self.before_image(bucket, key).await?
+        {
+            condition
+                .check(Some(&stored))
+                .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
+            self.before_delete(caller, class, &id).await?;
+        }
         // What is not there is not deleted, and leaves no entry in the audit log.
         let is_account = matches!(bucket, USER | ROLE);
         let is_logged = is_account && self.fetch_for(Errand::Audit, bucket, key).await?.is_some();

@@ -105,6 +105,9 @@ impl App {
                 rewrites.push(Rewrite { class, apply });
             }
         }
+        let is_removed = |bucket: &str| old.class(bucket).is_some() && new.class(bucket).is_none();
+        let code_to_remove = crate::functions::removal(&self.code().sources.load(), is_removed);
+        let has_code_to_remove = !code_to_remove.is_empty();
         // The caller's rights were checked edit by edit; the store only takes the server's word.
         let admin = system(Errand::AlterSchema);
         let alteration = Alteration {
@@ -113,10 +116,15 @@ impl App {
             rewrites,
             indexes: self.renamed_indexes(&new, &renames).await?,
             also: Batch {
-                writes: vec![self.audit(&new, caller, Action::SchemaChanged, "schema", changes)?],
+                writes: std::iter::once(self.audit(&new, caller, Action::SchemaChanged, "schema", changes)?)
+                    .chain(code_to_remove)
+                    .collect(),
             },
         };
         self.store().alter(&admin, alteration).await?;
+        if has_code_to_remove {
+            self.reload_code().await?;
+        }
         Ok(new)
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod bulk;
+pub(crate) mod code;
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod files;

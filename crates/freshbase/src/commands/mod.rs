@@ -17,6 +17,7 @@ use anyhow::Context;
 use clap::ArgMatches;
 use fb_app::{AppLimits, Apps, AppsOptions};
 use fb_auth::Secret;
+use fb_functions::{Engine, EngineOptions};
 use fb_mail::{Catcher, Outbox, OutboxOptions};
 use fb_outbound::{Outbound, OutboundOptions};
 use fb_store_sqlite::{Durability, SqliteNode, SqliteOptions};
@@ -50,6 +51,9 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("starting the runtime")
 }
 
+/// Largest answer that code can fetch, in bytes.
+const FETCHED_BYTES: usize = 16 << 20;
+
 fn sqlite_options(config: &Config) -> SqliteOptions {
     SqliteOptions {
         durability: if config.relaxed {
@@ -62,7 +66,21 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
 }
 
 fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> anyhow::Result<AppsOptions> {
+    let outbound = Outbound::new(OutboundOptions {
+        allow: config.outbound_allow.clone(),
+        user_agent: concat!("Freshbase/", env!("CARGO_PKG_VERSION")).into(),
+        ..OutboundOptions::default()
+    })?;
+    let function_limits = fb_functions::Limits {
+        memory_bytes: config.function_memory_bytes,
+        cpu_time: config.function_cpu_time,
+        wall_time: config.function_time,
+        ..fb_functions::Limits::default()
+    };
     Ok(AppsOptions {
+        engine: Engine::new(EngineOptions::default())?,
+        function_outbound: outbound.with_limits(function_limits.wall_time, FETCHED_BYTES),
+        function_limits,
         clock: Arc::new(SystemClock),
         limits: AppLimits {
             cache_bytes: config.cache_bytes,
@@ -79,11 +97,7 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
         files: crate::files::store(config)?,
         outbox,
         mail_from: config.mail_from.clone(),
-        outbound: Outbound::new(OutboundOptions {
-            allow: config.outbound_allow.clone(),
-            user_agent: concat!("Freshbase/", env!("CARGO_PKG_VERSION")).into(),
-            ..OutboundOptions::default()
-        })?,
+        outbound,
         leaks_url: config.leaks_url.clone(),
         domain: config.domain.clone(),
     })
