@@ -22,6 +22,7 @@ mod allow;
 mod client;
 mod error;
 mod resolve;
+mod session;
 mod target;
 
 pub use address::why_refused;
@@ -29,6 +30,7 @@ pub use allow::{AllowError, AllowedTarget};
 pub use client::{Outbound, OutboundOptions, Request, Response};
 pub use error::{BoxError, OutboundError};
 pub use resolve::{Resolve, Resolving, SystemResolver};
+pub use session::Session;
 
 #[cfg(test)]
 mod tests;
