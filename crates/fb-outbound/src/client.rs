@@ -218,7 +218,11 @@ impl Inner {
         }
     }
 
-    pub(crate) fn prepare(&self, target: &Target, request: Request) -> Result<http::Request<Full<Bytes>>, OutboundError> {
+    pub(crate) fn prepare(
+        &self,
+        target: &Target,
+        request: Request,
+    ) -> Result<http::Request<Full<Bytes>>, OutboundError> {
         let invalid = |reason| OutboundError::Invalid { reason };
         if OWN_HEADERS.iter().any(|name| request.headers.contains_key(name)) {
             return Err(invalid("a header is given that the client sets itself"));

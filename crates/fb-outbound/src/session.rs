@@ -118,7 +118,10 @@ impl Session {
             reason: "it is malformed",
         })?;
         let mut sender = self.sender.clone();
-        sender.ready().await.map_err(unreachable("waiting for the connection"))?;
+        sender
+            .ready()
+            .await
+            .map_err(unreachable("waiting for the connection"))?;
         let answer = sender
             .send_request(request)
             .await

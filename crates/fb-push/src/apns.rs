@@ -5,8 +5,8 @@ use std::fmt;
 use fb_auth::Secret;
 use fb_outbound::{Outbound, Request, Response};
 use fb_types::Timestamp;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -144,7 +144,9 @@ fn meaning(answer: &Response, reason: &str, now: Timestamp) -> PushError {
         (410, _) => PushError::Gone,
         // A token of the other environment looks like a wrong one: the device must not go for that.
         (400, "BadDeviceToken" | "DeviceTokenNotForTopic" | "TopicDisallowed" | "BadTopic" | "MissingTopic") => {
-            misconfigured(&format!("status 400, {reason}; do `topic` and `environment` fit the app?"))
+            misconfigured(&format!(
+                "status 400, {reason}; do `topic` and `environment` fit the app?"
+            ))
         }
         (403, "ExpiredProviderToken") => PushError::Later {
             reason: "the token has expired; is the server's clock right?".to_owned(),
@@ -169,8 +171,14 @@ fn headers(key: &ApnsKey, message: &Message, now: Timestamp) -> Result<HeaderMap
     } else {
         ("background", "5")
     };
-    headers.insert(HeaderName::from_static("apns-push-type"), HeaderValue::from_static(kind));
-    headers.insert(HeaderName::from_static("apns-priority"), HeaderValue::from_static(priority));
+    headers.insert(
+        HeaderName::from_static("apns-push-type"),
+        HeaderValue::from_static(kind),
+    );
+    headers.insert(
+        HeaderName::from_static("apns-priority"),
+        HeaderValue::from_static(priority),
+    );
     let until = now.seconds().saturating_add_unsigned(message.ttl());
     headers.insert(HeaderName::from_static("apns-expiration"), HeaderValue::from(until));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

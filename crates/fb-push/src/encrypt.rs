@@ -22,7 +22,11 @@ pub(crate) fn encrypt(subscription: &Subscription, plain: &[u8]) -> Result<Vec<u
     let mut salt = [0; 16];
     random.fill(&mut salt)?;
     let private = EphemeralPrivateKey::generate(&ECDH_P256, &random)?;
-    let sender: [u8; 65] = private.compute_public_key()?.as_ref().try_into().map_err(|_| Unspecified)?;
+    let sender: [u8; 65] = private
+        .compute_public_key()?
+        .as_ref()
+        .try_into()
+        .map_err(|_| Unspecified)?;
     let receiver = UnparsedPublicKey::new(&ECDH_P256, &subscription.public_key);
     agree_ephemeral(private, &receiver, |shared| {
         let keys = ContentKeys::derive(shared, &subscription.public_key, &sender, &subscription.auth, &salt)?;
@@ -110,18 +114,21 @@ mod tests {
         fn bytes<const N: usize>(text: &str) -> [u8; N] {
             from_any_base64(text).unwrap().try_into().unwrap()
         }
-        let sender = bytes::<65>(
-            "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8",
-        );
-        let receiver = bytes::<65>(
-            "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
-        );
+        let sender =
+            bytes::<65>("BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8");
+        let receiver =
+            bytes::<65>("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4");
         let shared = bytes::<32>("kyrL1jIIOHEzg3sM2ZWRHDRB62YACZhhSlknJ672kSs");
-        let (auth, salt) = (bytes::<16>("BTBZMqHH6r4Tts7J_aSIgg"), bytes::<16>("DGv6ra1nlYgDCS1FRnbzlw"));
+        let (auth, salt) = (
+            bytes::<16>("BTBZMqHH6r4Tts7J_aSIgg"),
+            bytes::<16>("DGv6ra1nlYgDCS1FRnbzlw"),
+        );
         let keys = ContentKeys::derive(&shared, &receiver, &sender, &auth, &salt).unwrap();
         assert_eq!(to_base64url(&keys.key), "oIhVW04MRdy2XN9CiKLxTg");
         assert_eq!(to_base64url(&keys.nonce), "4h_95klXJ5E_qnoN");
-        let body = keys.seal(&sender, &salt, b"When I grow up, I want to be a watermelon").unwrap();
+        let body = keys
+            .seal(&sender, &salt, b"When I grow up, I want to be a watermelon")
+            .unwrap();
         assert_eq!(
             to_base64url(&body),
             "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
@@ -143,7 +150,10 @@ mod tests {
     fn two_messages_share_neither_salt_nor_key() {
         let browser = crate::testkit::Browser::new();
         let subscription = Subscription::from_json(&browser.subscription("https://push.example/x")).unwrap();
-        let (a, b) = (encrypt(&subscription, b"x").unwrap(), encrypt(&subscription, b"x").unwrap());
+        let (a, b) = (
+            encrypt(&subscription, b"x").unwrap(),
+            encrypt(&subscription, b"x").unwrap(),
+        );
         assert_ne!(a[..16], b[..16]);
         assert_ne!(a[21..86], b[21..86]);
     }

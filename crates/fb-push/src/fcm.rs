@@ -5,8 +5,8 @@ use std::fmt;
 use fb_auth::Secret;
 use fb_outbound::{Outbound, Request, Response};
 use fb_types::Timestamp;
-use http::header::{self, HeaderValue};
 use http::Method;
+use http::header::{self, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -50,7 +50,9 @@ impl ServiceAccount {
         let account: Self = serde_json::from_str(text).map_err(|_| problem.clone())?;
         let is_id = |text: &str| {
             (1..=100).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':'))
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':'))
         };
         if !is_id(&account.project_id) || account.signer().is_none() {
             return Err(problem);
@@ -91,11 +93,10 @@ pub(crate) async fn send(
     loop {
         let make = async || fetch_token(outbound, &endpoints.fcm_token, channel, account, now).await;
         let access = channel.token(now, make).await?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", access.expose())).map_err(|_| {
-            PushError::Misconfigured {
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {}", access.expose())).map_err(|_| PushError::Misconfigured {
                 reason: "Google's token is no text".to_owned(),
-            }
-        })?;
+            })?;
         bearer.set_sensitive(true);
         request.headers.insert(header::AUTHORIZATION, bearer);
         let answer = channel.send(outbound, request.clone(), now).await?;
@@ -118,7 +119,10 @@ fn meaning(answer: &Response, now: Timestamp) -> PushError {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let error = &body["error"];
     let details = error["details"].as_array().map_or(&[][..], Vec::as_slice);
-    let of_fcm = details.iter().map(|detail| code(&detail["errorCode"])).find(|code| !code.is_empty());
+    let of_fcm = details
+        .iter()
+        .map(|detail| code(&detail["errorCode"]))
+        .find(|code| !code.is_empty());
     let reason = of_fcm.unwrap_or_else(|| code(&error["status"]));
     match (answer.status.as_u16(), reason) {
         (_, "UNREGISTERED") => PushError::Gone,
@@ -192,7 +196,10 @@ mod tests {
         for (member, wrong) in [
             ("project_id", json!("../x")),
             ("project_id", Value::Null),
-            ("private_key", json!("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----")),
+            (
+                "private_key",
+                json!("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"),
+            ),
             ("private_key", json!("canary")),
         ] {
             let mut wrong_value = value.clone();

@@ -63,7 +63,9 @@ pub enum MessageError {
         expected: &'static str,
     },
     /// A push service would not take it.
-    #[error("the push message has {bytes} bytes as {service} gets it, at most {limit} are possible; send an id and let the app load the rest")]
+    #[error(
+        "the push message has {bytes} bytes as {service} gets it, at most {limit} are possible; send an id and let the app load the rest"
+    )]
     TooLarge {
         /// Which one.
         service: &'static str,
@@ -90,7 +92,10 @@ impl Message {
                 Kind::Flag => (value.is_boolean(), "true or false"),
                 Kind::Numbers => {
                     let numbers = value.as_array();
-                    (numbers.is_some_and(|all| all.iter().all(Value::is_number)), "an array of numbers")
+                    (
+                        numbers.is_some_and(|all| all.iter().all(Value::is_number)),
+                        "an array of numbers",
+                    )
                 }
                 Kind::Anything => (true, ""),
             };
@@ -177,7 +182,9 @@ impl Message {
 
     /// True if a person is to notice the message; others only wake the app up.
     pub(crate) fn is_visible(&self) -> bool {
-        let shown = ["subject", "message", "sound"].iter().any(|name| self.0.contains_key(*name));
+        let shown = ["subject", "message", "sound"]
+            .iter()
+            .any(|name| self.0.contains_key(*name));
         shown || self.native_badge().is_some()
     }
 
@@ -250,9 +257,15 @@ mod tests {
     fn data_alone_wakes_the_app_up_without_a_notification() {
         let quiet = message(json!({ "data": "x", "badge": "/badge.png" })).unwrap();
         assert!(!quiet.is_visible());
-        assert_eq!(quiet.for_apns(), json!({ "aps": { "content-available": 1 }, "data": "x" }));
+        assert_eq!(
+            quiet.for_apns(),
+            json!({ "aps": { "content-available": 1 }, "data": "x" })
+        );
         let fcm = quiet.for_fcm("t");
-        assert_eq!((&fcm["message"]["notification"], &fcm["message"]["data"]), (&Value::Null, &json!({ "data": "x" })));
+        assert_eq!(
+            (&fcm["message"]["notification"], &fcm["message"]["data"]),
+            (&Value::Null, &json!({ "data": "x" }))
+        );
         assert_eq!(fcm["message"]["android"], json!({ "ttl": "2419200s" }));
         let badge = message(json!({ "badge": "/badge.png", "nativeBadge": 3 })).unwrap();
         assert_eq!(badge.for_apns(), json!({ "aps": { "badge": 3 } }));
@@ -268,17 +281,27 @@ mod tests {
             ("silent", json!("yes")),
         ] {
             let error = message(json!({ (member): value })).unwrap_err();
-            assert!(matches!(error, MessageError::Member { member: m, .. } if m == member), "{error}");
+            assert!(
+                matches!(error, MessageError::Member { member: m, .. } if m == member),
+                "{error}"
+            );
         }
         let with = |n: usize| message(json!({ "message": "x".repeat(n) }));
         let frame = r#"{"message":""}"#.len();
         assert!(with(MAX_WEB - frame).is_ok());
         assert_eq!(
             with(MAX_WEB - frame + 1),
-            Err(MessageError::TooLarge { service: "a browser", bytes: MAX_WEB + 1, limit: MAX_WEB })
+            Err(MessageError::TooLarge {
+                service: "a browser",
+                bytes: MAX_WEB + 1,
+                limit: MAX_WEB
+            })
         );
         // Short for a browser, but every entry of the data becomes a text.
         let data: Map<String, Value> = (0..330).map(|i| (format!("k{i:03}"), json!("\"\""))).collect();
-        assert!(matches!(message(json!({ "data": data })), Err(MessageError::TooLarge { .. })));
+        assert!(matches!(
+            message(json!({ "data": data })),
+            Err(MessageError::TooLarge { .. })
+        ));
     }
 }

@@ -36,7 +36,9 @@ impl Subscription {
     /// Reads `{"endpoint": …, "keys": {"p256dh": …, "auth": …}}`. Other members are ignored. Whether the endpoint may be
     /// requested is decided when it is.
     pub fn from_json(json: &Value) -> Result<Self, SubscriptionError> {
-        let endpoint = json["endpoint"].as_str().ok_or(SubscriptionError("`endpoint` is missing"))?;
+        let endpoint = json["endpoint"]
+            .as_str()
+            .ok_or(SubscriptionError("`endpoint` is missing"))?;
         let origin = origin_of(endpoint).ok_or(SubscriptionError("`endpoint` is no https URL"))?;
         let key = |name: &str| json["keys"][name].as_str().and_then(from_any_base64);
         let public_key: [u8; 65] = key("p256dh")
@@ -68,7 +70,9 @@ fn origin_of(endpoint: &str) -> Option<String> {
     }
     let uri: http::Uri = endpoint.parse().ok()?;
     let scheme = uri.scheme_str().filter(|s| matches!(*s, "https" | "http"))?;
-    let authority = uri.authority().filter(|a| !a.as_str().contains('@') && !a.host().is_empty())?;
+    let authority = uri
+        .authority()
+        .filter(|a| !a.as_str().contains('@') && !a.host().is_empty())?;
     let host = authority.host().to_ascii_lowercase();
     let default = if scheme == "https" { 443 } else { 80 };
     Some(match authority.port_u16().filter(|port| *port != default) {

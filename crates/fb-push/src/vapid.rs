@@ -76,11 +76,7 @@ impl VapidKeys {
             reason: "the operating system gave no randomness".to_owned(),
             retry_after: None,
         })?;
-        Ok(format!(
-            "vapid t={}, k={}",
-            token.expose(),
-            to_base64url(&self.public)
-        ))
+        Ok(format!("vapid t={}, k={}", token.expose(), to_base64url(&self.public)))
     }
 }
 
@@ -116,7 +112,9 @@ mod tests {
         );
         let keys = VapidKeys::generate().unwrap();
         let now = Timestamp::from_millis(1_453_523_000_000);
-        let ours = keys.authorization("https://push.example.net", "mailto:push@example.com", now).unwrap();
+        let ours = keys
+            .authorization("https://push.example.net", "mailto:push@example.com", now)
+            .unwrap();
         let (header, claims) = check(&ours);
         assert_eq!(header, json!({ "typ": "JWT", "alg": "ES256" }));
         assert_eq!(

@@ -2,8 +2,8 @@
 
 use fb_outbound::{Outbound, Request};
 use fb_types::Timestamp;
-use http::header::{self, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{self, HeaderName, HeaderValue};
 
 use crate::encrypt::encrypt;
 use crate::wire::by_status;
@@ -25,13 +25,15 @@ pub(crate) async fn send(
     let mut request = Request::new(Method::POST, subscription.endpoint.clone());
     request.body = body.into();
     let authorization = keys.authorization(&subscription.origin, contact, now)?;
-    let mut authorization =
-        HeaderValue::from_str(&authorization).map_err(|_| rejected("the contact is no URL"))?;
+    let mut authorization = HeaderValue::from_str(&authorization).map_err(|_| rejected("the contact is no URL"))?;
     authorization.set_sensitive(true);
     let headers = &mut request.headers;
     headers.insert(header::AUTHORIZATION, authorization);
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
     headers.insert(HeaderName::from_static("ttl"), HeaderValue::from(message.ttl()));
     let answer = outbound.send(request).await?;
     match answer.status.as_u16() {

@@ -53,7 +53,14 @@ fn account() -> ServiceAccount {
 }
 
 fn key() -> ApnsKey {
-    ApnsKey::new("TEAM123456", "KEY1234567", "org.example.shop", false, Secret::new(apple_key())).unwrap()
+    ApnsKey::new(
+        "TEAM123456",
+        "KEY1234567",
+        "org.example.shop",
+        false,
+        Secret::new(apple_key()),
+    )
+    .unwrap()
 }
 
 const CONTACT: &str = "mailto:ops@shop.example";
@@ -65,9 +72,14 @@ async fn a_browser_gets_what_was_sent_and_its_service_can_tell_from_whom() {
     let endpoint = world.services.endpoint("a?token=x");
     let subscription = Subscription::from_json(&browser.subscription(&endpoint)).unwrap();
     world.push.web(&keys, CONTACT, &subscription, &hello()).await.unwrap();
-    let [request] = &world.services.received("/wp/a")[..] else { panic!() };
+    let [request] = &world.services.received("/wp/a")[..] else {
+        panic!()
+    };
     let text: Value = serde_json::from_slice(&browser.decrypt(&request.body)).unwrap();
-    assert_eq!(text, json!({ "subject": "News", "message": "Hello", "data": { "id": 7 } }));
+    assert_eq!(
+        text,
+        json!({ "subject": "News", "message": "Hello", "data": { "id": 7 } })
+    );
     assert_eq!(request.header("content-encoding"), "aes128gcm");
     assert_eq!(request.header("ttl"), "2419200");
     let rest = request.header("authorization").strip_prefix("vapid t=").unwrap();
@@ -90,14 +102,23 @@ async fn each_status_of_a_web_push_service_means_one_thing() {
         (Answer::status(410), "gone".to_owned()),
         (Answer::status(400), "rejected".to_owned()),
         (Answer::status(413), "rejected".to_owned()),
-        (Answer::status(302).with("location", "http://127.0.0.1:1/"), "rejected".to_owned()),
+        (
+            Answer::status(302).with("location", "http://127.0.0.1:1/"),
+            "rejected".to_owned(),
+        ),
         (Answer::status(401), "misconfigured".to_owned()),
         (Answer::status(403), "misconfigured".to_owned()),
         (Answer::status(500), later(None)),
         (Answer::status(503).with("retry-after", "17"), later(Some(17))),
         (Answer::status(429).with("retry-after", "999999"), far),
-        (Answer::status(429).with("retry-after", "Fri, 15 Jan 2027 08:00:30 GMT"), later(Some(30))),
-        (Answer::status(429).with("retry-after", "Thu, 14 Jan 2027 08:00:30 GMT"), later(Some(0))),
+        (
+            Answer::status(429).with("retry-after", "Fri, 15 Jan 2027 08:00:30 GMT"),
+            later(Some(30)),
+        ),
+        (
+            Answer::status(429).with("retry-after", "Thu, 14 Jan 2027 08:00:30 GMT"),
+            later(Some(0)),
+        ),
         (Answer::status(503).with("retry-after", "soon"), later(None)),
     ] {
         let shown = format!("{answer:?}");
@@ -128,7 +149,11 @@ async fn s33_endpoints_inside_of_the_own_network_are_not_asked() {
         "https://[::1]/x".to_owned(),
     ] {
         let subscription = Subscription::from_json(&Browser::new().subscription(&endpoint)).unwrap();
-        let error = world.push.web(&keys, CONTACT, &subscription, &hello()).await.unwrap_err();
+        let error = world
+            .push
+            .web(&keys, CONTACT, &subscription, &hello())
+            .await
+            .unwrap_err();
         assert!(matches!(error, PushError::Rejected { .. }), "{endpoint}: {error}");
         assert!(!error.to_string().contains("/x"), "{error}");
     }
@@ -143,7 +168,10 @@ async fn firebase_is_asked_with_one_token_over_one_connection_until_it_has_to_be
     }
     let sent = world.services.received("/v1/projects/shop-1/messages:send");
     assert_eq!(sent.len(), 3);
-    assert!(sent.iter().all(|request| request.header("authorization") == "Bearer access-1"));
+    assert!(
+        sent.iter()
+            .all(|request| request.header("authorization") == "Bearer access-1")
+    );
     assert!(sent.iter().all(|request| request.version == Version::HTTP_2));
     assert!(sent.iter().all(|request| request.connection == sent[0].connection));
     let body: Value = serde_json::from_slice(&sent[0].body).unwrap();
@@ -167,7 +195,9 @@ async fn firebase_is_asked_with_one_token_over_one_connection_until_it_has_to_be
     world.services.answer("/v1/", [Answer::status(401)]);
     world.push.fcm(&account(), "tok", &hello()).await.unwrap();
     assert_eq!(world.services.received("/token").len(), 3);
-    world.services.answer("/v1/", [Answer::status(401), Answer::status(401)]);
+    world
+        .services
+        .answer("/v1/", [Answer::status(401), Answer::status(401)]);
     let error = world.push.fcm(&account(), "tok", &hello()).await.unwrap_err();
     assert!(matches!(error, PushError::Misconfigured { .. }), "{error}");
 }
@@ -193,11 +223,27 @@ async fn each_error_of_firebase_means_one_thing() {
     for (path, answer, expected) in [
         ("/v1/", fcm_error(404, "NOT_FOUND", "UNREGISTERED"), "gone"),
         ("/v1/", Answer::status(404), "misconfigured"),
-        ("/v1/", fcm_error(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"), "rejected"),
-        ("/v1/", fcm_error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"), "misconfigured"),
-        ("/v1/", fcm_error(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED").with("retry-after", "9"), "later"),
+        (
+            "/v1/",
+            fcm_error(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+            "rejected",
+        ),
+        (
+            "/v1/",
+            fcm_error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"),
+            "misconfigured",
+        ),
+        (
+            "/v1/",
+            fcm_error(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED").with("retry-after", "9"),
+            "later",
+        ),
         ("/v1/", Answer::status(502), "later"),
-        ("/token", Answer::json(400, json!({ "error": "invalid_grant" })), "misconfigured"),
+        (
+            "/token",
+            Answer::json(400, json!({ "error": "invalid_grant" })),
+            "misconfigured",
+        ),
         ("/token", Answer::status(503), "later"),
         ("/token", Answer::json(200, json!({})), "misconfigured"),
     ] {
@@ -226,16 +272,29 @@ async fn apple_is_asked_over_one_session_with_a_token_that_is_renewed_within_the
     let key = key();
     world.push.apns(&key, "00aaFF", &hello()).await.unwrap();
     world.clock.0.fetch_add(2999, Ordering::Relaxed);
-    world.push.apns(&key, "00aaFF", &message(json!({ "data": 1 }))).await.unwrap();
+    world
+        .push
+        .apns(&key, "00aaFF", &message(json!({ "data": 1 })))
+        .await
+        .unwrap();
     let sent = world.services.received("/3/device/00aaFF");
     let [first, second] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!(first.version, Version::HTTP_2);
     assert_eq!(first.header("apns-topic"), "org.example.shop");
-    assert_eq!((first.header("apns-push-type"), first.header("apns-priority")), ("alert", "10"));
+    assert_eq!(
+        (first.header("apns-push-type"), first.header("apns-priority")),
+        ("alert", "10")
+    );
     assert_eq!(first.header("apns-expiration"), "1802419200");
-    assert_eq!((second.header("apns-push-type"), second.header("apns-priority")), ("background", "5"));
+    assert_eq!(
+        (second.header("apns-push-type"), second.header("apns-priority")),
+        ("background", "5")
+    );
     let body: Value = serde_json::from_slice(&first.body).unwrap();
-    assert_eq!(body, json!({ "aps": { "alert": { "title": "News", "body": "Hello" } }, "data": { "id": 7 } }));
+    assert_eq!(
+        body,
+        json!({ "aps": { "alert": { "title": "News", "body": "Hello" } }, "data": { "id": 7 } })
+    );
     assert_eq!(first.header("authorization"), second.header("authorization"));
     world.clock.0.fetch_add(1, Ordering::Relaxed);
     world.push.apns(&key, "00aaFF", &hello()).await.unwrap();
@@ -266,7 +325,9 @@ async fn each_reason_of_apple_means_one_thing() {
         (503, "ServiceUnavailable", "later"),
         (503, "<b>canary</b>", "later"),
     ] {
-        world.services.answer("/3/", [Answer::json(status, json!({ "reason": reason }))]);
+        world
+            .services
+            .answer("/3/", [Answer::json(status, json!({ "reason": reason }))]);
         let error = world.push.apns(&key, "00", &hello()).await.unwrap_err();
         assert!(!error.to_string().contains("canary"));
         let found = match error {
@@ -290,7 +351,10 @@ fn s47_keys_for_apple_are_checked_and_never_printed() {
     let text = apple_key();
     let key = |team: &str, id: &str, topic: &str, pem: &str| ApnsKey::new(team, id, topic, false, Secret::new(pem));
     let good = key("TEAM123456", "KEY1234567", "org.example.shop", &text).unwrap();
-    assert_eq!(format!("{good:?}"), "ApnsKey(TEAM123456, KEY1234567, org.example.shop, ***)");
+    assert_eq!(
+        format!("{good:?}"),
+        "ApnsKey(TEAM123456, KEY1234567, org.example.shop, ***)"
+    );
     for (team, id, topic, pem) in [
         ("", "KEY", "org.x", text.as_str()),
         ("TEAM", "../x", "org.x", &text),

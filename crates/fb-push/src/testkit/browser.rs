@@ -60,7 +60,10 @@ impl Browser {
         let keys = agree_ephemeral(private, &peer, |shared| {
             ContentKeys::derive(shared, &self.public, &sender, &self.auth, &salt)
         });
-        keys.unwrap().unwrap().open(&body[86..]).expect("a message for this browser")
+        keys.unwrap()
+            .unwrap()
+            .open(&body[86..])
+            .expect("a message for this browser")
     }
 }
 

@@ -148,7 +148,12 @@ impl Services {
     /// All requests so far whose path begins so.
     pub fn received(&self, path: &str) -> Vec<Received> {
         let state = self.shared.state.lock().unwrap();
-        state.received.iter().filter(|r| r.path.starts_with(path)).cloned().collect()
+        state
+            .received
+            .iter()
+            .filter(|r| r.path.starts_with(path))
+            .cloned()
+            .collect()
     }
 
     /// The first `n` requests whose path begins so, once they are there.
@@ -221,7 +226,10 @@ async fn respond(
         None if path == "/token" => {
             state.tokens += 1;
             let token = format!("access-{}", state.tokens);
-            Answer::json(200, json!({ "access_token": token, "expires_in": 3600, "token_type": "Bearer" }))
+            Answer::json(
+                200,
+                json!({ "access_token": token, "expires_in": 3600, "token_type": "Bearer" }),
+            )
         }
         None if path.starts_with("/wp/") => Answer::status(201),
         None => Answer::json(200, json!({})),
