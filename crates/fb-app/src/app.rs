@@ -14,6 +14,7 @@ use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Subject
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::cache::{FileCache, ObjectCache};
+use crate::devices::Deliveries;
 use crate::files::{Buckets, ContentCache};
 use crate::hashing::Hashing;
 use crate::principals::PrincipalCache;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     /// Beginning of the URL of the service that knows leaked passwords.
     pub(crate) leaks_url: String,
     pub(crate) oauth: OAuth,
+    /// Push messages of all apps on their way.
+    pub(crate) deliveries: Arc<Deliveries>,
     /// Who mails are from if an app does not say.
     pub(crate) mail_from: Sender,
     /// Contents of all apps.

@@ -4,12 +4,14 @@
 //! authorization kernel of `fb-auth` first; every write goes through [`Store::commit`](fb_store::Store::commit).
 
 mod accounts;
+mod app_log;
 mod app;
 mod apps;
 mod audit;
 mod backup;
 mod cache;
 mod checkup;
+mod devices;
 mod directory;
 mod errands;
 mod error;
@@ -36,6 +38,7 @@ pub use app::App;
 pub use apps::{Apps, AppsOptions, NewApp};
 pub use backup::Copied;
 pub use checkup::{Checkup, SeenUsers};
+pub use devices::{ApnsUpload, DeviceWish, PushCounts, RegisteredDevice};
 pub use directory::Directory;
 pub use errands::{AdminErrand, ErrandId, ErrandOutcome};
 pub use error::AppError;

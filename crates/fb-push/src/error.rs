@@ -38,6 +38,13 @@ pub enum PushError {
 #[error("{0}")]
 pub struct KeyError(pub(crate) &'static str);
 
+impl KeyError {
+    /// A key that cannot be used for a reason that is known outside of this crate.
+    pub const fn new(text: &'static str) -> Self {
+        Self(text)
+    }
+}
+
 impl From<OutboundError> for PushError {
     fn from(error: OutboundError) -> Self {
         let reason = error.to_string();

@@ -19,6 +19,10 @@ impl Source {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// An attempt that was counted; a success takes it and its predecessors back.

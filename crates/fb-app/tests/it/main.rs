@@ -70,6 +70,7 @@ impl Fixture {
             mail_from: Sender::new(None, "app@example.com").unwrap(),
             outbound: Outbound::new(OutboundOptions::default()).unwrap(),
             leaks_url: String::new(),
+            push_endpoints: Default::default(),
             domain: "localhost".into(),
         };
         let node = SqliteNode::open(dir.path(), SqliteOptions::default()).unwrap();

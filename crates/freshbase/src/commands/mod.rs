@@ -85,6 +85,7 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
             ..OutboundOptions::default()
         })?,
         leaks_url: config.leaks_url.clone(),
+        push_endpoints: config.push_endpoints.clone(),
         domain: config.domain.clone(),
     })
 }
