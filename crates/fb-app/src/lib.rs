@@ -4,8 +4,8 @@
 //! authorization kernel of `fb-auth` first; every write goes through [`Store::commit`](fb_store::Store::commit).
 
 mod accounts;
-mod app_log;
 mod app;
+mod app_log;
 mod apps;
 mod audit;
 mod backup;

@@ -25,7 +25,11 @@ pub(crate) fn parse<'b>(content_type: &str, body: &'b [u8]) -> Result<Vec<Part<'
     let next = format!("\r\n--{boundary}");
     let mut rest = match body.strip_prefix(first.as_bytes()) {
         Some(rest) => rest,
-        None => split(body, next.as_bytes()).ok_or("it does not begin with its boundary")?.1,
+        None => {
+            split(body, next.as_bytes())
+                .ok_or("it does not begin with its boundary")?
+                .1
+        }
     };
     let mut parts = Vec::new();
     while !rest.starts_with(b"--") {
@@ -95,15 +99,32 @@ mod tests {
             content-disposition: form-data; filename=\"a; name=b.p8\"; name=\"key\"\r\nContent-Type: x/y\r\n\r\n\
             one\r\n--xY\r\ntwo\r\n\r\n--xYz--\r\n";
         let parts = [
-            Part { name: "keyId".into(), filename: None, content: b"ABC" },
-            Part { name: "key".into(), filename: Some("a; name=b.p8".into()), content: b"one\r\n--xY\r\ntwo\r\n" },
+            Part {
+                name: "keyId".into(),
+                filename: None,
+                content: b"ABC",
+            },
+            Part {
+                name: "key".into(),
+                filename: Some("a; name=b.p8".into()),
+                content: b"one\r\n--xY\r\ntwo\r\n",
+            },
         ];
-        for content_type in ["multipart/form-data; boundary=xYz", "Multipart/Form-Data;charset=utf-8;boundary=\"xYz\""] {
+        for content_type in [
+            "multipart/form-data; boundary=xYz",
+            "Multipart/Form-Data;charset=utf-8;boundary=\"xYz\"",
+        ] {
             assert_eq!(parse(content_type, body).as_deref(), Ok(&parts[..]), "{content_type}");
         }
         let with_preamble = [b"ignored\r\n", &body[..]].concat();
-        assert_eq!(parse("multipart/form-data; boundary=xYz", &with_preamble).as_deref(), Ok(&parts[..]));
-        assert_eq!(parse("multipart/form-data; boundary=x", b"--x--").as_deref(), Ok(&[][..]));
+        assert_eq!(
+            parse("multipart/form-data; boundary=xYz", &with_preamble).as_deref(),
+            Ok(&parts[..])
+        );
+        assert_eq!(
+            parse("multipart/form-data; boundary=x", b"--x--").as_deref(),
+            Ok(&[][..])
+        );
     }
 
     #[test]
@@ -119,9 +140,18 @@ mod tests {
             ("multipart/form-data; boundary=b", "--b"),
             ("multipart/form-data; boundary=b", "--b\r\n"),
             ("multipart/form-data; boundary=b", "--b\r\n\r\nx\r\n--b--"),
-            ("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--"),
-            ("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"a\r\n\r\nx\r\n--b--"),
-            ("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx"),
+            (
+                "multipart/form-data; boundary=b",
+                "--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--",
+            ),
+            (
+                "multipart/form-data; boundary=b",
+                "--b\r\nContent-Disposition: form-data; name=\"a\r\n\r\nx\r\n--b--",
+            ),
+            (
+                "multipart/form-data; boundary=b",
+                "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx",
+            ),
             ("multipart/form-data; boundary=b", &many),
         ] {
             assert!(parse(content_type, body.as_bytes()).is_err(), "{content_type} {body}");

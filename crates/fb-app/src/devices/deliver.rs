@@ -173,7 +173,10 @@ impl Deliveries {
         let _ = tokio::time::timeout(CLOSING_TIME, idle).await;
         let lost = self.state().queue.held();
         if lost > 0 {
-            tracing::warn!(lost, "{lost} push messages were not delivered before the server stopped");
+            tracing::warn!(
+                lost,
+                "{lost} push messages were not delivered before the server stopped"
+            );
         }
     }
 
@@ -248,7 +251,9 @@ impl Deliveries {
                 let keys = app.vapid_keys().await?.ok_or(missing("VAPIDKeys"))?;
                 let subscription = Subscription::from_json(&registration.subscription);
                 let subscription = subscription.map_err(|e| AppError::internal("reading a subscription", e))?;
-                self.push.web(&keys, &app.push_contact(), &subscription, message).await?;
+                self.push
+                    .web(&keys, &app.push_contact(), &subscription, message)
+                    .await?;
             }
             Platform::Android => {
                 let account = app.fcm_account().await?.ok_or(missing("GCMKey"))?;

@@ -106,7 +106,11 @@ impl App {
         let is_development = match upload.environment.as_str() {
             "" | "production" => false,
             "development" => true,
-            _ => return Err(AppError::Invalid("environment must be production or development".to_owned())),
+            _ => {
+                return Err(AppError::Invalid(
+                    "the environment must be production or development".to_owned(),
+                ));
+            }
         };
         let private_key = upload
             .private_key
@@ -188,7 +192,10 @@ impl App {
             return url.clone();
         }
         let address = settings.mail.from.as_deref();
-        format!("mailto:{}", address.unwrap_or_else(|| self.shared().mail_from.address()))
+        format!(
+            "mailto:{}",
+            address.unwrap_or_else(|| self.shared().mail_from.address())
+        )
     }
 }
 

@@ -31,10 +31,15 @@ impl App {
 fn devices(message: &Map<String, Value>) -> Result<Vec<ObjectKey>, AppError> {
     let invalid = |text: String| AppError::Invalid(text);
     let Some(Value::Array(list)) = message.get("devices") else {
-        return Err(invalid("devices must be an array of ids like /db/Device/<key>".to_owned()));
+        return Err(invalid(
+            "devices must be an array of ids like /db/Device/<key>".to_owned(),
+        ));
     };
     if list.is_empty() || list.len() > MAX_DEVICES {
-        return Err(invalid(format!("devices must name 1 to {MAX_DEVICES} devices, found {}", list.len())));
+        return Err(invalid(format!(
+            "devices must name 1 to {MAX_DEVICES} devices, found {}",
+            list.len()
+        )));
     }
     let mut keys = indexmap::IndexSet::with_capacity(list.len());
     for id in list {

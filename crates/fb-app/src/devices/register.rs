@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use fb_auth::{AttemptLimit, Errand, Objects, Operation, Principal, Secret, authorize, field_rights, fingerprint, system};
+use fb_auth::{
+    AttemptLimit, Errand, Objects, Operation, Principal, Secret, authorize, field_rights, fingerprint, system,
+};
 use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, Refusal, Write};
 use fb_types::schema::{ADMIN_ROLE, DEVICE};
 use fb_types::{Acl, Class, Document, ObjectKey, Schema, Stored, Version};
@@ -97,7 +99,11 @@ impl App {
 
         let (key, expect, old) = match known {
             Some((key, stored, old)) => (key, Expect::Value(stored), Some(old)),
-            None => (ObjectKey::from_raw(&uuid::Uuid::new_v4().to_string())?, Expect::Absent, None),
+            None => (
+                ObjectKey::from_raw(&uuid::Uuid::new_v4().to_string())?,
+                Expect::Absent,
+                None,
+            ),
         };
         let draft = Draft {
             names: input.keys().cloned().collect(),
@@ -113,7 +119,12 @@ impl App {
             Write::Object(object),
             record(DEVICES, key.as_str(), expect, Some(&registration.encode()?)),
             record(COOKIES, &registration.cookie, Expect::Absent, to_key()),
-            record(TARGETS, &target, pointer.map_or(Expect::Absent, Expect::Value), to_key()),
+            record(
+                TARGETS,
+                &target,
+                pointer.map_or(Expect::Absent, Expect::Value),
+                to_key(),
+            ),
         ];
         if let Some(old) = old {
             writes.push(record(COOKIES, &old.cookie, Expect::Anything, None));

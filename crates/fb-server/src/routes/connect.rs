@@ -61,8 +61,9 @@ async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
     };
     let caller = session.map_or_else(Principal::anonymous, |session| session.principal.clone());
     let device = match devices::of_cookie(ctx, &caller).await? {
-        Some(device) => serde_json::from_slice(&device.body())
-            .map_err(|e| fb_app::AppError::internal("reading a device", e))?,
+        Some(device) => {
+            serde_json::from_slice(&device.body()).map_err(|e| fb_app::AppError::internal("reading a device", e))?
+        }
         None => Value::Null,
     };
     let is_private = session.is_some() || !device.is_null();
@@ -87,11 +88,7 @@ async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
     };
     Ok(reply.header(
         header::CACHE_CONTROL,
-        if is_private {
-            "private, no-store"
-        } else {
-            "no-cache"
-        },
+        if is_private { "private, no-store" } else { "no-cache" },
     ))
 }
 

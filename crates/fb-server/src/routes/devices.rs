@@ -126,7 +126,9 @@ pub(crate) fn cookie(ctx: &Ctx) -> Option<String> {
     let name = cookie_name(ctx);
     // HTTP/2 may bring each one in a header of its own.
     let all = ctx.request.headers.get_all(header::COOKIE).iter();
-    let mut pairs = all.filter_map(|header| header.to_str().ok()).flat_map(|all| all.split(';'));
+    let mut pairs = all
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|all| all.split(';'));
     let value = pairs.find_map(|pair| pair.trim().strip_prefix(&name)?.strip_prefix('='))?;
     let is_ours = value.len() == 32 && value.bytes().all(|b| b.is_ascii_hexdigit());
     is_ours.then(|| value.to_owned())
@@ -148,7 +150,10 @@ fn is_https(ctx: &Ctx) -> bool {
     let by_proxy = || ctx.state.trusted_proxies.iter().any(|proxy| proxy.contains(peer)) && says_https() == Some(true);
     let by_settings = || {
         let settings = ctx.app.settings();
-        settings.public_url.as_ref().is_some_and(|url| url.starts_with("https://"))
+        settings
+            .public_url
+            .as_ref()
+            .is_some_and(|url| url.starts_with("https://"))
     };
     ctx.request.is_tls || by_proxy() || by_settings()
 }

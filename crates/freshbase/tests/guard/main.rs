@@ -6,6 +6,7 @@ mod accounts;
 mod attempts;
 mod audit;
 mod bad_input;
+mod devices;
 mod enumeration;
 mod fields;
 mod file_input;
