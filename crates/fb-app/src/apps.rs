@@ -239,6 +239,7 @@ impl Apps {
             if let Some(app) = slot.app.swap(None) {
                 app.close().await;
             }
+            self.shared.deliveries.forget(id);
             self.node.delete(id).await?;
         }
         self.reload().await?;

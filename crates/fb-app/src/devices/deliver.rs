@@ -156,6 +156,13 @@ impl Deliveries {
         count(self.state().counts.entry(app.clone()).or_default());
     }
 
+    /// An app was deleted.
+    pub(crate) fn forget(&self, app: &AppId) {
+        let mut state = self.state();
+        state.queue.clear(app);
+        state.counts.remove(app);
+    }
+
     /// Takes nothing any more, and waits a little for what is ready. The rest is lost, as is what rests between attempts.
     pub(crate) async fn close(&self) {
         self.state().is_closing = true;

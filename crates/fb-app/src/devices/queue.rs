@@ -126,6 +126,20 @@ impl<J> Queue<J> {
         }
     }
 
+    /// The jobs of an app that wait are no more.
+    pub(super) fn clear(&mut self, app: &AppId) {
+        self.turns.retain(|other| other != app);
+        if let Some(lane) = self.lanes.get_mut(app) {
+            let dropped = lane.waiting.len();
+            lane.waiting.clear();
+            lane.held = lane.held.saturating_sub(dropped);
+            self.held = self.held.saturating_sub(dropped);
+            if lane.held == 0 {
+                self.lanes.remove(app);
+            }
+        }
+    }
+
     /// Jobs of an app that are not done.
     pub(super) fn held_of(&self, app: &AppId) -> usize {
         self.lanes.get(app).map_or(0, |lane| lane.held)
@@ -193,6 +207,23 @@ mod tests {
         queue.finish(&a);
         queue.add(&a, vec![6]).unwrap();
         assert_eq!((queue.held_of(&a), queue.held()), (5, 8));
+    }
+
+    #[test]
+    fn an_app_that_goes_takes_what_waits_along() {
+        let mut queue = Queue::new(BOUNDS);
+        let (a, b) = (app("a"), app("b"));
+        queue.add(&a, vec![1, 2, 3]).unwrap();
+        queue.add(&b, vec![9]).unwrap();
+        queue.next().unwrap();
+        queue.clear(&a);
+        assert_eq!((queue.held_of(&a), queue.held()), (1, 2));
+        assert_eq!(drain(&mut queue), [("b".into(), 9)]);
+        queue.rest(&a);
+        queue.finish(&a);
+        assert_eq!((queue.held_of(&a), queue.held()), (0, 1));
+        queue.add(&a, vec![4]).unwrap();
+        assert_eq!(drain(&mut queue), [("a".into(), 4)]);
     }
 
     #[test]

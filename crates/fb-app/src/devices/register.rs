@@ -41,13 +41,13 @@ pub struct RegisteredDevice {
 }
 
 impl App {
-    /// Registers a device. Whoever registers from where messages go already, or with the cookie of a device, gets that
-    /// device: its fields that are given are set anew, the others stay. The class's rules for inserts decide about who may.
+    /// Registers a device. Whoever registers what messages go to already gets that device: its fields that are given are set
+    /// anew, the others stay. A cookie changes nothing about that: any page can make a browser send it along, and could
+    /// redirect the messages of the browser's device. The class's rules for inserts decide about who may.
     pub async fn register_device(
         &self,
         source: &Source,
         caller: &Principal,
-        cookie: Option<&str>,
         wish: &DeviceWish,
     ) -> Result<RegisteredDevice, AppError> {
         authorize(caller, Operation::Insert, self.entity(&self.schema(), DEVICE)?)?;
@@ -56,7 +56,7 @@ impl App {
             self.count_registration(source)?;
         }
         for _ in 0..RETRIES {
-            let attempt = || self.try_register(caller, cookie, wish, registration.clone());
+            let attempt = || self.try_register(caller, wish, registration.clone());
             match self.despite_schema_changes(attempt).await {
                 Err(AppError::Contended | AppError::OutOfDate { .. } | AppError::Exists(_)) => {}
                 result => return result,
@@ -79,7 +79,6 @@ impl App {
     async fn try_register(
         &self,
         caller: &Principal,
-        cookie: Option<&str>,
         wish: &DeviceWish,
         mut registration: Registration,
     ) -> Result<RegisteredDevice, AppError> {
@@ -93,7 +92,7 @@ impl App {
 
         let target = registration.target();
         let pointer = self.store().record(TARGETS, &target).await?;
-        let known = self.known_device(&target, cookie).await?;
+        let known = self.known_device(&target).await?;
         let cookie = Self::random_secret()?;
         registration.cookie = fingerprint(cookie.expose());
 
@@ -128,9 +127,6 @@ impl App {
         ];
         if let Some(old) = old {
             writes.push(record(COOKIES, &old.cookie, Expect::Anything, None));
-            if old.target() != target {
-                writes.push(record(TARGETS, &old.target(), Expect::Anything, None));
-            }
         }
         let id = Self::id_of(class, &key).to_string();
         let outcomes = self.store().commit(Batch { writes }).await;
@@ -148,24 +144,16 @@ impl App {
         })
     }
 
-    /// The device that is reached the same way, or whose cookie this is, as long as there is its object.
-    async fn known_device(
-        &self,
-        target: &str,
-        cookie: Option<&str>,
-    ) -> Result<Option<(ObjectKey, Vec<u8>, Registration)>, AppError> {
-        let by_target = self.device_at(TARGETS, target).await?;
-        let by_cookie = match cookie {
-            Some(cookie) => self.device_of_cookie(cookie).await?,
-            None => None,
+    /// The device that is reached the same way, as long as there is its object.
+    async fn known_device(&self, target: &str) -> Result<Option<(ObjectKey, Vec<u8>, Registration)>, AppError> {
+        let Some(key) = self.device_at(TARGETS, target).await? else {
+            return Ok(None);
         };
-        for key in by_target.into_iter().chain(by_cookie) {
-            let object = self.fetch_for(Errand::KeepDevices, DEVICE, &key).await?;
-            if let (Some(_), Some((stored, registration))) = (object, self.registration(&key).await?) {
-                return Ok(Some((key, stored, registration)));
-            }
-        }
-        Ok(None)
+        let object = self.fetch_for(Errand::KeepDevices, DEVICE, &key).await?;
+        Ok(match (object, self.registration(&key).await?) {
+            (Some(_), Some((stored, registration))) => Some((key, stored, registration)),
+            _ => None,
+        })
     }
 
     /// The rules of a new device that come with none. Anybody in the original protocol; closed apps keep it to whoever

@@ -51,11 +51,7 @@ async fn register_device(mut ctx: Ctx) -> Result<Reply, ApiError> {
         subscription: body.remove("subscription").unwrap_or_default(),
         fields,
     };
-    let cookie = cookie(&ctx);
-    let registered = ctx
-        .app
-        .register_device(&ctx.source(), &caller, cookie.as_deref(), &wish)
-        .await?;
+    let registered = ctx.app.register_device(&ctx.source(), &caller, &wish).await?;
     let mut reply = own(&registered.device);
     // From another site's page browsers send such a cookie over HTTPS only, and only if it says so.
     let attributes = if is_https(&ctx) {

@@ -261,6 +261,21 @@ fn temporary_failures_are_tried_again_and_others_are_in_the_apps_log() {
 }
 
 #[test]
+fn messages_that_are_ready_are_sent_before_the_server_stops() {
+    let services = Services::start();
+    let mut server = with_services(&services, server().baqend()).start();
+    let (admin, stranger) = (root(&server), server.client());
+    admin.post("/config/VAPIDKeys", &json!({})).expect(200);
+    let devices: Vec<_> = (0..60)
+        .map(|i| register_browser(&stranger, &services, &i.to_string()).1)
+        .collect();
+    let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
+    push(&admin, &devices, &json!({ "message": "Hello" })).expect(204);
+    assert!(server.stop().success());
+    assert_eq!(services.received("/wp/").len(), 60);
+}
+
+#[test]
 fn s33_a_subscription_that_leads_into_the_own_network_is_not_asked() {
     let (services, inner) = (Services::start(), Services::start());
     let server = with_services(&services, server().baqend()).start();
@@ -437,25 +452,27 @@ fn whoever_registers_again_is_the_same_device_with_a_new_cookie() {
     with_cookie(&stranger, "GET", "/db/Device/registered", &cookie_of(&first)).expect(404);
     with_cookie(&stranger, "GET", "/db/Device/registered", &cookie_of(&second)).expect(200);
 
-    // Another token with the cookie: still the same device. The old token is free for another one.
-    let renewed = stranger.request(
+    // Another token with the cookie is another device: any page could make a browser send that along, and would get the
+    // messages that are for its device.
+    let second_cookie = cookie_of(&second);
+    let headers = [("cookie", second_cookie.as_str())];
+    let foreign = stranger.request(
         "POST",
         "/db/Device/register",
-        &[("cookie", &cookie_of(&second))],
-        android("renewed").to_string().as_bytes(),
+        &headers,
+        android("two").to_string().as_bytes(),
     );
-    let renewed = renewed.expect(200);
-    assert_eq!(id_of(&renewed), id_of(&first));
-    assert_eq!(renewed.json()["owner"], "bob");
-    let third = register(&stranger, &android("one")).expect(200);
-    assert_ne!(id_of(&third), id_of(&first));
+    let foreign = foreign.expect(200);
+    assert_ne!(id_of(&foreign), id_of(&first));
+    let registered = with_cookie(&stranger, "GET", "/db/Device/registered", &second_cookie).expect(200);
+    assert_eq!(id_of(&registered), id_of(&first));
 
     // Deleted, one by one or all at once: nothing is left that leads there.
-    stranger.delete(&id_of(&third)).expect(204);
+    stranger.delete(&id_of(&first)).expect(204);
     let fourth = register(&stranger, &android("one")).expect(200);
-    assert_ne!(id_of(&fourth), id_of(&third));
+    assert_ne!(id_of(&fourth), id_of(&first));
     admin.delete("/db/Device").expect(200);
-    for cookie in [cookie_of(&renewed), cookie_of(&third), cookie_of(&fourth)] {
+    for cookie in [cookie_of(&second), cookie_of(&foreign), cookie_of(&fourth)] {
         with_cookie(&stranger, "GET", "/db/Device/registered", &cookie).expect(404);
     }
     let fifth = register(&stranger, &android("one")).expect(200);
