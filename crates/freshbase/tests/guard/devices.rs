@@ -78,6 +78,16 @@ fn wait_for_count(server: &Server, result: &str, expected: u64) {
     });
 }
 
+/// Waits until nothing is on its way any more.
+fn wait_until_idle(server: &Server) {
+    wait_for("the end of all deliveries", || {
+        let page = Client::new(server.address(), "").get("/metrics").expect(200);
+        let page = String::from_utf8(page.body).unwrap();
+        let line = "freshbase_push_waiting{app=\"main\"} 0";
+        page.lines().any(|found| found == line).then_some(())
+    });
+}
+
 /// The entries of the app's log that speak of push messages, once there are so many.
 fn wait_for_log(admin: &Client, n: usize) -> Vec<Value> {
     let filter = encode(&json!({ "message": { "$regex": "^push message" } }).to_string());
@@ -258,6 +268,26 @@ fn temporary_failures_are_tried_again_and_others_are_in_the_apps_log() {
     );
     wait_for_count(&server, "failed", 4);
     no_panics(&server);
+}
+
+#[test]
+fn a_device_that_was_deleted_in_any_way_is_sent_nothing_any_more() {
+    let services = Services::start();
+    let server = with_services(&services, server().baqend()).start();
+    let (admin, stranger) = (root(&server), server.client());
+    admin.post("/config/VAPIDKeys", &json!({})).expect(200);
+    let (_, deleted, _) = register_browser(&stranger, &services, "deleted");
+    let (_, own, cookie) = register_browser(&stranger, &services, "own");
+    let (_, emptied, _) = register_browser(&stranger, &services, "emptied");
+    admin.delete(&deleted).expect(204);
+    with_cookie(&stranger, "DELETE", &own, &cookie).expect(204);
+    admin.delete("/db/Device").expect(200);
+    let (_, alive, _) = register_browser(&stranger, &services, "alive");
+    push(&admin, &[&deleted, &own, &emptied, &alive], &json!({ "message": "x" })).expect(204);
+    wait_for_count(&server, "delivered", 1);
+    wait_until_idle(&server);
+    let asked: Vec<String> = services.received("/wp/").into_iter().map(|r| r.path).collect();
+    assert_eq!(asked, ["/wp/alive"]);
 }
 
 #[test]
