@@ -239,7 +239,6 @@ impl Apps {
             if let Some(app) = slot.app.swap(None) {
                 app.close().await;
             }
-            self.shared.deliveries.forget(id);
             self.node.delete(id).await?;
         }
         self.reload().await?;
@@ -280,6 +279,7 @@ impl Apps {
             if let Some(app) = slot.app.swap(None) {
                 app.close().await;
             }
+            self.shared.deliveries.forget(slot.id());
         }
         // Last: whoever reads it may rely on what was deleted being closed.
         self.generation.store(generation, Ordering::Release);

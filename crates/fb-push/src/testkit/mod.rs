@@ -1,6 +1,6 @@
 //! For tests: push services on loopback that say yes unless they are told otherwise, and browsers that decrypt.
 
-#![allow(missing_docs, clippy::expect_used, clippy::unwrap_used, clippy::missing_panics_doc)]
+#![allow(clippy::unwrap_used)]
 
 mod browser;
 mod services;

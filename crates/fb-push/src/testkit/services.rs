@@ -25,9 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A request that arrived.
 #[derive(Debug, Clone)]
 pub struct Received {
+    /// The path, without the query.
     pub path: String,
+    /// Which HTTP it came over.
     pub version: Version,
+    /// All headers.
     pub headers: HeaderMap,
+    /// The whole body.
     pub body: Bytes,
     /// The connection it came on, counted from 0.
     pub connection: usize,
@@ -46,8 +50,11 @@ impl Received {
 /// What is answered once, instead of yes.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// The status.
     pub status: u16,
+    /// Headers.
     pub headers: Vec<(&'static str, String)>,
+    /// The body.
     pub body: String,
 }
 

@@ -25,6 +25,7 @@ mod mfa;
 mod oauth;
 mod paths;
 mod permissions;
+mod push;
 mod rules;
 mod secrets;
 mod site_passwords;
