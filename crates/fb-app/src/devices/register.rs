@@ -51,10 +51,11 @@ impl App {
         wish: &DeviceWish,
     ) -> Result<RegisteredDevice, AppError> {
         authorize(caller, Operation::Insert, self.entity(&self.schema(), DEVICE)?)?;
-        let registration = Registration::new(&wish.platform, &wish.subscription)?;
+        // Before keys are looked at, which costs as much as a message.
         if !caller.is_admin() {
             self.count_registration(source)?;
         }
+        let registration = Registration::new(&wish.platform, &wish.subscription)?;
         for _ in 0..RETRIES {
             let attempt = || self.try_register(caller, wish, registration.clone());
             match self.despite_schema_changes(attempt).await {
