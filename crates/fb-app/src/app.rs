@@ -13,9 +13,11 @@ use fb_types::schema::ROLE;
 use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Subject, Timestamp};
 use tokio::sync::{Mutex, Semaphore};
 
+use crate::app_log::AppLog;
 use crate::cache::{FileCache, ObjectCache};
+use crate::devices::Deliveries;
 use crate::files::{Buckets, ContentCache};
-use crate::functions::{AppCode, AppLog, Functions};
+use crate::functions::{AppCode, Functions};
 use crate::hashing::Hashing;
 use crate::principals::PrincipalCache;
 use crate::{AppError, AppLimits, Profile, Settings, kept, setup};
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     /// Beginning of the URL of the service that knows leaked passwords.
     pub(crate) leaks_url: String,
     pub(crate) oauth: OAuth,
+    /// Push messages of all apps on their way.
+    pub(crate) deliveries: Arc<Deliveries>,
     /// Who mails are from if an app does not say.
     pub(crate) mail_from: Sender,
     /// Contents of all apps.

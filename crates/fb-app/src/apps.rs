@@ -10,15 +10,17 @@ use fb_functions::Engine;
 use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
 use fb_outbound::Outbound;
+use fb_push::Push;
 use fb_store::{AppRecord, Node, NodeError};
 use fb_types::{AppId, Clock};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::app::Shared;
+use crate::devices::Deliveries;
 use crate::directory::Slot;
 use crate::functions::{CodeApi, Functions};
 use crate::hashing::Hashing;
-use crate::{App, AppError, AppLimits, Directory, FirstAdmin, Profile, SetupLink};
+use crate::{App, AppError, AppLimits, Directory, FirstAdmin, Profile, PushCounts, SetupLink};
 
 /// What all apps share.
 #[derive(Clone)]
@@ -43,6 +45,8 @@ pub struct AppsOptions {
     pub outbound: Outbound,
     /// Beginning of the URL of the service that knows leaked passwords; five hex digits follow.
     pub leaks_url: String,
+    /// Where the push services of Google and Apple are.
+    pub push_endpoints: fb_push::Endpoints,
     /// Host names `<app>.<domain>` name an app.
     pub domain: String,
     /// What runs the apps' code.
@@ -99,6 +103,7 @@ impl Apps {
     /// The apps of `node`, all asleep.
     pub async fn open(node: Arc<dyn Node>, options: AppsOptions) -> Result<Arc<Self>, AppError> {
         let hasher = Hasher::new(options.hash_cost).map_err(|e| AppError::internal("preparing password hashes", e))?;
+        let push = Push::new(options.outbound.clone(), options.push_endpoints, options.clock.clone());
         let apps = Self {
             node,
             shared: Shared {
@@ -108,6 +113,7 @@ impl Apps {
                 sealer: Sealer::new(&options.master_key),
                 outbox: options.outbox,
                 oauth: OAuth::new(options.outbound.clone()),
+                deliveries: Deliveries::new(push),
                 outbound: options.outbound,
                 leaks_url: options.leaks_url,
                 mail_from: options.mail_from,
@@ -297,6 +303,7 @@ impl Apps {
             if let Some(app) = slot.app.swap(None) {
                 app.close().await;
             }
+            self.shared.deliveries.forget(slot.id());
         }
         // Last: whoever reads it may rely on what was deleted being closed.
         self.generation.store(generation, Ordering::Release);
@@ -374,8 +381,14 @@ impl Apps {
         asleep
     }
 
-    /// Closes all apps, for shutdown.
+    /// What became of push messages since the server was started, by app.
+    pub fn push_counts(&self) -> Vec<(AppId, PushCounts)> {
+        self.shared.deliveries.counts()
+    }
+
+    /// Closes all apps, for shutdown. Push messages that are ready to be sent get a few seconds before.
     pub async fn close(&self) {
+        self.shared.deliveries.close().await;
         for slot in self.directory().slots() {
             let _in_transition = slot.transition.lock().await;
             if let Some(app) = slot.app.swap(None) {

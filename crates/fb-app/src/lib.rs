@@ -5,11 +5,13 @@
 
 mod accounts;
 mod app;
+mod app_log;
 mod apps;
 mod audit;
 mod backup;
 mod cache;
 mod checkup;
+mod devices;
 mod directory;
 mod errands;
 mod error;
@@ -37,6 +39,7 @@ pub use app::App;
 pub use apps::{Apps, AppsOptions, NewApp};
 pub use backup::Copied;
 pub use checkup::{Checkup, SeenUsers};
+pub use devices::{ApnsUpload, DeviceWish, PushCounts, RegisteredDevice};
 pub use directory::Directory;
 pub use errands::{AdminErrand, ErrandId, ErrandOutcome};
 pub use error::AppError;

@@ -24,7 +24,8 @@ pub use files::{FileAction, FileGrant, FileOperation, authorize_file};
 pub use grant::{Grant, Scope};
 pub use hex::{decode_hex, encode_hex};
 pub use kernel::{
-    Admin, Denied, Errand, FieldRight, Operation, authorize, authorize_admin, authorize_class, field_rights, system,
+    Admin, Denied, Errand, FieldRight, Operation, authorize, authorize_admin, authorize_class, authorize_code,
+    field_rights, system,
 };
 pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, PasswordPolicy, Verdict, leak_query};
 pub use principal::{Principal, Roles};

@@ -16,6 +16,7 @@ mod hosting;
 mod https;
 mod listen;
 mod metrics;
+mod multipart;
 mod openapi;
 mod qr;
 mod reply;

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::host::CallHost;
-use super::log::Level;
 use super::sources::{CodeType, no_code};
 use super::{CodeCaller, MAX_DEPTH};
+use crate::app_log::Level;
 use crate::{App, AppError};
 
 /// A call of a module by a request.

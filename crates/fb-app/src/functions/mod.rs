@@ -3,7 +3,6 @@
 mod before;
 mod call;
 mod host;
-mod log;
 mod sources;
 
 use std::sync::{Arc, OnceLock};
@@ -21,7 +20,7 @@ use crate::{App, AppError};
 
 pub(crate) use before::{Prepared, Subject};
 pub use call::ModuleCall;
-pub(crate) use log::AppLog;
+
 pub use sources::CodeType;
 pub(crate) use sources::{Sources, removal};
 

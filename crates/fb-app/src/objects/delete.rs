@@ -2,7 +2,7 @@
 
 use fb_auth::{Errand, Operation, Principal, authorize};
 use fb_store::{Batch, Effect, ObjectWrite, Refusal};
-use fb_types::schema::{ROLE, USER, is_predefined_role};
+use fb_types::schema::{DEVICE, ROLE, USER, is_predefined_role};
 use fb_types::{ObjectKey, Stored};
 use serde_json::json;
 
@@ -12,7 +12,8 @@ use crate::functions::CodeType;
 use crate::{App, AppError};
 
 impl App {
-    /// Deletes the object. Without a condition a missing object is no error. A user's credentials go with the user.
+    /// Deletes the object. Without a condition a missing object is no error. A user's credentials go with the user,
+    /// a device's registration with the device.
     pub async fn delete(
         &self,
         caller: &Principal,
@@ -24,7 +25,7 @@ impl App {
             let deleted = self
                 .despite_schema_changes(|| self.try_delete(caller, bucket, key, condition))
                 .await;
-            // A user's credentials changed between reading and removing them.
+            // A user's credentials, or a device's registration, changed between reading and removing them.
             if !matches!(deleted, Err(AppError::Contended)) {
                 return deleted;
             }
@@ -77,6 +78,7 @@ impl App {
                 batch.writes.extend(self.credentials_to_remove(key).await?);
                 batch.writes.push(entry(Action::UserDeleted)?);
             }
+            DEVICE => batch.writes.extend(self.registration_to_remove(key).await?),
             ROLE if is_logged => batch.writes.push(entry(Action::RoleDeleted)?),
             _ => {}
         }

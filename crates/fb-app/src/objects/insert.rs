@@ -2,7 +2,7 @@
 
 use fb_auth::{Objects, Operation, Principal, authorize};
 use fb_store::{Effect, Moment, Refusal};
-use fb_types::schema::server_assigns_ids;
+use fb_types::schema::{DEVICE, server_assigns_ids};
 use fb_types::{Class, FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
@@ -22,7 +22,7 @@ impl App {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Insert, class)?;
-        if bucket == "Device" {
+        if bucket == DEVICE {
             return Err(AppError::Invalid(
                 "Inserts of devices are not allowed, register the device instead".into(),
             ));

@@ -35,7 +35,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    fn check(self, before: Option<&Stored>) -> Result<(), Refusal> {
+    pub(crate) fn check(self, before: Option<&Stored>) -> Result<(), Refusal> {
         match (self, before) {
             (Self::None, _) | (Self::Exists, Some(_)) => Ok(()),
             (Self::Version(expected), Some(stored)) if stored.version == expected => Ok(()),

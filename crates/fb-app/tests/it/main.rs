@@ -73,6 +73,7 @@ impl Fixture {
             function_limits: fb_functions::Limits::default(),
             function_outbound: Outbound::new(OutboundOptions::default()).unwrap(),
             leaks_url: String::new(),
+            push_endpoints: Default::default(),
             domain: "localhost".into(),
         };
         let node = SqliteNode::open(dir.path(), SqliteOptions::default()).unwrap();

@@ -99,6 +99,7 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
         mail_from: config.mail_from.clone(),
         outbound,
         leaks_url: config.leaks_url.clone(),
+        push_endpoints: config.push_endpoints.clone(),
         domain: config.domain.clone(),
     })
 }

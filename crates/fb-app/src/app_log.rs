@@ -158,7 +158,7 @@ async fn write(store: &dyn Store, lines: &[Line]) -> Result<(), AppError> {
             }
         };
         batch.writes.push(Write::Object(ObjectWrite {
-            grant: system(Errand::Log).grant(class.name()),
+            grant: system(Errand::WriteLog).grant(class.name()),
             key,
             checked_under: schema.rev(),
             decide: Box::new(decide),
