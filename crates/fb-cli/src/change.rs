@@ -103,13 +103,22 @@ pub(crate) fn describe(changes: &[Change]) -> String {
     text
 }
 
-/// Who gains access, as text; the gains of everybody are marked.
+/// Who gains access, as text, with what the same callers gain on one line; the gains of everybody are marked.
 pub(crate) fn describe_gains(gains: &[Gain]) -> String {
-    let mut text = String::new();
+    let mut lines: Vec<(bool, Vec<String>, String, String)> = Vec::new();
     for gain in gains {
         let by: Vec<String> = gain.by.iter().map(who).collect();
-        let sign = if gain.is_public() { '!' } else { ' ' };
-        text.push_str(&format!("  {sign} {}: {}\n", what(gain), clean(&by.join(", "))));
+        let (by, (verb, object)) = (by.join(", "), what(gain));
+        let same = |line: &&mut (bool, Vec<String>, String, String)| line.2 == object && line.3 == by;
+        match lines.iter_mut().find(same) {
+            Some((_, verbs, ..)) => verbs.push(verb),
+            None => lines.push((gain.is_public(), vec![verb], object, by)),
+        }
+    }
+    let mut text = String::new();
+    for (is_public, verbs, object, by) in lines {
+        let sign = if is_public { '!' } else { ' ' };
+        text.push_str(&format!("  {sign} {} {object}: {}\n", verbs.join(", "), clean(&by)));
     }
     match text.is_empty() {
         true => text,
@@ -127,11 +136,11 @@ fn who(gainer: &Gainer) -> String {
     }
 }
 
-fn what(gain: &Gain) -> String {
+fn what(gain: &Gain) -> (String, String) {
     match &gain.what {
-        Gained::Class(class, permission) => format!("{} {class}", permission.as_str()),
-        Gained::Field(class, field, right) => format!("{right} the field {class}.{field}"),
-        Gained::Bucket(bucket, permission) => format!("{} files of the bucket {bucket}", permission.as_str()),
+        Gained::Class(class, permission) => (permission.as_str().into(), class.to_string()),
+        Gained::Field(class, field, right) => (right.to_string(), format!("the field {class}.{field}")),
+        Gained::Bucket(bucket, permission) => (permission.as_str().into(), format!("files of the bucket {bucket}")),
     }
 }
 

@@ -138,6 +138,9 @@ pub async fn deploy(api: &Api, project: &Project, options: &DeployOptions, ui: &
         ui.say(&format!("{result:#}"));
     }
     if options.dry_run {
+        if let (Some(refusal), false) = (&refusal, options.json) {
+            ui.note(&format!("this would be refused: {refusal}"));
+        }
         return Ok(());
     }
     allowed?;

@@ -153,8 +153,18 @@ fn wanted(class: &LocalClass, known: &ClassDef, profile: Profile) -> ClassDef {
                 fields.insert(name.clone(), field);
             }
         }
-        for (name, field) in &def.fields {
-            fields.entry(name.clone()).or_insert_with(|| field.clone());
+        // The app's own come behind them, in their order.
+        let mut next = fields.values().map(|field| field.order + 1).max().unwrap_or(0);
+        for own in in_order(&def)
+            .into_iter()
+            .filter(|own| !built_in.fields.contains_key(&own.name))
+        {
+            let field = FieldDef {
+                order: next,
+                ..own.clone()
+            };
+            fields.insert(own.name.clone(), field);
+            next += 1;
         }
         def.fields = fields;
         def.super_class.clone_from(&known.super_class);
@@ -162,9 +172,6 @@ fn wanted(class: &LocalClass, known: &ClassDef, profile: Profile) -> ClassDef {
     }
     // Published clients send predefined classes with empty rules and mean nothing by it.
     let says_acl = class.says_acl && (built_in.is_none() || def.acl.iter().next().is_some());
-    if !says_acl {
-        def.acl = known.acl.clone();
-    }
     if !class.says_metadata {
         def.metadata.clone_from(&known.metadata);
     }
@@ -176,7 +183,11 @@ fn wanted(class: &LocalClass, known: &ClassDef, profile: Profile) -> ClassDef {
             field.acl = known.fields.get(name).and_then(|known| known.acl.clone());
         }
     }
-    completed(def, profile)
+    let mut def = completed(def, profile);
+    if !says_acl {
+        def.acl = known.acl.clone();
+    }
+    def
 }
 
 fn in_order(def: &ClassDef) -> Vec<&FieldDef> {
