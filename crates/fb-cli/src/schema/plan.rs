@@ -154,17 +154,13 @@ fn wanted(class: &LocalClass, known: &ClassDef, profile: Profile) -> ClassDef {
             }
         }
         // The app's own come behind them, in their order.
-        let mut next = fields.values().map(|field| field.order + 1).max().unwrap_or(0);
-        for own in in_order(&def)
+        let first = fields.values().map(|field| field.order + 1).max().unwrap_or(0);
+        let own = in_order(&def)
             .into_iter()
-            .filter(|own| !built_in.fields.contains_key(&own.name))
-        {
-            let field = FieldDef {
-                order: next,
-                ..own.clone()
-            };
-            fields.insert(own.name.clone(), field);
-            next += 1;
+            .filter(|own| !built_in.fields.contains_key(&own.name));
+        for (order, field) in (first..).zip(own) {
+            let name = field.name.clone();
+            fields.insert(name, FieldDef { order, ..field.clone() });
         }
         def.fields = fields;
         def.super_class.clone_from(&known.super_class);

@@ -123,3 +123,46 @@ fn the_servers_commands_know_the_files_and_variables_of_developers() {
     let out = machine.run(&["config", "check"]).ok();
     assert!(out.contains("valid"), "{out}");
 }
+
+#[test]
+fn s50_servers_are_trusted_by_their_certificate_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = fb_testkit::Authority::default();
+    authority.write(&["localhost"], dir.path());
+    let file = |name: &str| crate::text(&dir.path().join(name)).to_owned();
+    let mut server = fb_testkit::ServerBuilder::new(crate::BINARY).secure();
+    for (name, value) in [
+        ("--tls-listen", "127.0.0.1:0".to_owned()),
+        ("--tls-cert", file("cert.pem")),
+        ("--tls-key", file("key.pem")),
+    ] {
+        server = server.arg(name).arg(value);
+    }
+    let server = server.start();
+    let port = server.tls_address().rsplit(':').next().unwrap();
+    let machine = Machine::stranger(&format!("https://localhost:{port}/v1"));
+    let password = machine.password_file();
+    let args = ["login", "--user", "root", "--password-file", &password];
+    let error = machine.run(&args).failed(1);
+    assert!(error.contains("certificate"), "{error}");
+    machine.write("authority.pem", authority.root());
+    machine.run(&[&args[..], &["--ca-file", "authority.pem"]].concat()).ok();
+    // The right authority, but another host.
+    let elsewhere = format!("https://127.0.0.1:{port}/v1");
+    let error = machine
+        .run(&[&args[..], &["--ca-file", "authority.pem", "--url", &elsewhere]].concat())
+        .failed(1);
+    assert!(error.contains("certificate"), "{error}");
+    machine.write("freshbase.toml", "[project]\nca-file = \"authority.pem\"\n");
+    assert!(machine.run(&["whoami"]).ok().starts_with("root at https://"));
+    // Plain HTTP to the same port, as a slip would have it.
+    machine
+        .run(&[
+            "whoami",
+            "--url",
+            &format!("http://localhost:{port}/v1"),
+            "--token",
+            "00",
+        ])
+        .failed(1);
+}
