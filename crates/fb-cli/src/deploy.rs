@@ -356,7 +356,7 @@ fn check(plan: &Plan, changes: &[Change], options: &DeployOptions, ui: &dyn Ui) 
         Some(true) => Ok(()),
         Some(false) => Err(CliError::Refused("nothing was changed".into())),
         None => Err(CliError::Refused(format!(
-            "nothing was changed: it removes {n} things from the app; add --yes if that is meant"
+            "nothing was changed: it removes some of what the app has ({n} in all); add --yes if that is meant"
         ))),
     }
 }
