@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn s46_hidden_files_are_not_published_unless_the_web_knows_them() {
+    fn hidden_files_are_not_published_unless_the_web_knows_them() {
         let ignore = Ignore::new(&[]).unwrap();
         for name in [
             ".env",

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn s57_only_this_machine_is_spoken_to_without_encryption_unnoticed() {
+    fn only_this_machine_is_spoken_to_without_encryption_unnoticed() {
         let is_readable = |text| Target::parse(text, None).unwrap().is_readable_by_others();
         assert!(is_readable("http://example.com/v1") && is_readable("http://192.168.0.1/v1"));
         assert!(!is_readable("http://localhost/v1") && !is_readable("https://example.com"));

@@ -130,8 +130,14 @@ fn s57_a_field_that_says_nothing_keeps_its_rules_and_one_that_says_none_loses_th
     // A replacement for another reason says what the rules are.
     let mut retyped = file(None);
     retyped["fields"]["a"]["type"] = json!("/db/Integer");
-    let plan = compare(&[retyped], &[app], Profile::Secure, false).unwrap();
+    let plan = compare(&[retyped.clone()], std::slice::from_ref(&app), Profile::Secure, false).unwrap();
     assert_eq!((&plan.edits[0]["fields"]["a"]["acl"], plan.gains.len()), (&rules, 0));
+    retyped["fields"]["a"]["acl"] = Value::Null;
+    let plan = compare(&[retyped], &[app], Profile::Secure, false).unwrap();
+    assert_eq!(
+        (&plan.edits[0]["fields"]["a"]["acl"], plan.gains.len()),
+        (&json!({}), 1)
+    );
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn the_servers_commands_know_the_files_and_variables_of_developers() {
 }
 
 #[test]
-fn s50_servers_are_trusted_by_their_certificate_only() {
+fn servers_are_trusted_by_their_certificate_only() {
     let dir = tempfile::tempdir().unwrap();
     let authority = fb_testkit::Authority::default();
     authority.write(&["localhost"], dir.path());
