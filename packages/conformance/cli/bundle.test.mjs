@@ -11,7 +11,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 
 import { startServer } from '../lib/server.mjs';
-import { withCode } from './code.mjs';
+import { withCode } from '../lib/code.mjs';
 
 const BINARY = process.env.FRESHBASE;
 const require = createRequire(import.meta.url);

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 
 import { loadGeneration } from '../lib/generations.mjs';
 import { startServer } from '../lib/server.mjs';
-import { withCode } from './code.mjs';
+import { withCode } from '../lib/code.mjs';
 
 const { sdkDir } = loadGeneration('v4');
 const BINARY = process.env.FRESHBASE;

@@ -340,3 +340,29 @@ fn callers_without_rights_change_nothing() {
     assert!(error.contains("466"), "{error}");
     assert_eq!(root(&server).get("/schema/Todo").status, 461);
 }
+
+#[test]
+fn s57_in_an_app_with_open_defaults_rules_that_say_nothing_are_for_everybody() {
+    let server = fb_testkit::ServerBuilder::new(crate::BINARY).baqend().start();
+    let machine = Machine::new(&server);
+    machine.write("schema/Todo.json", r#"{ "acl": {}, "fields": {} }"#);
+    let run = machine.run(&["deploy"]);
+    let everything = "  ! load, insert, update, delete, query Todo: everybody, without logging in";
+    assert!(run.out.contains(everything), "{}", run.out);
+    run.failed(3);
+    assert_eq!(server.client().get("/schema/Todo").status, 461);
+    machine.run(&["deploy", "--allow-public"]).ok();
+    assert!(machine.run(&["deploy"]).ok().starts_with("Nothing to change"));
+    // Rules that only deny somebody leave everybody else in.
+    machine.write(
+        "schema/Note.json",
+        r#"{ "acl": { "load": { "/db/User/9": "deny" }, "insert": { "*": "deny" } }, "fields": {} }"#,
+    );
+    let run = machine.run(&["deploy"]);
+    assert!(
+        run.out.contains("  ! load, update, delete, query Note: everybody"),
+        "{}",
+        run.out
+    );
+    run.failed(3);
+}
