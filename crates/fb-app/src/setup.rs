@@ -74,7 +74,7 @@ pub(crate) async fn initialise(
         let schema = store.schema();
         let mut defs = schema.defs();
         for def in &mut defs {
-            crate::schema::close_predefined(def);
+            fb_auth::close_predefined(def);
         }
         let next = Schema::build(defs, schema.rev() + 1, Some(&schema), &[])?;
         let alteration = Alteration {

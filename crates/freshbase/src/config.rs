@@ -150,10 +150,13 @@ pub(crate) struct Setting {
     pub(crate) source: String,
 }
 
+/// Variables of commands that talk to a server; a shell that has them may start one too.
+const CLIENT_VARIABLES: [&str; 2] = ["FRESHBASE_URL", "FRESHBASE_TOKEN"];
+
 /// Reads the configuration for a command. Also gives where each value comes from.
 pub(crate) fn load(matches: &ArgMatches) -> Result<(Config, Vec<Setting>), ConfigErrors> {
     let variables = std::env::vars()
-        .filter(|(name, _)| name.starts_with("FRESHBASE_"))
+        .filter(|(name, _)| name.starts_with("FRESHBASE_") && !CLIENT_VARIABLES.contains(&name.as_str()))
         .collect::<Vec<_>>();
     let file = matches.try_get_one::<String>("config").ok().flatten().cloned();
     let flag = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
@@ -249,6 +252,10 @@ fn read_file(named: Option<&str>, errors: &mut Vec<String>) -> Found {
         }
     };
     for (name, value) in table {
+        // What developers keep there is read by `fb_cli::Project`.
+        if name == "project" {
+            continue;
+        }
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),

@@ -3,8 +3,13 @@
 mod admin;
 mod app;
 mod backup;
+pub(crate) mod code;
 mod config;
+pub(crate) mod deploy;
 mod doctor;
+pub(crate) mod login;
+pub(crate) mod remote;
+pub(crate) mod schema;
 mod serve;
 
 use std::fs::{File, TryLockError};
@@ -40,6 +45,12 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         Some(("backup", matches)) => backup::back_up(matches),
         Some(("restore", matches)) => backup::restore(matches),
         Some(("config", matches)) => config::run(matches),
+        Some(("login", matches)) => login::log_in(matches),
+        Some(("logout", matches)) => login::log_out(matches),
+        Some(("whoami", matches)) => login::who_am_i(matches),
+        Some(("deploy", matches)) => deploy::run(matches),
+        Some(("schema", matches)) => schema::run(matches),
+        Some(("code", matches)) => code::run(matches),
         _ => anyhow::bail!("unknown command; see freshbase --help"),
     }
 }
