@@ -1,8 +1,8 @@
 // Fields that hold lists, sets and maps.
 'use strict';
 
+const { Attribute, PersistentAttributeType, STATE, SIZE, attach } = require('./attributes');
 const { PersistentError } = require('./errors');
-const { Attribute, PersistentAttributeType, STATE, SIZE, attach } = require('./types');
 
 const CollectionType = { COLLECTION: 0, LIST: 1, MAP: 2, SET: 3 };
 for (const [name, number] of Object.entries(CollectionType)) CollectionType[number] = name;

@@ -2,7 +2,7 @@
 'use strict';
 
 const { Connector } = require('./connector');
-const { EntityManager } = require('./manager');
+const { EntityManager, defineClass } = require('./manager');
 const { Metamodel } = require('./metamodel');
 const { TokenStorage } = require('./token');
 const { hidden } = require('./util');
@@ -60,23 +60,6 @@ function createFactory(schema, options = {}) {
   }
 
   return { createDb, createEntity, serialize };
-}
-
-/** `db.Todo`, made when it is first used; assigning a class makes it the class of the type. */
-function defineClass(proto, ref) {
-  const name = ref.substring('/db/'.length);
-  if (name in proto) return; // what every db has is never hidden by a class
-  Object.defineProperty(proto, name, {
-    get() {
-      const factory = this.metamodel.managedType(ref).createObjectFactory(this);
-      Object.defineProperty(this, name, { value: factory });
-      return factory;
-    },
-    set(constructor) {
-      this.metamodel.managedType(ref).typeConstructor = constructor;
-    },
-    configurable: true,
-  });
 }
 
 module.exports = { createFactory };

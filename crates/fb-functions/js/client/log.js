@@ -75,7 +75,9 @@ class Logger {
   }
 
   logJSON(json) {
-    return this.entityManager.send({ method: 'POST', path: url`/db/${'logs.AppLog'}`, ok: [201, 202], body: json, type: 'json' });
+    const db = this.entityManager;
+    if (!db.isReady) return db.ready(() => this.logJSON(json));
+    return db.send({ method: 'POST', path: url`/db/${'logs.AppLog'}`, ok: [201, 202], body: json, type: 'json' });
   }
 }
 Object.setPrototypeOf(Logger.prototype, Function.prototype);

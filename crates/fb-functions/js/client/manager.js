@@ -412,4 +412,21 @@ const STATICS = {
 };
 for (const [name, make] of Object.entries(STATICS)) lazy(EntityManager.prototype, name, make);
 
-module.exports = { EntityManager, NO_CACHE };
+/** `db.Todo`, made when it is first used; assigning a class makes it the class of the type. */
+function defineClass(proto, ref) {
+  const name = ref.substring('/db/'.length);
+  if (name in proto) return; // what every db has is never hidden by a class
+  Object.defineProperty(proto, name, {
+    get() {
+      const factory = this.metamodel.managedType(ref).createObjectFactory(this);
+      Object.defineProperty(this, name, { value: factory });
+      return factory;
+    },
+    set(constructor) {
+      this.metamodel.managedType(ref).typeConstructor = constructor;
+    },
+    configurable: true,
+  });
+}
+
+module.exports = { EntityManager, defineClass };

@@ -1,13 +1,15 @@
 // The app's schema. Types are made of their JSON when they are first asked for.
 'use strict';
 
+const { Attribute, SingularAttribute } = require('./attributes');
+const { BASIC_TYPES, BasicType, PersistenceType, Type } = require('./basic-types');
 const collections = require('./collections');
 const { Enhancer } = require('./entity');
 const { PersistentError } = require('./errors');
 const types = require('./types');
 const { Lockable, hidden } = require('./util');
 
-const { BASIC_TYPES, EmbeddableType, EntityType, SingularAttribute } = types;
+const { EmbeddableType, EntityType } = types;
 const { ListAttribute, SetAttribute, MapAttribute } = collections;
 const OBJECT = '/db/Object';
 
@@ -164,8 +166,8 @@ for (const name of EDITS) {
     return require('./schema')[name].apply(this, args);
   });
 }
-const { BASIC_TYPES: unused, STATE, SIZE, attach, PersistentAttributeType, ...exported } = types;
-for (const [name, value] of Object.entries({ ...exported, ...collections, Metamodel })) hidden(Metamodel.prototype, name, value);
+const classes = { Metamodel, Type, PersistenceType, BasicType, Attribute, SingularAttribute, ...types, ...collections };
+for (const [name, value] of Object.entries(classes)) hidden(Metamodel.prototype, name, value);
 Object.defineProperty(Metamodel.prototype, 'DbIndex', { get: () => require('./schema').DbIndex });
 
-module.exports = { Metamodel };
+module.exports = { Metamodel, classes };
