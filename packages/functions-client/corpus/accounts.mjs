@@ -51,7 +51,7 @@ export default {
     await db.User.logout();
     results.push(await err(() => db.User.login('bob', 'secret')), (await db.User.login('bob', 'secret2', true, (it) => it.username)));
     await db.User.logout();
-    results.push((await db.User.newPassword('bob', 'secret2', 'secret3')).username, await db.User.newPassword('bob', 'secret3', 'secret', (it) => it.username));
+    results.push(await db.User.newPassword('bob', 'secret2', 'secret', (it) => it.username));
     return results;
   },
   'reset and names': async (db, { err }) => {
@@ -69,7 +69,7 @@ export default {
     await db.User.register('mfa', 'secret');
     const results = [await db.getMFAStatus()];
     const { keyUri, qrCode } = await db.initMFA();
-    results.push(keyUri.replace(/secret=\w+/, ''), typeof qrCode, await err(() => db.finishMFA(1)), await err(() => db.submitMFACode(1, 'x')), (await db.disableMFA()).status);
+    results.push(keyUri.replace(/secret=\w+/, ''), typeof qrCode, await err(() => db.finishMFA(1)), (await db.disableMFA()).status, await err(() => db.submitMFACode(1, 'x')), db.me === null);
     return results;
   },
   'login with others': async (db, { err }) => [await err(() => db.loginWithOAuth('google', {})), await err(() => db.loginWithOAuth('google', { path: 'x', oAuthVersion: 2, redirect: 'https://a.example', clientId: 'c', scope: 's', state: { a: 1 } })),

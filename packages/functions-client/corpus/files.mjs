@@ -27,7 +27,7 @@ export default {
     const text = await other.download({ type: 'text' });
     return [before, same === file, file.mimeType, file.size, typeof file.eTag, file.lastModified instanceof Date, file.headers, text, other.mimeType, other.size, other.eTag === file.eTag, other.isMetadataLoaded];
   }),
-  'bodies': as(async (db, { err }) => {
+  'bodies': { bodies: false, ...as(async (db, { err }) => {
     const results = [];
     for (const [name, data, type, mimeType] of [['a.txt', 'text', undefined, 'text/plain'], ['b.txt', 'text', 'text'], ['c.json', { a: [1] }, 'json'], ['d.json', { a: 2 }], ['e.bin', 'AAH+/w==', 'base64', 'application/x-thing'],
       ['f.bin', Buffer.from(bytes), 'buffer', 'application/x-thing'], ['g.bin', bytes.buffer, 'arraybuffer', 'application/x-thing'], ['h.bin', bytes.buffer, undefined, 'application/x-thing'], ['i.png', 'data:image/png;base64,AAH+/w=='],
@@ -37,23 +37,23 @@ export default {
       results.push([name, await err(() => file.upload().then(({ mimeType: got, size }) => [got, size])), await new db.File(file.id).download({ type: 'base64' })]);
     }
     return results;
-  }),
+  }) },
   'download types': as(async (db) => {
     const file = await new db.File({ path: '/www/types/x.json', data: { a: 'ä' }, type: 'json' }).upload();
     const results = [];
     for (const type of ['json', 'text', 'base64', 'data-url', 'arraybuffer', 'buffer', undefined]) results.push(await file.download({ type }));
-    results.push(await (await file.download({ type: 'blob' })).text());
+    results.push((await file.download({ type: 'blob' })).type); // the SDK's holds bytes of others
     const stream = await file.download({ type: 'stream' });
     const chunks = [];
     for await (const chunk of stream) chunks.push(chunk);
     results.push(Buffer.concat(chunks).toString(), await file.download({}, (data) => data.length), await file.download({ refresh: true, type: 'text' }));
     return results;
   }),
-  'streams': as(async (db, { err }) => {
+  'streams': { bodies: false, ...as(async (db, { err }) => {
     const { Readable } = await import('node:stream');
     const file = await new db.File({ path: '/www/stream.txt' }).upload({ data: Readable.from([Buffer.from('ab'), Buffer.from('cd')]), type: 'stream', size: 4, mimeType: 'text/plain' });
     return [file.size, await file.download({ type: 'text' }), await err(() => new db.File({ path: '/www/s2.txt' }).upload({ data: Readable.from([]), type: 'stream' }))];
-  }),
+  }) },
   'upload again': as(async (db, { err }) => {
     const file = await new db.File({ path: '/www/again.txt', data: 'one' }).upload();
     const again = await file.upload({ data: 'two' });

@@ -1,15 +1,16 @@
 // Types of fields, JSON, rules.
 
-const loop = async (db, values) => {
+const loop = async (db, show, values) => {
   const todo = await new db.Todo(values).save({ refresh: true });
+  const shown = show(todo);
   db.clear();
-  return [todo, await db.Todo.load(todo.id)];
+  return [shown, await db.Todo.load(todo.id)];
 };
 
 export default {
-  'all types there and back': async (db) => {
+  'all types there and back': async (db, { show }) => {
     const friend = await new db.Todo({ name: 'friend', id: 'friend' }).save();
-    const [saved, loaded] = await loop(db, {
+    const [saved, loaded] = await loop(db, show, {
       name: 'ä€😀', done: true, prio: -5, weight: 1.25, due: new Date('2001-02-03T04:05:06.789Z'), day: new Date('2001-02-03'), at: new Date('1970-01-01T12:13:14.5Z'),
       place: new db.GeoPoint(53.5, 10), info: { a: [1, { b: null }] }, list: [1, 'x', null, { y: [] }], picture: new db.File('/file/www/a b.png'), next: friend,
       address: new db.Address({ zip: 20095, street: 's', tenant: friend, since: new Date('2001-01-01T00:00:00Z') }),

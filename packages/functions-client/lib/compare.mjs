@@ -28,14 +28,14 @@ export function sdkSide(base) {
   return {
     name: 'sdk',
     base,
-    async open({ token, me, schema }) {
+    async open({ token, me, schema }, into) {
       const tokenStorage = new sdk.intersection.TokenStorage(base, token);
       const emf = new sdk.EntityManagerFactory({ host: base, schema, tokenStorage, staleness: 0 });
       const db = emf.createEntityManager(true);
       await db.ready();
       if (me) db.me = db.getReference(me);
-      requests = [];
-      return { db, requests };
+      requests = into;
+      return db;
     },
     close() {
       NodeConnector.prototype.doSend = doSend;
@@ -49,9 +49,8 @@ export function clientSide(base) {
   return {
     name: 'client',
     base,
-    async open({ token, me, schema }) {
+    async open({ token, me, schema }, requests) {
       factory ??= createFactory(schema, { toStream: (bytes) => Readable.from([bytes]) });
-      const requests = [];
       const send = connector(base);
       const request = (message) => {
         const { method, path: where, body } = message;
@@ -59,7 +58,7 @@ export function clientSide(base) {
         requests.push(requestOf(method, where, headers, body));
         return send({ method, path: where, headers, body });
       };
-      return { db: factory.createDb({ request, me, origin: new URL(base).origin }), requests };
+      return factory.createDb({ request, me, origin: new URL(base).origin });
     },
     close() {},
   };
@@ -72,8 +71,9 @@ function requestOf(method, where, headers, body) {
     if (HEADERS.has(lower) && value !== undefined) sent[lower] = lower === 'authorization' ? 'BAT …' : String(value);
   }
   let content = body ?? undefined;
-  if (content instanceof Uint8Array) content = { bytes: Buffer.from(content).toString('base64') };
-  else if (typeof content === 'string' && /json/.test(sent['content-type'])) content = JSON.parse(content);
+  if (typeof content === 'string' && /json/.test(sent['content-type'])) content = JSON.parse(content);
+  else if (content && typeof content.pipe === 'function') content = '<stream>';
+  else if (content !== undefined) content = content instanceof Blob ? '<blob>' : { bytes: Buffer.from(content).toString('base64') };
   return { method, path: where, headers: sent, ...(content !== undefined && { body: content }) };
 }
 
@@ -100,6 +100,7 @@ export function show(value, seen = new Set()) {
       text: String(value), json: isAvailable ? show(value.toJSON(), seen) : null,
     };
   }
+  if (value.isMetadataLoaded === false) return { file: value.id };
   if (typeof value.toJSON === 'function') return { json: show(value.toJSON(), seen) };
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, show(item, seen)]));
 }
@@ -144,10 +145,13 @@ export function normalize(value) {
 
 /** `{result, requests}` of a script, to be compared. `env` has `err(operation)`: what it throws or rejects with. */
 export async function runScript(side, script, context) {
-  const { db, requests } = await side.open(script.as === 'root' ? context : { schema: context.schema });
+  const requests = [];
+  const as = script.as === 'root' ? context : { schema: context.schema };
+  const db = await side.open(as, requests);
   const env = {
     base: side.base,
     requests,
+    show,
     async err(operation) {
       try {
         return { unexpected: await operation() };
@@ -155,7 +159,7 @@ export async function runScript(side, script, context) {
         return error;
       }
     },
-    open: () => side.open(context).then((other) => other.db),
+    open: () => side.open(as, requests),
   };
   let result;
   try {
@@ -165,8 +169,21 @@ export async function runScript(side, script, context) {
   }
   // The order of requests that run side by side is nobody's promise.
   const sent = script.unordered ? requests.toSorted((a, b) => order(a).localeCompare(order(b))) : requests;
+  if (script.bodies === false) for (const request of sent) delete request.body;
   const { failed, stack } = result && typeof result === 'object' ? result : {};
   return { ...normalize(JSON.parse(JSON.stringify({ result: failed ? { failed } : result, requests: sent }))), stack };
 }
 
-const order = ({ method, path: where, body }) => JSON.stringify([method, where, body]).replace(/[0-9a-f-]{36}/g, '');
+const order = ({ method, path: where, body }) => JSON.stringify([method, where, body]).replace(/[0-9a-f-]{36}|20[-\d]+T[\d:.]+Z/g, '');
+
+/** Where two JSON values differ, as lines. */
+export function differences(sdk, client, at = '') {
+  if (sdk && client && typeof sdk === 'object' && typeof client === 'object' && Array.isArray(sdk) === Array.isArray(client)) {
+    const names = new Set([...Object.keys(sdk), ...Object.keys(client)]);
+    return [...names].flatMap((name) => differences(sdk[name], client[name], `${at}.${name}`));
+  }
+  return Object.is(sdk, client) ? [] : [`${at}: the SDK ${text(sdk)}, ours ${text(client)}`];
+}
+
+const MAX_SHOWN = 300; // characters
+const text = (value) => (JSON.stringify(value) ?? 'nothing').slice(0, MAX_SHOWN);

@@ -6,11 +6,13 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
 import { startServer } from '../../conformance/lib/server.mjs';
-import { clientSide, runScript, sdkSide } from '../lib/compare.mjs';
+import { clientSide, differences, runScript, sdkSide } from '../lib/compare.mjs';
 import { SCHEMA } from '../lib/schema.mjs';
 
 const BINARY = process.env.FRESHBASE ?? path.join(import.meta.dirname, '../../../target/debug/freshbase');
 const CORPUS = path.join(import.meta.dirname, '../corpus');
+
+const MAX_DIFFERENCES = 8; // that are printed
 
 const servers = [];
 const sides = [];
@@ -38,11 +40,8 @@ for (const file of readdirSync(CORPUS).sort()) {
         const outcomes = [];
         for (const { side, context } of sides) outcomes.push(await runScript(side, script, context));
         const [sdk, ours] = outcomes;
-        if (script.fails !== true) {
-          assert.equal(sdk.result?.failed, undefined, `the script fails with the SDK: ${sdk.stack}`);
-        }
-        if (ours.stack) assert.equal(ours.stack, undefined);
-        assert.deepEqual(ours, sdk);
+        for (const one of outcomes) assert.equal(one.stack, undefined);
+        assert.equal(differences(sdk, ours).slice(0, MAX_DIFFERENCES).join('\n'), '');
       });
     }
   });

@@ -287,7 +287,10 @@ class Enhancer {
 
   enhance(type, constructor) {
     if (constructor[TYPE] === type) return;
-    if (Object.hasOwn(constructor, TYPE)) throw new Error('Type is already used by a different manager');
+    // A class of code outlives the schema that it was first used with.
+    if (Object.hasOwn(constructor, TYPE) && constructor[TYPE].ref !== type.ref) {
+      throw new Error('Type is already used by a different manager');
+    }
     constructor[TYPE] = type;
     constructor[REF] = type.ref;
     this.enhancePrototype(constructor.prototype, type);

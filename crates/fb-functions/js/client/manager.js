@@ -423,7 +423,7 @@ function defineClass(proto, ref) {
       return factory;
     },
     set(constructor) {
-      this.metamodel.managedType(ref).typeConstructor = constructor;
+      this.metamodel.managedType(ref).useConstructor(constructor);
     },
     configurable: true,
   });

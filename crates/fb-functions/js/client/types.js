@@ -46,6 +46,12 @@ class ManagedType extends Type {
 
   set typeConstructor(constructor) {
     if (this._typeConstructor) throw new Error('Type constructor has already been set.');
+    this.useConstructor(constructor);
+  }
+
+  /** Makes a class of code the class of this type, also if another one was before, in another call. */
+  useConstructor(constructor) {
+    if (constructor === this._typeConstructor) return;
     const isEntity = constructor.prototype instanceof Entity;
     if (this.isEntity) {
       if (!isEntity) throw new TypeError('Entity classes must extends the Entity class.');
@@ -61,6 +67,14 @@ class ManagedType extends Type {
     if (this._typeConstructor && !Enhancer.getIdentifier(this._typeConstructor)) {
       Enhancer.setIdentifier(this._typeConstructor, this.ref);
     }
+  }
+
+  /** Whether a value is an object of this type, maybe of a class that the type had before. */
+  accepts(value) {
+    if (value instanceof this.typeConstructor) return true;
+    let type = value && value.constructor && Enhancer.getBaqendType(value.constructor);
+    while (type && type !== this) type = type.superType;
+    return !!type;
   }
 
   /** A new object, without calling the class's constructor. */
@@ -86,7 +100,7 @@ class ManagedType extends Type {
     }
     attribute.init(this, attribute.order || (order === undefined ? this.declaredAttributes.length : order));
     this.declaredAttributes.push(attribute);
-    if (this._typeConstructor && this.name !== 'Object') {
+    if (this.isEntity && this._typeConstructor && this.name !== 'Object') {
       this.enhancer.enhanceProperty(this._typeConstructor.prototype, attribute);
     }
   }
@@ -114,7 +128,7 @@ class ManagedType extends Type {
   }
 
   toJsonValue(state, object, options) {
-    if (!(object instanceof this.typeConstructor)) return null;
+    if (!this.accepts(object)) return null;
     const json = {};
     for (const attribute of this.allAttributes()) {
       if (!options.excludeMetadata || !attribute.isMetadata) json[attribute.name] = attribute.getJsonValue(state, object, options);
@@ -186,7 +200,7 @@ class EmbeddableType extends ManagedType {
   }
 
   fromJsonValue(state, json, current, options) {
-    const object = json && !(current instanceof this.typeConstructor) ? this.create() : current;
+    const object = json && !this.accepts(current) ? this.create() : current;
     return super.fromJsonValue(state, json, object, options);
   }
 
@@ -279,7 +293,7 @@ class EntityType extends ManagedType {
       own.enable(true);
       return json;
     }
-    if (state.db && object instanceof this.typeConstructor) {
+    if (state.db && this.accepts(object)) {
       object.attach(state.db);
       return object.id;
     }
