@@ -412,18 +412,21 @@ const STATICS = {
 };
 for (const [name, make] of Object.entries(STATICS)) lazy(EntityManager.prototype, name, make);
 
-/** `db.Todo`, made when it is first used; assigning a class makes it the class of the type. */
+/** `db.Todo`, made when it is first used; assigning a class, once per db, makes it the class of the type. */
 function defineClass(proto, ref) {
-  const name = ref.substring('/db/'.length);
+  const name = ref.substring(DB.length);
   if (name in proto) return; // what every db has is never hidden by a class
+  function get() {
+    const value = this.metamodel.managedType(ref).createObjectFactory(this);
+    Object.defineProperty(this, name, { value });
+    return value;
+  }
   Object.defineProperty(proto, name, {
-    get() {
-      const factory = this.metamodel.managedType(ref).createObjectFactory(this);
-      Object.defineProperty(this, name, { value: factory });
-      return factory;
-    },
+    get,
     set(constructor) {
       this.metamodel.managedType(ref).useConstructor(constructor);
+      const refuse = () => { throw new Error('Type constructor has already been set.'); };
+      Object.defineProperty(this, name, { get, set: refuse, configurable: true });
     },
     configurable: true,
   });
