@@ -271,7 +271,7 @@ describe('code, modules, devices', () => {
     assert.equal(await db.checkDeviceRegistration(), false);
     assert.deepEqual(new Uint8Array(await db.Device.loadWebPushKey()), Uint8Array.from([4, 5]));
     assert.deepEqual(requests.slice(0, 2).map(({ path: where, body }) => [where, JSON.parse(body)]), [
-      ['/db/Device/register', { devicetype: 'Android', subscription: { token: 'token' }, device: null }],
+      ['/db/Device/register', { devicetype: 'Android', subscription: { token: 'token' } }],
       ['/db/Device/push', { devices: ['/db/Device/1'], message: 'text', subject: 'subject', badge: 1 }],
     ]);
   });

@@ -4,6 +4,8 @@
 const { Attribute, PersistentAttributeType, STATE, SIZE, attach } = require('./attributes');
 const { PersistentError } = require('./errors');
 
+const NONE = Object.create(null); // elements by what identifies them, which may be any text
+
 const CollectionType = { COLLECTION: 0, LIST: 1, MAP: 2, SET: 3 };
 for (const [name, number] of Object.entries(CollectionType)) CollectionType[number] = name;
 
@@ -104,8 +106,8 @@ class SetAttribute extends PluralAttribute {
   getJsonValue(state, object, options) {
     const set = this.collection(object);
     if (!set) return null;
-    const before = set[STATE] || {};
-    const now = {};
+    const before = set[STATE] || NONE;
+    const now = Object.create(null);
     let changed = (set[SIZE] || -1) !== set.size;
     const json = Array.from(set, (element) => {
       const value = this.elementType.toJsonValue(state, element, options);
@@ -123,8 +125,8 @@ class SetAttribute extends PluralAttribute {
     let set = null;
     if (json) {
       set = this.collection(object) || new Set();
-      const before = set[STATE] || {};
-      const now = {};
+      const before = set[STATE] || NONE;
+      const now = Object.create(null);
       set.clear();
       for (const item of json) {
         const key = this.keyValue(item);
@@ -158,8 +160,8 @@ class MapAttribute extends PluralAttribute {
   getJsonValue(state, object, options) {
     const map = this.collection(object);
     if (!map) return null;
-    const before = map[STATE] || {};
-    const now = {};
+    const before = map[STATE] || NONE;
+    const now = Object.create(null);
     const json = {};
     let changed = (map[SIZE] || -1) !== map.size;
     for (const [key, value] of map) {
@@ -178,8 +180,8 @@ class MapAttribute extends PluralAttribute {
     let map = null;
     if (json) {
       map = this.collection(object) || new Map();
-      const before = map[STATE] || {};
-      const now = {};
+      const before = map[STATE] || NONE;
+      const now = Object.create(null);
       map.clear();
       for (const name of Object.keys(json)) {
         const [oldKey, oldValue] = before[name] || [];

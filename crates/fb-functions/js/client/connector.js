@@ -131,6 +131,7 @@ class Connector {
  * Resolves with `{status, headers, entity}`.
  */
 async function send(request, toStream, message, tokens) {
+  const caller = new Error();
   try {
     const { method, path, ok, body, responseType = 'json', login } = message;
     const headers = {};
@@ -169,8 +170,11 @@ async function send(request, toStream, message, tokens) {
     }
     if (!ok.includes(answer.status)) throw new CommunicationError(message, response);
     return response;
-  } catch (error) {
-    throw PersistentError.of(error);
+  } catch (reason) {
+    const error = PersistentError.of(reason);
+    // By now nothing but this function is on the stack, and what is looked for is the line that asked.
+    error.stack = `${error.stack || ''}${(caller.stack || '').replace(/^Error:?\s*\n/, '\n')}`;
+    throw error;
   }
 }
 

@@ -19,7 +19,7 @@ function createFactory(schema, options = {}) {
 
   /**
    * `request({method, path, headers, body})` makes a request of the API; `me` is the caller's id or null; `log(level,
-   * message)` takes what has to be said to the operator; `origin` is where the app is reached, for URLs.
+   * message)`, or `log.warn(message)`, takes what has to be said to the operator; `origin` is where the app is reached, for URLs.
    */
   function createDb(context) {
     const { request, me = null, log, origin = '', basePath = '/v1' } = context;
@@ -29,7 +29,7 @@ function createFactory(schema, options = {}) {
     const emf = { connection, metamodel: own, tokenStorage, isReady: true };
     const db = new Db(emf, connection, own, tokenStorage);
     hidden(db, '_caller', me);
-    hidden(db, '_report', (message) => log && log('warn', message));
+    hidden(db, '_report', (message) => (typeof log === 'function' ? log('warn', message) : log && log.warn(message)));
     own.entityManagerFactory = emf;
     emf.send = (message) => db.send(message);
     emf.ready = () => Promise.resolve(emf);
