@@ -81,6 +81,9 @@ export default {
       () => { todo.name = 'changes'; },
       () => { todo.acl.allowReadAccess('/db/Role/2'); todo.acl.denyReadAccess('/db/Role/2'); todo.acl.read.clear(); },
       () => { todo.tags.delete('b'); todo.tags.add('b'); },
+      () => { todo.tags.delete('b'); },
+      () => { todo.votes.delete('c'); },
+      () => { todo.names.pop(); },
       () => { todo.info = { ...todo.info }; },
       () => { todo.due = new Date(todo.due); },
     ]) {
