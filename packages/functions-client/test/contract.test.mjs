@@ -195,6 +195,14 @@ describe('answers', () => {
     await assert.rejects(db.Todo.load('1'), { status: 500, message: 'Handling the Response for GET /db/Todo/1', name: 'CommunicationError' });
   });
 
+  it('an error leads to the line that asked', async () => {
+    const { db } = open([[500]]);
+    async function asking() {
+      await db.Todo.load('1');
+    }
+    await assert.rejects(asking(), ({ stack, ...shown }) => /at asking /.test(stack) && !('stack' in shown));
+  });
+
   it('what should be JSON and is not is an error', async () => {
     const { db } = open([[200, 'no json']]);
     await assert.rejects(db.Todo.load('1'), ({ name, cause }) => name === 'PersistentError' && /Response was not valid json/.test(cause.message));

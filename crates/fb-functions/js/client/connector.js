@@ -2,7 +2,7 @@
 'use strict';
 
 const { CommunicationError, PersistentError } = require('./errors');
-const { fromBase64, toBase64 } = require('./util');
+const { fromBase64, hidden, toBase64 } = require('./util');
 
 const BINARY = new Set(['blob', 'buffer', 'stream', 'arraybuffer', 'data-url', 'base64']);
 const DATA_URL = /^data:(.+?)(;base64)?,(.*)$/;
@@ -173,7 +173,7 @@ async function send(request, toStream, message, tokens) {
   } catch (reason) {
     const error = PersistentError.of(reason);
     // By now nothing but this function is on the stack, and what is looked for is the line that asked.
-    error.stack = `${error.stack || ''}${(caller.stack || '').replace(/^Error:?\s*\n/, '\n')}`;
+    hidden(error, 'stack', `${error.stack || ''}${(caller.stack || '').replace(/^Error:?\s*\n/, '\n')}`);
     throw error;
   }
 }

@@ -1,13 +1,15 @@
 // The errors that operations of `db` reject with.
 'use strict';
 
+const { hidden } = require('./util');
+
 class PersistentError extends Error {
   constructor(message, cause) {
     super(message || 'An unexpected persistent error occurred.');
-    Object.defineProperty(this, 'name', { value: this.constructor.name, writable: true, configurable: true });
+    hidden(this, 'name', this.constructor.name);
     if (cause) {
       this.cause = cause;
-      if (cause.stack) this.stack += `\nCaused By: ${cause.stack}`;
+      if (cause.stack) hidden(this, 'stack', `${this.stack}\nCaused By: ${cause.stack}`);
     }
   }
 
