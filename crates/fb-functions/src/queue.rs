@@ -12,6 +12,8 @@ pub(crate) enum Work {
     Run(Arc<Task>),
     /// Freeing an instance, which may take milliseconds.
     Drop(Instance),
+    /// Making an instance ahead.
+    Stock,
 }
 
 #[derive(Default)]
@@ -28,6 +30,8 @@ struct State {
     lanes: HashMap<u64, Lane>,
     order: VecDeque<u64>,
     trash: Vec<Instance>,
+    /// Instances to be made ahead.
+    wanted: usize,
     /// Threads that wait for work.
     idle: usize,
     closed: bool,
@@ -74,6 +78,11 @@ impl Queue {
         self.ready.notify_one();
     }
 
+    pub(crate) fn want_stock(&self, n: usize) {
+        self.lock().wanted += n;
+        self.ready.notify_one();
+    }
+
     /// Waits for work; `None` when the engine closes.
     pub(crate) fn next(&self) -> Option<Work> {
         let mut state = self.lock();
@@ -86,6 +95,10 @@ impl Queue {
             }
             if let Some(instance) = state.trash.pop() {
                 return Some(Work::Drop(instance));
+            }
+            if let Some(rest) = state.wanted.checked_sub(1) {
+                state.wanted = rest;
+                return Some(Work::Stock);
             }
             state.idle += 1;
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -122,6 +122,7 @@ fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
     while let Some(work) = shared.queue.next() {
         match work {
             Work::Drop(instance) => drop(instance),
+            Work::Stock => shared.stock_up(),
             Work::Run(task) => {
                 let pool = task.pool.clone();
                 shared.threads.begin(seat, &task);
