@@ -136,7 +136,10 @@ impl Shared {
     /// Makes one for the stock.
     pub(crate) fn stock_up(&self) {
         match Instance::new(self.counters.clone()) {
-            Ok(instance) => self.stock().push(instance),
+            Ok(instance) => {
+                instance.preload();
+                self.stock().push(instance);
+            }
             Err(error) => tracing::error!(%error, "no instance for the stock"),
         }
     }

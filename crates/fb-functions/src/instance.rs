@@ -60,7 +60,10 @@ const UNDER_WAY: usize = 3;
 const END: usize = 4;
 const TRACK: usize = 5;
 const REPORT: usize = 6;
-const NAMES: [&str; 7] = ["start", "settle", "runTimer", "underWay", "end", "track", "report"];
+const PRELOAD: usize = 7;
+const NAMES: [&str; 8] = [
+    "start", "settle", "runTimer", "underWay", "end", "track", "report", "preload",
+];
 
 impl Instance {
     /// Without an app. Costs most of a millisecond of the thread it is called on.
@@ -103,6 +106,11 @@ impl Instance {
             counters,
             counted: None,
         })
+    }
+
+    /// Loads what nearly every call needs.
+    pub(crate) fn preload(&self) {
+        self.call_function(PRELOAD, |function| function.call::<_, ()>(()));
     }
 
     /// From here on it is this app's.

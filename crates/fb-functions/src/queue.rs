@@ -106,8 +106,8 @@ impl Queue {
         }
     }
 
-    /// A slice of the app has ended.
-    pub(crate) fn finished(&self, lane_id: u64) {
+    /// A slice of the app has ended, on a thread that comes back for more or `leaves`.
+    pub(crate) fn finished(&self, lane_id: u64, leaves: bool) {
         let mut state = self.lock();
         let State { lanes, order, .. } = &mut *state;
         let Some(lane) = lanes.get_mut(&lane_id) else { return };
@@ -116,10 +116,10 @@ impl Queue {
             lanes.remove(&lane_id);
             return;
         }
-        // The thread that says so comes back for more itself; only if it does not (it is to be replaced) another one is needed.
         let listed = lane.list(lane_id, self.share, order);
         drop(state);
-        if listed {
+        // A thread that comes back takes it itself; waking another one would only cost.
+        if listed && leaves {
             self.ready.notify_one();
         }
     }

@@ -133,7 +133,8 @@ fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
                 }
                 drop(task);
                 seat.end();
-                shared.queue.finished(pool.id);
+                let leaves = seat.lost.load(Ordering::Relaxed) || seat.demoted.load(Ordering::Relaxed);
+                shared.queue.finished(pool.id, leaves);
                 if seat.lost.load(Ordering::Relaxed) {
                     pool.lost.fetch_sub(1, Ordering::Relaxed);
                     shared.counters.lost_threads.fetch_sub(1, Ordering::Relaxed);
