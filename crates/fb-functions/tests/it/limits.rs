@@ -246,3 +246,40 @@ async fn s43_memory_may_run_out_at_any_point() {
     }
     assert_eq!(engine.stats().panics, 0);
 }
+
+/// Threads of this process with a lowered priority: the 19th number of `stat`, counted after the name in brackets.
+#[cfg(target_os = "linux")]
+fn demoted_threads() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    stats
+        .filter(|stat| stat.contains("(fb-js-"))
+        .filter(|stat| {
+            stat.rsplit_once(')')
+                .and_then(|(_, rest)| rest.split(' ').nth(17))
+                .is_some_and(|nice| nice == "10")
+        })
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_computes_long_does_so_at_a_lower_priority_and_leaves_no_slow_thread_behind() {
+    let app = Arc::new(app_with(
+        &[("m", RUNAWAY)],
+        Limits {
+            cpu_time: Duration::from_secs(60),
+            ..limits()
+        },
+    ));
+    let task = tokio::spawn({
+        let app = app.clone();
+        async move { app.run(get("")).await }
+    });
+    until(|| demoted_threads() > 0).await;
+    task.abort();
+    until(|| app.engine.stats().instances == 0).await;
+    until(|| demoted_threads() == 0).await;
+    let fine = code(&[("m", "exports.call = () => 'fine';")]);
+    app.pool.call(&fine, get(""), app.host.clone()).await.unwrap();
+}
