@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,8 +12,8 @@ use crate::{Call, CallError, Code, Host, Limits, Operation, Outcome};
 
 /// Shared by an instance, its native functions and whoever may stop it.
 pub(crate) struct Hands {
-    pub(crate) code: Arc<Code>,
-    pub(crate) limits: Arc<Limits>,
+    /// Set when the instance gets its app, which is before any code of an app runs.
+    app: OnceLock<(Arc<Code>, Arc<Limits>)>,
     pub(crate) watch: Watch,
     pub(crate) epoch: Instant,
     /// Whether a promise was rejected that nobody listens to.
@@ -41,16 +41,27 @@ pub(crate) struct Current {
 }
 
 impl Hands {
-    pub(crate) fn new(code: Arc<Code>, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            code,
-            limits,
+            app: OnceLock::new(),
             watch: Watch::new(),
             epoch: Instant::now(),
             lost: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
             current: Mutex::new(None),
         }
+    }
+
+    pub(crate) fn adopt(&self, code: Arc<Code>, limits: Arc<Limits>) {
+        let _ = self.app.set((code, limits));
+    }
+
+    pub(crate) fn code(&self) -> &Arc<Code> {
+        &self.app.get_or_init(Default::default).0
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.app.get_or_init(Default::default).1
     }
 
     pub(crate) fn begin(&self, call: &Call, host: Arc<dyn Host>) {

@@ -48,7 +48,8 @@ pub(crate) struct Instance {
     pub(crate) healthy: bool,
     pub(crate) used: Instant,
     calls: u32,
-    counted: Counted,
+    counters: Arc<Counters>,
+    counted: Option<Counted>,
 }
 
 /// Indices of the engine's functions, which are kept with the runtime.
@@ -59,18 +60,20 @@ const UNDER_WAY: usize = 3;
 const END: usize = 4;
 const TRACK: usize = 5;
 const REPORT: usize = 6;
-const NAMES: [&str; 7] = ["start", "settle", "runTimer", "underWay", "end", "track", "report"];
+const PRELOAD: usize = 7;
+const NAMES: [&str; 8] = [
+    "start", "settle", "runTimer", "underWay", "end", "track", "report", "preload",
+];
 
 impl Instance {
-    /// Empty of the app's code. Costs a few hundred microseconds of the thread it is called on.
-    pub(crate) fn new(code: Arc<Code>, limits: Arc<Limits>, counters: Arc<Counters>) -> Result<Self, CallError> {
+    /// Without an app. Costs most of a millisecond of the thread it is called on.
+    pub(crate) fn new(counters: Arc<Counters>) -> Result<Self, CallError> {
         let internal = |error: rquickjs::Error| CallError::Internal(error.to_string());
         let runtime = Runtime::new().map_err(internal)?;
-        runtime.set_memory_limit(limits.memory_bytes);
         runtime.set_max_stack_size(STACK);
+        let hands = Arc::new(Hands::new());
+        runtime.set_loader(Imports { hands: hands.clone() }, Imports { hands: hands.clone() });
         let context = Context::full(&runtime).map_err(internal)?;
-        let hands = Arc::new(Hands::new(code.clone(), limits));
-        runtime.set_loader(Imports { code: code.clone() }, Imports { code });
         context.with(|ctx| {
             let made = set_up(&ctx, &hands);
             made.map_err(|error| {
@@ -100,8 +103,22 @@ impl Instance {
             healthy: true,
             used: Instant::now(),
             calls: 0,
-            counted: Counted::new(counters),
+            counters,
+            counted: None,
         })
+    }
+
+    /// Loads what nearly every call needs.
+    pub(crate) fn preload(&self) {
+        self.call_function(PRELOAD, |function| function.call::<_, ()>(()));
+    }
+
+    /// From here on it is this app's.
+    pub(crate) fn adopt(mut self, code: Arc<Code>, limits: Arc<Limits>) -> Self {
+        self.runtime.set_memory_limit(limits.memory_bytes);
+        self.hands.adopt(code, limits);
+        self.counted = Some(Counted::new(self.counters.clone()));
+        self
     }
 
     /// Runs until there is nothing to do without further input.
@@ -109,7 +126,7 @@ impl Instance {
         let before = thread_time();
         for input in inputs {
             if let Input::Start(call, host) = &input {
-                self.rest = self.hands.limits.cpu_time;
+                self.rest = self.hands.limits().cpu_time;
                 self.hands.begin(call, host.clone());
             }
             self.hands.watch.begin_slice(self.rest);
@@ -133,9 +150,11 @@ impl Instance {
         self.hands.end();
         self.used = Instant::now();
         // Measuring looks at every object.
-        if self.calls.is_multiple_of(64) {
+        if self.calls.is_multiple_of(256) {
             let bytes = usize::try_from(self.runtime.memory_usage().malloc_size).unwrap_or(0);
-            self.counted.measured(bytes);
+            if let Some(counted) = &mut self.counted {
+                counted.measured(bytes);
+            }
         }
         self.calls = self.calls.wrapping_add(1);
         self.healthy = self.healthy && self.call_function(END, |function| function.call(())).unwrap_or(false);
@@ -264,8 +283,8 @@ impl Instance {
                 .and_then(|error| error.get::<_, String>(key).ok())
         };
         let error = match (text("name"), text("message")) {
-            (Some(name), Some(message)) => errors::failed(&self.hands.code, name, message, ""),
-            _ => errors::null(&self.hands.code),
+            (Some(name), Some(message)) => errors::failed(self.hands.code(), name, message, ""),
+            _ => errors::null(self.hands.code()),
         };
         self.hands.settle(Err(error));
     }

@@ -119,12 +119,12 @@ impl PoolInner {
             let mut idle = self.idle();
             let found = idle
                 .iter()
-                .rposition(|instance| Arc::ptr_eq(&instance.hands.code, code));
+                .rposition(|instance| Arc::ptr_eq(instance.hands.code(), code));
             // Instances of other code serve nobody any more.
             let found = found.map(|at| idle.remove(at));
             (
                 found,
-                idle.extract_if(.., |instance| !Arc::ptr_eq(&instance.hands.code, code))
+                idle.extract_if(.., |instance| !Arc::ptr_eq(instance.hands.code(), code))
                     .collect::<Vec<_>>(),
             )
         };
@@ -138,7 +138,7 @@ impl PoolInner {
         }
         match warm {
             Some(instance) => Ok(instance),
-            None => Instance::new(code.clone(), self.limits.clone(), self.engine.counters.clone()),
+            None => Ok(self.engine.fresh_instance()?.adopt(code.clone(), self.limits.clone())),
         }
     }
 

@@ -161,7 +161,8 @@ function callHook(exported, input, settle) {
   const call = pick(exported, 'call');
   if (call === undefined) return native.noExport('call');
   const req = input.request ? createExchange(input.request).req : undefined;
-  return settle(call(createDb(req, input.me), input.data, req), (result) => {
+  const db = wantsArguments(call) ? createDb(req, input.me) : undefined;
+  return settle(call(db, input.data, req), (result) => {
     native.finish(JSON.stringify({ result: result ?? null }).toWellFormed(), '', false);
   });
 }
@@ -218,13 +219,14 @@ function member(of, name) {
 
 const wanting = new WeakMap();
 
-// Whether a function may look at its arguments: it has named ones, or takes them as a rest or by `arguments`.
+// Whether a function may look at its arguments: it names some (those with defaults do not count in `length`), takes them as a rest or by
+// `arguments`.
 function wantsArguments(called) {
   if (called.length > 0) return true;
   let wants = wanting.get(called);
   if (wants === undefined) {
     const source = Function.prototype.toString.call(called);
-    wants = source.includes('arguments') || source.includes('...') || source.includes('=') || source.includes('native code');
+    wants = !/^(?:async\b)?[^(]*\(\s*\)/.test(source) || source.includes('arguments') || source.includes('[native code]');
     wanting.set(called, wants);
   }
   return wants;

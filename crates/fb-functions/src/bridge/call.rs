@@ -40,7 +40,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
                 } else {
                     body.into_bytes()
                 };
-                let most = mine.limits.answer_bytes;
+                let most = mine.limits().answer_bytes;
                 if json.len().saturating_add(body.len()) > most {
                     return Err(Exception::throw_range(
                         &ctx,
@@ -74,13 +74,13 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
     native.set(
         "fail",
         Function::new(ctx.clone(), move |name: String, message: String, stack: String| {
-            mine.settle(Err(errors::failed(&mine.code, name, message, &stack)));
+            mine.settle(Err(errors::failed(mine.code(), name, message, &stack)));
         })?,
     )?;
     let mine = hands.clone();
     native.set(
         "failNull",
-        Function::new(ctx.clone(), move || mine.settle(Err(errors::null(&mine.code))))?,
+        Function::new(ctx.clone(), move || mine.settle(Err(errors::null(mine.code()))))?,
     )?;
     let mine = hands.clone();
     native.set(
@@ -142,7 +142,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
     let mine = hands.clone();
     native.set(
         "trace",
-        Function::new(ctx.clone(), move |stack: String| errors::trace(&mine.code, &stack))?,
+        Function::new(ctx.clone(), move |stack: String| errors::trace(mine.code(), &stack))?,
     )?;
     Ok(())
 }
@@ -163,7 +163,7 @@ fn log(hands: &Hands, level: &str, mut text: String) {
         text.truncate(text.floor_char_boundary(LONGEST_LINE));
         text.push('…');
     }
-    let most = hands.limits.log_lines;
+    let most = hands.limits().log_lines;
     let line = hands.with(|current| {
         current.lines = current.lines.saturating_add(1);
         let message = match current.lines.checked_sub(most) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fb_functions::{CallError, Engine, EngineOptions, LogLevel};
+use fb_functions::{CallError, Engine, EngineOptions, Limits, LogLevel};
 
 use crate::kit::{TestHost, app_with, code, get, limits, module};
 
@@ -217,4 +217,69 @@ async fn an_engine_that_closes_fails_its_calls() {
         pool.call(&code, get(""), host).await,
         Err(CallError::Internal(_))
     ));
+}
+
+/// QuickJS checks its own bookkeeping when a runtime is freed, and ends the process if something is left; memory may run out anywhere.
+#[tokio::test]
+async fn s43_memory_may_run_out_at_any_point() {
+    let engine = crate::kit::engine();
+    let host: Arc<TestHost> = Arc::default();
+    let sources = [
+        "exports.call = async (db, data) => { const all = []; for (;;) { all.push({ [Math.random()]: [new Map([[all, `${all.length}`]])] }); if (all.length % 50 === 0) await null; } };",
+        "class A { #x = []; *all() { for (;;) yield (this.#x.push(new Error('e' + this.#x.length)), this.#x); } }\nexports.call = () => { for (const x of new A().all()) JSON.parse(JSON.stringify({ x: x.map(String) })); };",
+        "import x from './b'; export const call = async () => { const all = []; try { for (;;) all.push(new Function('return ' + all.length), /a+/g, Symbol(), 2n ** 99n, async () => all, new Proxy(all, {})); } finally { await x; } };",
+    ];
+    for source in sources {
+        let code = code(&[("m", source), ("b", "exports.default = 1;")]);
+        for step in 0..60 {
+            let pool = engine.pool(
+                "hungry",
+                Limits {
+                    memory_bytes: (360 << 10) + (step << 13) + step,
+                    ..limits()
+                },
+            );
+            let came = pool.call(&code, get(""), host.clone()).await;
+            assert!(came.is_err(), "{came:?}");
+            assert!(!matches!(came, Err(CallError::Internal(_))), "{came:?}");
+        }
+    }
+    assert_eq!(engine.stats().panics, 0);
+}
+
+/// Threads of this process with a lowered priority: the 19th number of `stat`, counted after the name in brackets.
+#[cfg(target_os = "linux")]
+fn demoted_threads() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    stats
+        .filter(|stat| stat.contains("(fb-js-"))
+        .filter(|stat| {
+            stat.rsplit_once(')')
+                .and_then(|(_, rest)| rest.split(' ').nth(17))
+                .is_some_and(|nice| nice == "10")
+        })
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_computes_long_does_so_at_a_lower_priority_and_leaves_no_slow_thread_behind() {
+    let app = Arc::new(app_with(
+        &[("m", RUNAWAY)],
+        Limits {
+            cpu_time: Duration::from_secs(60),
+            ..limits()
+        },
+    ));
+    let task = tokio::spawn({
+        let app = app.clone();
+        async move { app.run(get("")).await }
+    });
+    until(|| demoted_threads() > 0).await;
+    task.abort();
+    until(|| app.engine.stats().instances == 0).await;
+    until(|| demoted_threads() == 0).await;
+    let fine = code(&[("m", "exports.call = () => 'fine';")]);
+    app.pool.call(&fine, get(""), app.host.clone()).await.unwrap();
 }
