@@ -5,6 +5,7 @@ mod call;
 mod code;
 mod host;
 mod limits;
+mod node;
 
 pub use call::{Call, CallError, CallKind, Exception, Outcome};
 pub use code::Code;

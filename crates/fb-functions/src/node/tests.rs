@@ -1,0 +1,1 @@
+//! The natives by themselves.
