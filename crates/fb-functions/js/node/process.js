@@ -81,5 +81,7 @@ Object.defineProperty(process, Symbol.toStringTag, { value: 'process', configura
 // Nothing here is worth listing.
 process[Symbol.for('nodejs.util.inspect.custom')] = () => 'process {}';
 Object.defineProperty(process, Symbol.for('nodejs.util.inspect.custom'), { enumerable: false });
+// What the global is taken from.
+Object.defineProperty(process, 'process', { value: process });
 
 module.exports = process;

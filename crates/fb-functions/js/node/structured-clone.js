@@ -50,7 +50,7 @@ function shell(value, seen) {
   return {};
 }
 
-module.exports = function structuredClone(value, options) {
+exports.structuredClone = function structuredClone(value, options) {
   if (options?.transfer?.length > 0) throw new DOMException('nothing can be transferred here', 'DataCloneError');
   return copy(value, new Map());
 };

@@ -1,0 +1,320 @@
+//! One QuickJS runtime with its context. Runs slices of one call at a time, on whichever thread has it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rquickjs::{CaughtError, Context, Ctx, Function, Object, Runtime, TypedArray};
+
+use crate::compile::{Hooks, Imports};
+use crate::hands::Hands;
+use crate::stats::{Counted, Counters};
+use crate::validation::Validation;
+use crate::watch::{Stop, thread_time};
+use crate::{Call, CallError, CallKind, Code, Exception, Host, HostError, HttpResponse, Limits, Operation, Outcome};
+use crate::{bridge, builtins, errors};
+
+/// How deep JavaScript may call. Threads of the engine have twice as much.
+pub(crate) const STACK: usize = 2 << 20;
+
+/// What makes an instance run.
+pub(crate) enum Input {
+    Start(Box<Call>, Arc<dyn Host>),
+    Answer(u32, Result<HttpResponse, HostError>),
+    Timer,
+}
+
+/// What a slice ends with.
+pub(crate) enum End {
+    /// It waits for operations and timers.
+    Parked {
+        submitted: Vec<(u32, Operation)>,
+        wake: Option<Instant>,
+    },
+    Done(Result<Outcome, CallError>),
+}
+
+pub(crate) struct Instance {
+    validation: Option<Validation>,
+    context: Context,
+    runtime: Runtime,
+    pub(crate) hands: Arc<Hands>,
+    /// What is left of the call's CPU time.
+    rest: Duration,
+    /// Whether further calls may run on it.
+    pub(crate) healthy: bool,
+    pub(crate) used: Instant,
+    calls: u32,
+    counted: Counted,
+}
+
+/// Indices of the engine's functions, which are kept with the runtime.
+const START: usize = 0;
+const SETTLE: usize = 1;
+const RUN_TIMER: usize = 2;
+const UNDER_WAY: usize = 3;
+const END: usize = 4;
+const TRACK: usize = 5;
+const REPORT: usize = 6;
+const NAMES: [&str; 7] = ["start", "settle", "runTimer", "underWay", "end", "track", "report"];
+
+impl Instance {
+    /// Empty of the app's code. Costs a few hundred microseconds of the thread it is called on.
+    pub(crate) fn new(code: Arc<Code>, limits: Arc<Limits>, counters: Arc<Counters>) -> Result<Self, CallError> {
+        let internal = |error: rquickjs::Error| CallError::Internal(error.to_string());
+        let runtime = Runtime::new().map_err(internal)?;
+        runtime.set_memory_limit(limits.memory_bytes);
+        runtime.set_max_stack_size(STACK);
+        let context = Context::full(&runtime).map_err(internal)?;
+        let hands = Arc::new(Hands::new(code.clone(), limits));
+        runtime.set_loader(Imports { code: code.clone() }, Imports { code });
+        context.with(|ctx| {
+            let made = set_up(&ctx, &hands);
+            made.map_err(|error| {
+                CallError::Internal(format!(
+                    "{} while an instance was set up",
+                    CaughtError::from_error(&ctx, error)
+                ))
+            })
+        })?;
+        let watch = hands.clone();
+        runtime.set_interrupt_handler(Some(Box::new(move || watch.watch.must_stop())));
+        let lost = hands.clone();
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
+            lost.lost.store(true, Ordering::Relaxed);
+            let functions = ctx.userdata::<Vec<Function>>();
+            let track = functions.and_then(|functions| functions.get(TRACK).cloned());
+            if track.is_some_and(|track| track.call::<_, ()>((promise, reason, handled)).is_err()) {
+                drop(ctx.catch());
+            }
+        })));
+        Ok(Self {
+            validation: None,
+            context,
+            runtime,
+            hands,
+            rest: Duration::ZERO,
+            healthy: true,
+            used: Instant::now(),
+            calls: 0,
+            counted: Counted::new(counters),
+        })
+    }
+
+    /// Runs until there is nothing to do without further input.
+    pub(crate) fn slice(&mut self, inputs: Vec<Input>) -> End {
+        let before = thread_time();
+        for input in inputs {
+            if let Input::Start(call, host) = &input {
+                self.rest = self.hands.limits.cpu_time;
+                self.hands.begin(call, host.clone());
+            }
+            self.hands.watch.begin_slice(self.rest);
+            self.take(input);
+            self.run_jobs();
+            if self.is_settled() {
+                break;
+            }
+        }
+        self.rest = self
+            .rest
+            .saturating_sub(Duration::from_nanos(thread_time().saturating_sub(before)));
+        if self.hands.lost.swap(false, Ordering::Relaxed) && self.hands.watch.stopped().is_none() {
+            self.call_function(REPORT, |function| function.call::<_, ()>(()));
+        }
+        self.end_of_slice()
+    }
+
+    /// Back to the state before the call; says whether further calls may run on this instance.
+    pub(crate) fn end_call(&mut self) -> bool {
+        self.hands.end();
+        self.used = Instant::now();
+        // Measuring looks at every object.
+        if self.calls.is_multiple_of(64) {
+            let bytes = usize::try_from(self.runtime.memory_usage().malloc_size).unwrap_or(0);
+            self.counted.measured(bytes);
+        }
+        self.calls = self.calls.wrapping_add(1);
+        self.healthy = self.healthy && self.call_function(END, |function| function.call(())).unwrap_or(false);
+        self.healthy
+    }
+
+    fn end_of_slice(&mut self) -> End {
+        if let Some(stop) = self.hands.watch.stopped() {
+            self.healthy = false;
+            return End::Done(Err(match stop {
+                Stop::Cpu => CallError::TooLong("it computes longer than it may"),
+                Stop::Wall | Stop::Cancelled => CallError::TooLong("it takes longer than it may"),
+            }));
+        }
+        let state = self.hands.with(|current| {
+            (
+                current.result.take(),
+                std::mem::take(&mut current.submitted),
+                current.wake.take(),
+            )
+        });
+        let Some((result, submitted, wake)) = state else {
+            return End::Done(Err(CallError::Internal("a slice without a call".to_owned())));
+        };
+        if let Some(result) = result {
+            self.healthy &= !matches!(result, Err(CallError::OutOfMemory | CallError::Internal(_)));
+            return End::Done(result);
+        }
+        let under_way = self
+            .call_function(UNDER_WAY, |function| function.call::<_, u32>(()))
+            .unwrap_or(0);
+        if under_way == 0 && wake.is_none() {
+            return End::Done(Err(CallError::Failed(Box::new(Exception {
+                name: "Error".to_owned(),
+                message: "the code waits for something that never happens".to_owned(),
+                stack: String::new(),
+            }))));
+        }
+        End::Parked { submitted, wake }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Start(call, _) if call.kind == CallKind::Validate => {
+                let result = self.validate(&call);
+                self.hands.settle(result);
+            }
+            Input::Start(call, _) => {
+                let kind = kind_name(call.kind);
+                let call = *call;
+                self.call_function(START, |function| {
+                    function.call::<_, ()>((kind, call.bucket, call.code_type, call.input))
+                });
+            }
+            Input::Answer(id, answer) => {
+                self.call_function(SETTLE, |function| settle(function, id, answer));
+            }
+            Input::Timer => {
+                while self
+                    .call_function(RUN_TIMER, |function| function.call(()))
+                    .unwrap_or(false)
+                {
+                    self.run_jobs();
+                    if self.is_settled() || self.hands.watch.must_stop() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn validate(&mut self, call: &Call) -> Result<Outcome, CallError> {
+        let validation = match self.validation.take() {
+            Some(validation) => validation,
+            None => Validation::new(&self.runtime, &self.hands)?,
+        };
+        self.validation
+            .insert(validation)
+            .run(&self.hands, &call.bucket, &call.input)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.hands.with(|current| current.result.is_some()).unwrap_or(true)
+    }
+
+    fn run_jobs(&mut self) {
+        let mut n: u32 = 0;
+        loop {
+            match self.runtime.execute_pending_job() {
+                Ok(false) => break,
+                Ok(true) => {}
+                Err(exception) => exception.0.with(|ctx| self.hands_failed(&ctx)),
+            }
+            n = n.wrapping_add(1);
+            if self.hands.watch.stopped().is_some() || (n.is_multiple_of(256) && self.hands.watch.must_stop()) {
+                break;
+            }
+        }
+    }
+
+    fn call_function<R>(&self, index: usize, call: impl FnOnce(&Function) -> rquickjs::Result<R>) -> Option<R> {
+        self.context.with(|ctx| {
+            let function = ctx
+                .userdata::<Vec<Function>>()
+                .and_then(|functions| functions.get(index).cloned())?;
+            match call(&function) {
+                Ok(value) => Some(value),
+                Err(_) => {
+                    self.hands_failed(&ctx);
+                    None
+                }
+            }
+        })
+    }
+
+    /// An exception got through everything that could have caught it: the code was stopped, or there is no memory to describe it.
+    fn hands_failed(&self, ctx: &Ctx) {
+        let thrown = ctx.catch();
+        let text = |key: &str| {
+            thrown
+                .as_object()
+                .filter(|_| thrown.is_error())
+                .and_then(|error| error.get::<_, String>(key).ok())
+        };
+        let error = match (text("name"), text("message")) {
+            (Some(name), Some(message)) => errors::failed(&self.hands.code, name, message, ""),
+            _ => errors::null(&self.hands.code),
+        };
+        self.hands.settle(Err(error));
+    }
+}
+
+fn set_up(ctx: &Ctx, hands: &Arc<Hands>) -> rquickjs::Result<()> {
+    let native = bridge::object(ctx, hands)?;
+    let (names, bodies) = builtins::load_engine(ctx)?;
+    let run: Function = ctx.eval(RUN_PRELUDE)?;
+    let handles: Object = run.call((names, bodies, native))?;
+    let mut functions = Vec::with_capacity(NAMES.len());
+    for name in NAMES {
+        functions.push(handles.get::<_, Function>(name)?);
+    }
+    ctx.store_userdata(functions)?;
+    Hooks::store(ctx, handles)
+}
+
+/// Runs the files of the prelude that the last of them requires.
+const RUN_PRELUDE: &str = "(names, bodies, native) => {
+    const loaded = new Map();
+    const require = (name) => {
+        if (!loaded.has(name)) {
+            const module = { exports: {} };
+            loaded.set(name, module);
+            bodies[names.indexOf(name)](module.exports, require, module, native);
+        }
+        return loaded.get(name).exports;
+    };
+    require.builtin = (name) => require('modules').builtin(name);
+    return require('main');
+}";
+
+fn settle<'js>(function: &Function<'js>, id: u32, answer: Result<HttpResponse, HostError>) -> rquickjs::Result<()> {
+    let ctx = function.ctx().clone();
+    match answer {
+        Ok(HttpResponse { status, headers, body }) => {
+            let headers: Vec<Vec<String>> = headers.into_iter().map(|(name, value)| vec![name, value]).collect();
+            let body = TypedArray::<u8>::new_copy(ctx, Bytes::as_ref(&body))?;
+            function.call((id, status, headers, body))
+        }
+        Err(error) => function.call((id, 0, (), (), error.0)),
+    }
+}
+
+fn kind_name(kind: CallKind) -> &'static str {
+    match kind {
+        CallKind::Insert => "insert",
+        CallKind::Update => "update",
+        CallKind::Delete => "delete",
+        CallKind::Validate => "validate",
+        CallKind::Request => "request",
+        CallKind::Hook => "hook",
+        CallKind::Job => "job",
+        CallKind::After => "after",
+    }
+}

@@ -1,0 +1,153 @@
+//! Who runs next: one lane per app, served in turn.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::instance::Instance;
+use crate::task::Task;
+
+/// Work of an engine's threads.
+pub(crate) enum Work {
+    /// A slice of a call.
+    Run(Arc<Task>),
+    /// Freeing an instance, which may take milliseconds.
+    Drop(Box<Instance>),
+}
+
+#[derive(Default)]
+struct Lane {
+    tasks: VecDeque<Arc<Task>>,
+    /// Slices that are running.
+    running: usize,
+    /// Whether the lane is in `State::order`: exactly if it has tasks and may run one.
+    listed: bool,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: HashMap<u64, Lane>,
+    order: VecDeque<u64>,
+    trash: Vec<Box<Instance>>,
+    /// Threads that wait for work.
+    idle: usize,
+    closed: bool,
+}
+
+/// The queue. Its mutex is held for a few instructions and never while JavaScript runs.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    ready: Condvar,
+    /// Slices of one app at once.
+    share: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(share: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            ready: Condvar::new(),
+            share,
+        }
+    }
+
+    pub(crate) fn push(&self, task: Arc<Task>) {
+        let lane_id = task.pool.id;
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return task.closed();
+        }
+        let State { lanes, order, idle, .. } = &mut *state;
+        let lane = lanes.entry(lane_id).or_default();
+        lane.tasks.push_back(task);
+        let wake = lane.list(lane_id, self.share, order) && *idle > 0;
+        drop(state);
+        if wake {
+            self.ready.notify_one();
+        }
+    }
+
+    pub(crate) fn discard(&self, instance: Box<Instance>) {
+        let mut state = self.lock();
+        state.trash.push(instance);
+        drop(state);
+        self.ready.notify_one();
+    }
+
+    /// Waits for work; `None` when the engine closes.
+    pub(crate) fn next(&self) -> Option<Work> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(task) = state.next_task(self.share) {
+                return Some(Work::Run(task));
+            }
+            if let Some(instance) = state.trash.pop() {
+                return Some(Work::Drop(instance));
+            }
+            state.idle += 1;
+            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+
+    /// A slice of the app has ended.
+    pub(crate) fn finished(&self, lane_id: u64) {
+        let mut state = self.lock();
+        let State { lanes, order, .. } = &mut *state;
+        let Some(lane) = lanes.get_mut(&lane_id) else { return };
+        lane.running = lane.running.saturating_sub(1);
+        if lane.tasks.is_empty() && lane.running == 0 {
+            lanes.remove(&lane_id);
+            return;
+        }
+        // The thread that says so comes back for more itself; only if it does not (it is to be replaced) another one is needed.
+        let listed = lane.list(lane_id, self.share, order);
+        drop(state);
+        if listed {
+            self.ready.notify_one();
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let left = (std::mem::take(&mut state.lanes), std::mem::take(&mut state.trash));
+        drop(state);
+        self.ready.notify_all();
+        for task in left.0.into_values().flat_map(|lane| lane.tasks) {
+            task.closed();
+        }
+        drop(left.1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn next_task(&mut self, share: usize) -> Option<Arc<Task>> {
+        let id = self.order.pop_front()?;
+        let lane = self.lanes.get_mut(&id)?;
+        lane.listed = false;
+        let task = lane.tasks.pop_front()?;
+        lane.running += 1;
+        lane.list(id, share, &mut self.order);
+        Some(task)
+    }
+}
+
+impl Lane {
+    /// Puts the lane into the order if it belongs there and is not in it; says whether it did.
+    fn list(&mut self, id: u64, share: usize, order: &mut VecDeque<u64>) -> bool {
+        let list = !self.listed && !self.tasks.is_empty() && self.running < share;
+        if list {
+            self.listed = true;
+            order.push_back(id);
+        }
+        list
+    }
+}

@@ -1,0 +1,251 @@
+//! The threads that run JavaScript, and the one that looks after them.
+//!
+//! A thread on which a slice runs longer than [`PATIENCE`] gets a lower priority for the rest of it, so that computing does not hurt
+//! answering; since a thread cannot raise its priority again, it ends with the slice and another one takes its place. A thread on which
+//! a slice does not end although it must, because it is in a loop inside of QuickJS that does not ask, is given up: another one takes its
+//! place at once, and it ends when the loop does.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::engine::Shared;
+use crate::instance::STACK;
+use crate::queue::Work;
+use crate::task::Task;
+
+/// How long a slice runs at full priority.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long after its end a slice may take to notice it.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How often running slices are looked at.
+const PERIOD: Duration = Duration::from_millis(10);
+
+/// How long the keeper keeps looking after the last slice; it saves waking it for each call.
+const AWAKE: Duration = Duration::from_millis(500);
+
+/// One thread.
+struct Seat {
+    /// Of the operating system; 0 if unknown.
+    thread: AtomicI32,
+    /// When the running slice began, in nanoseconds since the engine's start; 0 if none runs.
+    since: AtomicU64,
+    demoted: AtomicBool,
+    lost: AtomicBool,
+    /// What runs. Locked at both ends of a slice and by the keeper, for a few instructions.
+    task: Mutex<Option<Arc<Task>>>,
+}
+
+pub(crate) struct Threads {
+    epoch: Instant,
+    seats: Mutex<Vec<Arc<Seat>>>,
+    asleep: AtomicBool,
+    wake: Condvar,
+    wake_lock: Mutex<()>,
+    closed: AtomicBool,
+    /// For names of threads.
+    spawned: AtomicUsize,
+}
+
+impl Threads {
+    pub(crate) fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            seats: Mutex::default(),
+            asleep: AtomicBool::new(false),
+            wake: Condvar::new(),
+            wake_lock: Mutex::new(()),
+            closed: AtomicBool::new(false),
+            spawned: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.wake_keeper();
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1)
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Vec<Arc<Seat>>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake_keeper(&self) {
+        drop(self.wake_lock.lock());
+        self.wake.notify_one();
+    }
+}
+
+/// Starts one thread that runs slices.
+pub(crate) fn spawn_worker(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let seat = Arc::new(Seat {
+        thread: AtomicI32::new(0),
+        since: AtomicU64::new(0),
+        demoted: AtomicBool::new(false),
+        lost: AtomicBool::new(false),
+        task: Mutex::new(None),
+    });
+    let threads = &shared.threads;
+    let n = threads.spawned.fetch_add(1, Ordering::Relaxed);
+    let (own, worker) = (seat.clone(), shared.clone());
+    threads.seats().push(seat.clone());
+    let spawned = std::thread::Builder::new()
+        .name(format!("fb-js-{n}"))
+        .stack_size(2 * STACK)
+        .spawn(move || work(&worker, &own));
+    if let Err(error) = spawned {
+        threads.seats().retain(|other| !Arc::ptr_eq(other, &seat));
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// Starts the thread that looks after the others.
+pub(crate) fn spawn_keeper(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let shared = shared.clone();
+    std::thread::Builder::new()
+        .name("fb-js-keeper".to_owned())
+        .spawn(move || keep(&shared))
+        .map(drop)
+}
+
+fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
+    seat.thread.store(own_id(), Ordering::Relaxed);
+    while let Some(work) = shared.queue.next() {
+        match work {
+            Work::Drop(instance) => drop(instance),
+            Work::Run(task) => {
+                let pool = task.pool.clone();
+                shared.threads.begin(seat, &task);
+                if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
+                    shared.counters.panics.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(app = pool.name, "a call ended by a panic");
+                    task.panicked();
+                }
+                drop(task);
+                seat.end();
+                shared.queue.finished(pool.id);
+                if seat.lost.load(Ordering::Relaxed) {
+                    pool.lost.fetch_sub(1, Ordering::Relaxed);
+                    shared.counters.lost_threads.fetch_sub(1, Ordering::Relaxed);
+                    break;
+                }
+                if seat.demoted.load(Ordering::Relaxed) && spawn_worker(shared).is_ok() {
+                    break;
+                }
+            }
+        }
+    }
+    shared.threads.seats().retain(|other| !Arc::ptr_eq(other, seat));
+}
+
+impl Threads {
+    fn begin(&self, seat: &Seat, task: &Arc<Task>) {
+        *seat.task() = Some(task.clone());
+        seat.since.store(self.now(), Ordering::Relaxed);
+        if self.asleep.load(Ordering::Relaxed) {
+            self.wake_keeper();
+        }
+    }
+}
+
+impl Seat {
+    fn task(&self) -> MutexGuard<'_, Option<Arc<Task>>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        self.since.store(0, Ordering::Relaxed);
+        *self.task() = None;
+    }
+}
+
+fn keep(shared: &Arc<Shared>) {
+    let threads = &shared.threads;
+    let mut active = Instant::now();
+    let mut trimmed = Instant::now();
+    let trim_every = (shared.idle / 8).clamp(Duration::from_millis(20), Duration::from_secs(5));
+    while !threads.closed.load(Ordering::Relaxed) {
+        let seats = threads.seats().clone();
+        for seat in &seats {
+            if look_at(shared, seat) {
+                active = Instant::now();
+            }
+        }
+        if trimmed.elapsed() >= trim_every {
+            trimmed = Instant::now();
+            shared.trim();
+        }
+        let lock = threads.wake_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if active.elapsed() < AWAKE {
+            drop(lock);
+            std::thread::sleep(PERIOD);
+        } else {
+            threads.asleep.store(true, Ordering::Relaxed);
+            drop(threads.wake.wait_timeout(lock, trim_every));
+            threads.asleep.store(false, Ordering::Relaxed);
+            if seats.iter().any(|seat| seat.since.load(Ordering::Relaxed) != 0) {
+                active = Instant::now();
+            }
+        }
+    }
+}
+
+/// Says whether something runs there.
+fn look_at(shared: &Arc<Shared>, seat: &Arc<Seat>) -> bool {
+    let since = seat.since.load(Ordering::Relaxed);
+    if since == 0 {
+        return false;
+    }
+    let ran = Duration::from_nanos(shared.threads.now().saturating_sub(since));
+    if ran < PATIENCE {
+        return true;
+    }
+    // Held while deciding: the slice cannot end and the next one begin meanwhile.
+    let running = seat.task();
+    let Some(task) = running.as_ref() else { return true };
+    if !seat.demoted.swap(true, Ordering::Relaxed) {
+        demote(seat.thread.load(Ordering::Relaxed));
+    }
+    if task.is_overdue(GRACE) && !seat.lost.swap(true, Ordering::Relaxed) {
+        task.pool.lost.fetch_add(1, Ordering::Relaxed);
+        shared.counters.lost_threads.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            app = task.pool.name,
+            "a call cannot be stopped; its thread was replaced"
+        );
+        if let Err(error) = spawn_worker(shared) {
+            tracing::error!(%error, "no thread in place of a lost one");
+        }
+    }
+    true
+}
+
+#[cfg(target_os = "linux")]
+fn own_id() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn own_id() -> i32 {
+    0
+}
+
+/// Linux keeps a priority per thread; elsewhere it is the process's, which must stay.
+#[cfg(target_os = "linux")]
+fn demote(thread: i32) {
+    if let Some(thread) = rustix::process::Pid::from_raw(thread) {
+        let _ = rustix::process::setpriority_process(Some(thread), 10);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn demote(_: i32) {}

@@ -1,0 +1,9 @@
+//! What the engine promises.
+
+mod kit;
+
+mod calls;
+mod errors;
+mod kinds;
+mod modules;
+mod node;
