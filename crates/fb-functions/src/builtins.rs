@@ -101,8 +101,6 @@ static GLOBALS: &[[&str; 3]] = &[
     ["TextEncoder", "text-encoding", "TextEncoder"],
     ["URL", "whatwg-url", "URL"],
     ["URLSearchParams", "whatwg-url", "URLSearchParams"],
-    ["atob", "buffer", "atob"],
-    ["btoa", "buffer", "btoa"],
     ["crypto", "webcrypto", "crypto"],
     ["fetch", "fetch", "fetch"],
     ["process", "process", "process"],

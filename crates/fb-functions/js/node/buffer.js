@@ -23,7 +23,8 @@ Object.setPrototypeOf(Buffer, Uint8Array);
 Buffer.prototype = FastBuffer.prototype;
 Object.defineProperty(FastBuffer.prototype, 'constructor', { value: Buffer, writable: true, configurable: true });
 Object.defineProperty(Buffer, Symbol.species, { get: () => FastBuffer, configurable: true });
-Buffer.poolSize = 8192;
+// Not assigned to Buffer itself: the properties of intrinsics that it inherits are read-only.
+const statics = { __proto__: null, poolSize: 8192 };
 
 const wrap = (bytes) => new FastBuffer(bytes.buffer, bytes.byteOffset, bytes.length);
 
@@ -32,7 +33,7 @@ function checkSize(size, name = 'size') {
   if (!(size >= 0 && size <= MAX_LENGTH)) throw outOfRange(name, `>= 0 && <= ${MAX_LENGTH}`, size);
 }
 
-Buffer.from = function from(value, encodingOrOffset, length) {
+statics.from = function from(value, encodingOrOffset, length) {
   if (typeof value === 'string') return wrap(encode(value, encodingOf(encodingOrOffset)));
   if (typeof value === 'object' && value !== null) {
     if (value instanceof ArrayBuffer || (typeof SharedArrayBuffer !== 'undefined' && value instanceof SharedArrayBuffer)) {
@@ -79,22 +80,22 @@ function fromObject(value) {
   return undefined;
 }
 
-Buffer.alloc = function alloc(size, fill, encoding) {
+statics.alloc = function alloc(size, fill, encoding) {
   checkSize(size);
   const buffer = new FastBuffer(size);
   return fill === undefined || fill === 0 || size === 0 ? buffer : buffer.fill(fill, encoding);
 };
 
-Buffer.allocUnsafe = function allocUnsafe(size) {
+statics.allocUnsafe = function allocUnsafe(size) {
   checkSize(size);
   return new FastBuffer(size);
 };
-Buffer.allocUnsafeSlow = (size) => Buffer.allocUnsafe(size);
+statics.allocUnsafeSlow = (size) => Buffer.allocUnsafe(size);
 
-Buffer.isBuffer = (value) => value instanceof Buffer;
-Buffer.isEncoding = (encoding) => typeof encoding === 'string' && encoding.length > 0 && normalize(encoding) !== undefined;
+statics.isBuffer = (value) => value instanceof Buffer;
+statics.isEncoding = (encoding) => typeof encoding === 'string' && encoding.length > 0 && normalize(encoding) !== undefined;
 
-Buffer.compare = function compare(a, b) {
+statics.compare = function compare(a, b) {
   if (!(a instanceof Uint8Array)) throw invalidArgType('buf1', 'an instance of Buffer or Uint8Array', a);
   if (!(b instanceof Uint8Array)) throw invalidArgType('buf2', 'an instance of Buffer or Uint8Array', b);
   return compareBytes(a, b);
@@ -107,7 +108,7 @@ function compareBytes(a, b) {
   return Math.sign(a.length - b.length);
 }
 
-Buffer.concat = function (list, length) {
+statics.concat = function (list, length) {
   if (!Array.isArray(list)) throw invalidArgType('list', 'an instance of Array', list);
   list.forEach((piece, i) => {
     if (!(piece instanceof Uint8Array)) throw invalidArgType(`list[${i}]`, 'an instance of Buffer or Uint8Array', piece);
@@ -125,11 +126,11 @@ Buffer.concat = function (list, length) {
   return buffer;
 };
 
-Buffer.copyBytesFrom = function (source, offset = 0, length = source.length - offset) {
+statics.copyBytesFrom = function (source, offset = 0, length = source.length - offset) {
   return new FastBuffer(view(source.slice(offset, offset + length)));
 };
 
-Buffer.byteLength = function byteLength(value, encoding) {
+statics.byteLength = function byteLength(value, encoding) {
   if (typeof value !== 'string') {
     if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength;
     throw invalidArgType('string', 'of type string or an instance of Buffer or ArrayBuffer', value);
@@ -213,6 +214,10 @@ function swap(buffer, size) {
   return buffer;
 }
 
+for (const name of Object.keys(statics)) {
+  Object.defineProperty(Buffer, name, { value: statics[name], writable: true, enumerable: true, configurable: true });
+}
+
 const methods = {
   toString(encoding, start, end) {
     if (arguments.length === 0) return decode(this, 'utf8');
@@ -263,7 +268,7 @@ const methods = {
       encoding = end;
       end = undefined;
     }
-    if (offset !== undefined) checkInteger(offset, 'offset', 0, this.length);
+    if (offset !== undefined) checkInteger(offset, 'offset', 0);
     if (end !== undefined) checkInteger(end, 'end', 0, this.length);
     const from = offset ?? 0;
     const to = end ?? this.length;
@@ -299,7 +304,7 @@ const methods = {
     return to - from;
   },
   write(text, offset, length, encoding) {
-    if (typeof text !== 'string') throw invalidArgType('argument', 'of type string', text);
+    if (typeof text !== 'string') throw typeError('ERR_INVALID_ARG_TYPE', 'argument must be a string');
     if (typeof offset === 'string') {
       encoding = offset;
       offset = undefined;

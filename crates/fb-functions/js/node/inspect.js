@@ -150,10 +150,10 @@ function show(context, value, level, isTyped) {
 function constructorName(value) {
   let object = value;
   while (object !== null) {
+    // Those of intrinsics are accessors in the engine.
     const descriptor = Object.getOwnPropertyDescriptor(object, 'constructor');
-    if (descriptor !== undefined && typeof descriptor.value === 'function' && descriptor.value.name !== '' && isInstance(value, descriptor.value)) {
-      return String(descriptor.value.name);
-    }
+    const constructor = descriptor?.get === undefined ? descriptor?.value : object.constructor;
+    if (typeof constructor === 'function' && constructor.name !== '' && isInstance(value, constructor)) return String(constructor.name);
     object = Object.getPrototypeOf(object);
   }
   return null;
@@ -177,7 +177,7 @@ function prefix(name, tag, fallback, size = '') {
 
 function keysOf(context, value, skipsIndices) {
   const names = context.showHidden ? Object.getOwnPropertyNames(value) : Object.keys(value);
-  const keys = skipsIndices ? names.filter((key) => !/^(0|[1-9]\d*)$/.test(key) && !(context.showHidden && key === 'length' && false)) : names;
+  const keys = skipsIndices ? names.filter((key) => !/^(0|[1-9]\d*)$/.test(key)) : names;
   const symbols = Object.getOwnPropertySymbols(value).filter((key) => context.showHidden || Object.prototype.propertyIsEnumerable.call(value, key));
   return symbols.length > 0 ? keys.concat(symbols) : keys;
 }
@@ -210,7 +210,8 @@ function showObject(context, value, level) {
   } catch {
     tag = '';
   }
-  if (tag === name || (tag !== '' && name !== null && Object.hasOwn(value, Symbol.toStringTag) === false && name.endsWith(tag) && name === tag)) tag = '';
+  // One of its own is shown with the other properties.
+  if (tag === name || Object.hasOwn(value, Symbol.toStringTag)) tag = '';
   let keys;
   let base = '';
   let braces = ['{', '}'];
@@ -227,14 +228,14 @@ function showObject(context, value, level) {
   } else if (tagOf.call(value) !== undefined) {
     keys = keysOf(context, value, true);
     const type = tagOf.call(value);
-    braces = [`${prefix(name, type === name ? '' : tag === type ? '' : tag, type, `(${value.length})`)}[`, ']'];
+    braces = [`${prefix(name, tag, type, `(${value.length})`)}[`, ']'];
     if (value.length === 0 && keys.length === 0) return `${braces[0]}]`;
     entries = () => limited(context, value.length, (i) => showPrimitive(context, value[i], false));
     isList = true;
   } else if (is.map(value)) {
     keys = keysOf(context, value);
     const size = mapSize.call(value);
-    braces[0] = `${prefix(name, tag === 'Map' ? '' : tag, 'Map', `(${size})`)}{`;
+    braces[0] = `${prefix(name, tag, 'Map', `(${size})`)}{`;
     entries = () => nested(context, () => {
       const all = [...Map.prototype.entries.call(value)];
       return limited(context, all.length, (i) => `${show(context, all[i][0], level + 1)} => ${show(context, all[i][1], level + 1)}`);
@@ -243,7 +244,7 @@ function showObject(context, value, level) {
   } else if (is.set(value)) {
     keys = keysOf(context, value);
     const size = setSize.call(value);
-    braces[0] = `${prefix(name, tag === 'Set' ? '' : tag, 'Set', `(${size})`)}{`;
+    braces[0] = `${prefix(name, tag, 'Set', `(${size})`)}{`;
     entries = () => nested(context, () => {
       const all = [...Set.prototype.values.call(value)];
       return limited(context, all.length, (i) => show(context, all[i], level + 1));
@@ -252,16 +253,13 @@ function showObject(context, value, level) {
   } else {
     keys = keysOf(context, value);
     if (Object.prototype.toString.call(value) === '[object Arguments]' && tag === '') {
-      braces = ['[Arguments] [', ']'];
-      if (value.length === 0) return '[Arguments] []';
-      keys = keys.filter((key) => !/^\d+$/.test(String(key)));
-      entries = () => showItems(context, value, level);
-      isList = true;
+      braces[0] = '[Arguments] {';
+      if (keys.length === 0) return '[Arguments] {}';
     } else if (typeof value === 'function') {
       base = showFunction(value, name, tag);
       if (keys.length === 0) return context.stylize(base, 'special');
     } else if (is.error(value)) {
-      base = showError(context, value, keys, name);
+      base = showError(context, value, name);
       ends = (list) => {
         if (Object.hasOwn(value, 'cause') && !keys.includes('cause')) list.push(showProperty(context, value, 'cause', level, '[cause]'));
         if (Array.isArray(value.errors) && !keys.includes('errors')) list.push(showProperty(context, value, 'errors', level, '[errors]'));
@@ -285,15 +283,15 @@ function showObject(context, value, level) {
       braces[0] = `${name ?? 'DataView'} {`;
       entries = () => ['byteLength', 'byteOffset', 'buffer'].map((key) => `${key}: ${nested(context, () => show(context, value[key], level + 1))}`);
     } else if (value instanceof Promise) {
-      braces[0] = `${prefix(name, tag === 'Promise' ? '' : tag, 'Promise')}{`;
+      braces[0] = `${prefix(name, tag, 'Promise')}{`;
     } else if (value instanceof WeakSet || value instanceof WeakMap) {
-      braces[0] = `${prefix(name, tag === 'WeakSet' || tag === 'WeakMap' ? '' : tag, 'WeakSet')}{`;
+      braces[0] = `${prefix(name, tag, 'WeakSet')}{`;
       entries = () => [context.stylize('<items unknown>', 'special')];
     } else {
       const boxed = unboxed(value);
       if (boxed !== undefined) {
         const type = typeof boxed;
-        const kind = type[0].toUpperCase() + type.slice(1);
+        const kind = type === 'bigint' ? 'BigInt' : type[0].toUpperCase() + type.slice(1);
         base = `[${kind}${name === kind ? '' : name === null ? ' (null prototype)' : ` (${name})`}: ${showPrimitive({ ...context, stylize: (text) => text }, boxed, true)}]`;
         if (type === 'string') keys = keys.filter((key) => !/^\d+$/.test(String(key)) && key !== 'length');
         if (keys.length === 0) return context.stylize(base, type);
@@ -366,10 +364,9 @@ function showProperty(context, value, key, level, label) {
   const descriptor = Object.getOwnPropertyDescriptor(value, key) ?? { value: value[key], enumerable: true };
   let text;
   if (descriptor.value !== undefined || !('get' in descriptor) || (descriptor.get === undefined && descriptor.set === undefined)) {
-    const indent = context.compact !== 3 || label !== null ? 2 : 2;
-    context.indent += indent;
+    context.indent += 2;
     text = show(context, descriptor.value, level + 1);
-    context.indent -= indent;
+    context.indent -= 2;
   } else if (descriptor.get !== undefined) {
     text = context.stylize(descriptor.set === undefined ? '[Getter]' : '[Getter/Setter]', 'special');
   } else {
@@ -426,12 +423,11 @@ function showFunction(value, name, tag) {
   return `[${kind}${name === null ? ' (null prototype)' : ''}${shown}]${name !== kind && name !== 'Function' && name !== null ? ` ${name}` : ''}`;
 }
 
-function showError(context, error, keys, constructor) {
+function showError(context, error, constructor) {
   let name = error.name === undefined || error.name === '' ? 'Error' : String(error.name);
   const message = error.message === undefined ? '' : String(error.message);
   // An own class of errors without a name of its own.
   if (name === 'Error' && constructor !== null && constructor !== 'Error' && constructor.endsWith('Error')) name = constructor;
-  if ('code' in error && typeof error.code === 'string' && /^(ERR_|[A-Z]+_)/.test(error.code) && keys.includes('code')) name = `${name}`;
   const head = message === '' ? name : `${name}: ${message}`;
   let stack = typeof error.stack === 'string' ? error.stack : '';
   if (native.trace !== undefined && stack !== '') stack = native.trace(stack.toWellFormed());
@@ -512,17 +508,19 @@ function directive(kind, value, options) {
 
 const showNumber = (value) => (Object.is(value, -0) ? '-0' : String(value));
 
+const BUILTIN = new Set('Object Array Map Set WeakMap WeakSet Promise Function Date RegExp Error AggregateError EvalError RangeError ReferenceError SyntaxError TypeError URIError ArrayBuffer'.split(' '));
+
 // Whether an object has a toString that somebody wrote.
 function hasOwnText(value) {
-  if (value instanceof Error || value instanceof Date) return true;
   if (typeof value.toString !== 'function') return false;
-  for (let object = value; object !== null; object = Object.getPrototypeOf(object)) {
-    if (Object.hasOwn(object, 'toString')) {
-      const constructor = Object.hasOwn(object, 'constructor') ? object.constructor : undefined;
-      return !(typeof constructor === 'function' && [Object, Array, Map, Set, Promise, Function].includes(constructor));
-    }
+  if (Object.hasOwn(value, 'toString')) return true;
+  let object = value;
+  while (object !== null && !Object.hasOwn(object, 'constructor')) {
+    object = Object.getPrototypeOf(object);
+    if (object !== null && Object.hasOwn(object, 'toString') && !Object.hasOwn(object, 'constructor')) return true;
   }
-  return false;
+  if (object === null || BUILTIN.has(object.constructor?.name)) return false;
+  return Object.prototype.toString !== value.toString && Error.prototype.toString !== value.toString;
 }
 
 inspect.custom = CUSTOM;

@@ -4,6 +4,7 @@ function plain(value, depth = 0) {
   if (value === undefined) return { undefined: true };
   if (typeof value === 'bigint') return { bigint: String(value) };
   if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))) return { number: Object.is(value, -0) ? '-0' : String(value) };
+  if (typeof value === 'string' && !value.isWellFormed()) return { units: Array.from({ length: value.length }, (_, i) => value.charCodeAt(i)) };
   if (typeof value === 'function') return { function: true };
   if (typeof value === 'symbol') return { symbol: String(value) };
   if (typeof value !== 'object' || value === null) return value;
