@@ -16,8 +16,6 @@ mod hash;
 mod kdf;
 mod random;
 mod signature;
-#[cfg(test)]
-mod tests;
 mod url;
 
 use std::sync::Arc;

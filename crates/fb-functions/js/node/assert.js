@@ -94,7 +94,7 @@ function matches(error, expected, message, self) {
   if (expected instanceof Error) keys.push('name', 'message');
   for (const key of keys) {
     const isFine = expected[key] instanceof RegExp && typeof error[key] === 'string' ? expected[key].test(error[key]) : strict(error[key], expected[key]);
-    if (!isFine) fail(error[key], expected[key], message, 'deepStrictEqual', self);
+    if (!isFine) fail(error, expected, message, self.name, self);
   }
 }
 

@@ -179,7 +179,7 @@ function createHmac(algorithm, key, options) {
   try {
     hasher = native.hasher(algorithm, bytesOf(key, 'key', options?.encoding));
   } catch (error) {
-    if (error.code === 'ERR_OSSL_EVP_UNSUPPORTED') throw codedError('ERR_CRYPTO_INVALID_DIGEST', `Invalid digest: ${algorithm}`);
+    if (error.code === 'ERR_OSSL_EVP_UNSUPPORTED') throw typeError('ERR_CRYPTO_INVALID_DIGEST', `Invalid digest: ${algorithm}`);
     throw error;
   }
   return new Hmac(hasher);
@@ -274,7 +274,11 @@ function pbkdf2Sync(password, salt, iterations, length, digest) {
   checkInteger(iterations, 'iterations', 1, 2147483647);
   checkInteger(length, 'keylen', 0, 2147483647);
   checkString(digest, 'digest');
-  return wrap(native.pbkdf2(digest, secret, salted, iterations, length));
+  try {
+    return wrap(native.pbkdf2(digest, secret, salted, iterations, length));
+  } catch (error) {
+    throw error.code === 'ERR_CRYPTO_INVALID_DIGEST' ? typeError(error.code, error.message) : error;
+  }
 }
 
 function scryptSync(password, salt, length, options = {}) {

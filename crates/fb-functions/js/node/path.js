@@ -44,9 +44,9 @@ function dirname(path) {
   const slash = trimmed.lastIndexOf('/');
   if (slash < 0) return '.';
   if (trimmed === '/') return '/';
-  const directory = trimEnd(trimmed.slice(0, slash));
-  if (directory !== '') return directory === '/' && path.startsWith('//') ? '//' : directory;
-  return '/';
+  const directory = trimmed.slice(0, slash);
+  if (directory === '') return '/';
+  return directory === '/' ? '//' : directory;
 }
 
 function basename(path, suffix) {

@@ -230,7 +230,7 @@ function pushChunk(stream, given, encoding, isFirst) {
     } else if (chunk instanceof Uint8Array) {
       if (!(chunk instanceof Buffer)) chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     } else if (chunk !== null && chunk !== undefined) {
-      fail(stream, invalidArgType('chunk', 'of type string or an instance of Buffer or Uint8Array', chunk), state.sync);
+      fail(stream, invalidArgType('chunk', 'of type string or an instance of Buffer, TypedArray, or DataView', chunk), state.sync);
       return false;
     }
   }
@@ -860,7 +860,7 @@ function writeChunk(stream, given, encoding, callback) {
       if (!(chunk instanceof Buffer)) chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       name = 'buffer';
     } else {
-      throw invalidArgType('chunk', 'of type string or an instance of Buffer or Uint8Array', chunk);
+      throw invalidArgType('chunk', 'of type string or an instance of Buffer, TypedArray, or DataView', chunk);
     }
   } else {
     name ??= state.defaultEncoding;

@@ -50,7 +50,7 @@ function incomplete(bytes, encoding) {
   if (encoding === 'utf16le') {
     const odd = n % 2;
     // The first half of a pair waits for the second.
-    return n - odd >= 2 && (bytes[n - odd - 1] & 0xfc) === 0xd8 ? odd + 2 : odd;
+    return odd === 0 && n >= 2 && (bytes[n - 1] & 0xfc) === 0xd8 ? 2 : odd;
   }
   if (encoding === 'base64' || encoding === 'base64url') return n % 3;
   if (encoding !== 'utf8') return 0;

@@ -42,9 +42,13 @@ function parse(given, parsesQuery = false, slashesMeanHost = false) {
     rest = rest.slice(protocol.length);
   }
   const hasSlashes = rest.startsWith('//') && url.protocol !== 'javascript:';
-  if ((slashesMeanHost || protocol !== undefined || /^\/\/[^@/]+@[^@/]+/.test(rest)) && hasSlashes) {
+  const isHost = hasSlashes && (slashesMeanHost || protocol !== undefined || /^\/\/[^@/]+@[^@/]+/.test(rest));
+  if (isHost) {
     url.slashes = true;
     rest = rest.slice(2);
+  }
+  // Other schemes than those of the web have an authority even without slashes: mailto:me@example.com
+  if (isHost || (url.protocol !== null && !HOSTED.has(url.protocol) && url.protocol !== 'javascript:')) {
     const end = rest.search(/[/?#]/);
     let authority = end < 0 ? rest : rest.slice(0, end);
     rest = end < 0 ? '' : rest.slice(end);
@@ -119,12 +123,9 @@ function format(given, options) {
   let hash = given.hash || '';
   if (hash && !hash.startsWith('#')) hash = `#${hash}`;
   let pathname = (given.pathname || '').replace(/[?#]/g, encodeURIComponent);
-  const hasHost = given.slashes || ((protocol === '' || HOSTED.has(protocol)) && host !== '');
-  if (hasHost && (given.slashes || host !== '')) {
-    if (given.slashes || HOSTED.has(protocol) || protocol === '') {
-      if (pathname && !pathname.startsWith('/')) pathname = `/${pathname}`;
-      host = `//${host}`;
-    }
+  if (given.slashes || (HOSTED.has(protocol) && host !== '')) {
+    if (pathname && !pathname.startsWith('/')) pathname = `/${pathname}`;
+    host = `//${host}`;
   }
   return protocol + host + pathname + search.replaceAll('#', '%23') + hash;
 }

@@ -25,9 +25,7 @@ impl<'js> FromJs<'js> for Input {
         if length > MAX_BYTES as f64 {
             return Err(Failure::new("ERR_OUT_OF_RANGE", format!("at most {MAX_BYTES} bytes at once")).throw(ctx));
         }
-        let text: rquickjs::String = array
-            .get::<_, Function>("toBase64")?
-            .call((This(array.clone()),))?;
+        let text: rquickjs::String = array.get::<_, Function>("toBase64")?.call((This(array.clone()),))?;
         data_encoding::BASE64
             .decode(text.to_string()?.as_bytes())
             .map(Self)

@@ -40,8 +40,8 @@ pub(super) fn install<'js>(native: &Object<'js>, stop: &Stop) -> rquickjs::Resul
 fn steps<'js>(ctx: &Ctx<'js>, mut mode: Box<dyn Mode>, stop: Stop) -> rquickjs::Result<Function<'js>> {
     Function::new(
         ctx.clone(),
-        MutFn::from(move |ctx: Ctx<'js>, step: String, bytes: Opt<Input>| {
-            let bytes = bytes.0.map(|input| input.0);
+        MutFn::from(move |ctx: Ctx<'js>, step: String, bytes: Opt<Option<Input>>| {
+            let bytes = bytes.0.flatten().map(|input| input.0);
             let text = bytes.as_deref().unwrap_or_default();
             give(&ctx, gate(&stop, text.len()))?;
             let result = match step.as_str() {
@@ -73,7 +73,10 @@ fn open(name: &str, key: &[u8], iv: &[u8], decrypts: bool, pads: bool) -> Result
 }
 
 /// What the modes want of AES.
-trait Aes: BlockCipherEncrypt<BlockSize = ghash::universal_hash::consts::U16> + aes::cipher::BlockCipherDecrypt + KeyInit + 'static {}
+trait Aes:
+    BlockCipherEncrypt<BlockSize = ghash::universal_hash::consts::U16> + aes::cipher::BlockCipherDecrypt + KeyInit + 'static
+{
+}
 
 impl Aes for Aes128 {}
 impl Aes for Aes192 {}
@@ -135,7 +138,10 @@ impl<A: Aes> Mode for CbcEncrypt<A> {
         if self.rest.is_empty() {
             return Ok(Vec::new());
         }
-        Err(Failure::new("ERR_OSSL_WRONG_FINAL_BLOCK_LENGTH", "wrong final block length"))
+        Err(Failure::new(
+            "ERR_OSSL_WRONG_FINAL_BLOCK_LENGTH",
+            "wrong final block length",
+        ))
     }
 
     fn authenticate(&mut self, _bytes: &[u8]) {}
@@ -172,11 +178,18 @@ impl<A: Aes> Mode for CbcDecrypt<A> {
             return Ok(Vec::new());
         }
         if self.rest.len() != BLOCK {
-            return Err(Failure::new("ERR_OSSL_WRONG_FINAL_BLOCK_LENGTH", "wrong final block length"));
+            return Err(Failure::new(
+                "ERR_OSSL_WRONG_FINAL_BLOCK_LENGTH",
+                "wrong final block length",
+            ));
         }
         let mut last = self.decrypt(1);
         let n_padding = usize::from(last.last().copied().unwrap_or_default());
-        if !(1..=BLOCK).contains(&n_padding) || last[BLOCK - n_padding..].iter().any(|&byte| usize::from(byte) != n_padding) {
+        if !(1..=BLOCK).contains(&n_padding)
+            || last[BLOCK - n_padding..]
+                .iter()
+                .any(|&byte| usize::from(byte) != n_padding)
+        {
             return Err(Failure::new("ERR_OSSL_BAD_DECRYPT", "bad decrypt"));
         }
         last.truncate(BLOCK - n_padding);
@@ -187,7 +200,10 @@ impl<A: Aes> Mode for CbcDecrypt<A> {
 }
 
 fn ctr<A: Aes>(key: &[u8], iv: &[u8]) -> Result<Box<dyn Mode>, Failure> {
-    Ok(Box::new(Ctr(ctr::Ctr128BE::from_core(ctr::CtrCore::inner_iv_init(aes::<A>(key)?, &iv_block(iv)?)))))
+    Ok(Box::new(Ctr(ctr::Ctr128BE::from_core(ctr::CtrCore::inner_iv_init(
+        aes::<A>(key)?,
+        &iv_block(iv)?,
+    )))))
 }
 
 struct Ctr<A: Aes>(ctr::Ctr128BE<A>);

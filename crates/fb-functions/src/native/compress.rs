@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use flate2::bufread::{DeflateDecoder, DeflateEncoder, GzEncoder, MultiGzDecoder, ZlibDecoder, ZlibEncoder};
 use flate2::Compression;
+use flate2::bufread::{DeflateDecoder, DeflateEncoder, GzDecoder, GzEncoder, ZlibDecoder, ZlibEncoder};
 use rquickjs::{Ctx, Object};
 
 use super::bytes::{Failure, Input, MAX_BYTES, Output};
@@ -11,20 +11,28 @@ use super::{Stop, define, gate, give};
 
 pub(super) fn install<'js>(native: &Object<'js>, stop: &Stop) -> rquickjs::Result<()> {
     let s = stop.clone();
-    define(native, "compress", move |ctx: Ctx<'js>, format: String, bytes: Input, level: i32| {
-        give(
-            &ctx,
-            gate(&s, bytes.0.len()).and_then(|()| compress(&format, &bytes.0, level).map(Output)),
-        )
-    })?;
+    define(
+        native,
+        "compress",
+        move |ctx: Ctx<'js>, format: String, bytes: Input, level: i32| {
+            give(
+                &ctx,
+                gate(&s, bytes.0.len()).and_then(|()| compress(&format, &bytes.0, level).map(Output)),
+            )
+        },
+    )?;
     let s = stop.clone();
-    define(native, "decompress", move |ctx: Ctx<'js>, format: String, bytes: Input, limit: f64| {
-        // What a few bytes grow to is not known before.
-        give(
-            &ctx,
-            gate(&s, usize::MAX).and_then(|()| decompress(&format, &bytes.0, limit).map(Output)),
-        )
-    })
+    define(
+        native,
+        "decompress",
+        move |ctx: Ctx<'js>, format: String, bytes: Input, limit: f64| {
+            // What a few bytes grow to is not known before.
+            give(
+                &ctx,
+                gate(&s, usize::MAX).and_then(|()| decompress(&format, &bytes.0, limit).map(Output)),
+            )
+        },
+    )
 }
 
 /// The effort that is asked for, as far as it can be had in some 50 ms: what is large is compressed with less.
@@ -68,14 +76,23 @@ fn compress(format: &str, bytes: &[u8], level: i32) -> Result<Vec<u8>, Failure> 
 }
 
 fn decompress(format: &str, bytes: &[u8], limit: f64) -> Result<Vec<u8>, Failure> {
-    let limit = if limit >= 1.0 { (limit as usize).min(MAX_BYTES) } else { MAX_BYTES };
+    let limit = if limit >= 1.0 {
+        (limit as usize).min(MAX_BYTES)
+    } else {
+        MAX_BYTES
+    };
     let is_gzip = bytes.starts_with(&[0x1f, 0x8b]);
     match format {
-        "gzip" => limited(MultiGzDecoder::new(strip_trailer(bytes)), limit, "incorrect header check", bytes),
+        "gzip" => gunzip(bytes, limit),
         "unzip" if is_gzip => decompress("gzip", bytes, limit as f64),
         "deflate" | "unzip" => limited(ZlibDecoder::new(bytes), limit, "incorrect header check", bytes),
         "deflateRaw" => limited(DeflateDecoder::new(bytes), limit, "invalid stored block lengths", bytes),
-        "brotli" => match limited(brotli::Decompressor::new(bytes, 4096), limit, "Decompression failed", bytes) {
+        "brotli" => match limited(
+            brotli::Decompressor::new(bytes, 4096),
+            limit,
+            "Decompression failed",
+            bytes,
+        ) {
             Err(failure) if failure.code() == "ERR_BUFFER_TOO_LARGE" => Err(failure),
             Err(_) => Err(Failure::new("ERR__ERROR_FORMAT_PADDING_1", "Decompression failed")),
             Ok(out) => Ok(out),
@@ -84,11 +101,21 @@ fn decompress(format: &str, bytes: &[u8], limit: f64) -> Result<Vec<u8>, Failure
     }
 }
 
-/// What follows the last member and does not begin like one is ignored, as in Node; the decoder would call it an error.
-fn strip_trailer(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |i| i + 1);
-    // Four bytes of length end a member; zeros of theirs are not padding.
-    &bytes[..(end + 4).min(bytes.len())]
+/// Member after member. What follows the last one and does not begin like one is ignored, as in Node.
+fn gunzip(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    let wrong = "incorrect header check";
+    if !bytes.is_empty() && bytes[0] != 0x1f {
+        return Err(Failure::new("Z_DATA_ERROR", wrong));
+    }
+    let mut rest = bytes;
+    let mut out = limited(GzDecoder::new(&mut rest), limit, wrong, bytes)?;
+    while rest.starts_with(&[0x1f, 0x8b]) {
+        let before = rest;
+        // One byte more than allowed is one byte too many.
+        let room = limit.saturating_sub(out.len());
+        out.extend(limited(GzDecoder::new(&mut rest), room, wrong, before)?);
+    }
+    Ok(out)
 }
 
 fn limited(mut reader: impl Read, limit: usize, what: &str, input: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -103,7 +130,9 @@ fn limited(mut reader: impl Read, limit: usize, what: &str, input: &[u8]) -> Res
     match result {
         Ok(_) if !input.is_empty() => Ok(out),
         Ok(_) => Err(Failure::new("Z_BUF_ERROR", "unexpected end of file")),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(Failure::new("Z_BUF_ERROR", "unexpected end of file")),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Err(Failure::new("Z_BUF_ERROR", "unexpected end of file"))
+        }
         Err(_) => Err(Failure::new("Z_DATA_ERROR", what)),
     }
 }

@@ -23,7 +23,9 @@ pub(super) fn install<'js>(native: &Object<'js>, stop: &Stop) -> rquickjs::Resul
     define(native, "compare", move |ctx: Ctx<'js>, a: Input, b: Input| {
         give(&ctx, gate(&s, a.0.len()).map(|()| a.0.cmp(&b.0) as i32))
     })?;
-    define(native, "timingSafeEqual", |a: Input, b: Input| bool::from(subtle::ConstantTimeEq::ct_eq(&a.0[..], &b.0[..])))
+    define(native, "timingSafeEqual", |a: Input, b: Input| {
+        bool::from(subtle::ConstantTimeEq::ct_eq(&a.0[..], &b.0[..]))
+    })
 }
 
 fn utf8_decode(bytes: Vec<u8>, fatal: bool) -> Result<String, Failure> {

@@ -122,17 +122,19 @@ pub(super) fn install<'js>(native: &Object<'js>, stop: &Stop) -> rquickjs::Resul
 fn hasher<'js>(ctx: &Ctx<'js>, mut state: Box<dyn Hashing>, stop: Stop) -> rquickjs::Result<Function<'js>> {
     Function::new(
         ctx.clone(),
-        MutFn::from(move |ctx: Ctx<'js>, what: Opt<Value<'js>>| -> rquickjs::Result<Value<'js>> {
-            let Some(what) = what.0 else {
-                return Output(state.finish()).into_js(&ctx);
-            };
-            if what.is_bool() {
-                return hasher(&ctx, state.copy(), stop.clone())?.into_js(&ctx);
-            }
-            let Input(bytes) = what.get()?;
-            give(&ctx, gate(&stop, bytes.len()))?;
-            state.update(&bytes);
-            Ok(Value::new_undefined(ctx))
-        }),
+        MutFn::from(
+            move |ctx: Ctx<'js>, what: Opt<Value<'js>>| -> rquickjs::Result<Value<'js>> {
+                let Some(what) = what.0 else {
+                    return Output(state.finish()).into_js(&ctx);
+                };
+                if what.is_bool() {
+                    return hasher(&ctx, state.copy(), stop.clone())?.into_js(&ctx);
+                }
+                let Input(bytes) = what.get()?;
+                give(&ctx, gate(&stop, bytes.len()))?;
+                state.update(&bytes);
+                Ok(Value::new_undefined(ctx))
+            },
+        ),
     )
 }

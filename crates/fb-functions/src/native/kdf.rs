@@ -19,7 +19,10 @@ pub(super) fn install<'js>(native: &Object<'js>, stop: &Stop) -> rquickjs::Resul
         native,
         "pbkdf2",
         move |ctx: Ctx<'js>, name: String, password: Input, salt: Input, iterations: f64, length: f64| {
-            give(&ctx, pbkdf2(&name, &password.0, &salt.0, iterations, length, &s).map(Output))
+            give(
+                &ctx,
+                pbkdf2(&name, &password.0, &salt.0, iterations, length, &s).map(Output),
+            )
         },
     )?;
     let s = stop.clone();
@@ -36,13 +39,24 @@ fn key_length(length: f64) -> Result<usize, Failure> {
     if (0.0..=MAX_KEY as f64).contains(&length) {
         Ok(length as usize)
     } else {
-        Err(Failure::new("ERR_OUT_OF_RANGE", format!("keylen must be 0 to {MAX_KEY}")))
+        Err(Failure::new(
+            "ERR_OUT_OF_RANGE",
+            format!("keylen must be 0 to {MAX_KEY}"),
+        ))
     }
 }
 
 /// RFC 8018, 5.2.
-fn pbkdf2(name: &str, password: &[u8], salt: &[u8], iterations: f64, length: f64, stop: &Stop) -> Result<Vec<u8>, Failure> {
-    let algorithm = Algorithm::parse(name).map_err(|_| Failure::new("ERR_CRYPTO_INVALID_DIGEST", format!("Invalid digest: {name}")))?;
+fn pbkdf2(
+    name: &str,
+    password: &[u8],
+    salt: &[u8],
+    iterations: f64,
+    length: f64,
+    stop: &Stop,
+) -> Result<Vec<u8>, Failure> {
+    let algorithm = Algorithm::parse(name)
+        .map_err(|_| Failure::new("ERR_CRYPTO_INVALID_DIGEST", format!("Invalid digest: {name}")))?;
     let length = key_length(length)?;
     let keyed = algorithm.keyed(password)?;
     let n_blocks = length.div_ceil(keyed.finish().len());
@@ -78,10 +92,23 @@ fn pbkdf2(name: &str, password: &[u8], salt: &[u8], iterations: f64, length: f64
 
 fn scrypt(password: &[u8], salt: &[u8], cost: [f64; 3], length: f64, stop: &Stop) -> Result<Vec<u8>, Failure> {
     let length = key_length(length)?;
-    let invalid = |reason: &str| Failure::new("ERR_CRYPTO_INVALID_SCRYPT_PARAMS", format!("Invalid scrypt params: {reason}"));
-    let [n, r, p] = cost.map(|value| if (1.0..=MAX_SCRYPT as f64).contains(&value) { value as u64 } else { 0 });
+    let invalid = |reason: &str| {
+        Failure::new(
+            "ERR_CRYPTO_INVALID_SCRYPT_PARAMS",
+            format!("Invalid scrypt params: {reason}"),
+        )
+    };
+    let [n, r, p] = cost.map(|value| {
+        if (1.0..=MAX_SCRYPT as f64).contains(&value) {
+            value as u64
+        } else {
+            0
+        }
+    });
     if n < 2 || !n.is_power_of_two() || r == 0 || p == 0 {
-        return Err(invalid("N is a power of two above 1, r and p are at least 1, and none is too large"));
+        return Err(invalid(
+            "N is a power of two above 1, r and p are at least 1, and none is too large",
+        ));
     }
     if n.saturating_mul(r).saturating_mul(p) > MAX_SCRYPT {
         return Err(invalid(&format!("N × r × p may be at most {MAX_SCRYPT}")));
@@ -89,7 +116,8 @@ fn scrypt(password: &[u8], salt: &[u8], cost: [f64; 3], length: f64, stop: &Stop
     if stop() {
         return Err(Failure::out_of_time());
     }
-    let params = scrypt::Params::new(n.trailing_zeros() as u8, r as u32, p as u32).map_err(|_| invalid("out of range"))?;
+    let params =
+        scrypt::Params::new(n.trailing_zeros() as u8, r as u32, p as u32).map_err(|_| invalid("out of range"))?;
     let mut key = vec![0; length];
     if length > 0 {
         scrypt::scrypt(password, salt, &params, &mut key).map_err(|_| invalid("out of range"))?;

@@ -1,7 +1,10 @@
 //! Signatures with keys in PEM or DER: RSA (PKCS #1 v1.5 and PSS), ECDSA on P-256 and P-384, Ed25519. Computed by ring.
 
 use ring::rand::SystemRandom;
-use ring::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaEncoding, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm};
+use ring::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, RsaEncoding, RsaKeyPair, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
 use rquickjs::{Ctx, Object};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
@@ -17,18 +20,30 @@ const OID_ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 /// `scheme` is `<hash>` or `<hash>/pss` for RSA, `<hash>` or `<hash>/fixed` (r and s one after the other) for ECDSA, and any for Ed25519.
 pub(super) fn install<'js>(native: &Object<'js>, stop: &Stop) -> rquickjs::Result<()> {
     let s = stop.clone();
-    define(native, "sign", move |ctx: Ctx<'js>, scheme: String, key: Input, data: Input| {
-        give(&ctx, gate(&s, usize::MAX).and_then(|()| sign(&scheme, &key.0, &data.0).map(Output)))
-    })?;
+    define(
+        native,
+        "sign",
+        move |ctx: Ctx<'js>, scheme: String, key: Input, data: Input| {
+            give(
+                &ctx,
+                gate(&s, usize::MAX).and_then(|()| sign(&scheme, &key.0, &data.0).map(Output)),
+            )
+        },
+    )?;
     let s = stop.clone();
     define(
         native,
         "verify",
         move |ctx: Ctx<'js>, scheme: String, key: Input, data: Input, signature: Input| {
-            give(&ctx, gate(&s, usize::MAX).and_then(|()| verify(&scheme, &key.0, &data.0, &signature.0)))
+            give(
+                &ctx,
+                gate(&s, usize::MAX).and_then(|()| verify(&scheme, &key.0, &data.0, &signature.0)),
+            )
         },
     )?;
-    define(native, "keyType", |ctx: Ctx<'js>, key: Input, is_private: bool| give(&ctx, key_type(&key.0, is_private)))
+    define(native, "keyType", |ctx: Ctx<'js>, key: Input, is_private: bool| {
+        give(&ctx, key_type(&key.0, is_private))
+    })
 }
 
 fn unsupported(what: &str) -> Failure {
@@ -36,7 +51,10 @@ fn unsupported(what: &str) -> Failure {
 }
 
 fn bad_key() -> Failure {
-    Failure::new("ERR_OSSL_UNSUPPORTED", "the key cannot be read; PEM or DER of an RSA, P-256, P-384 or Ed25519 key is expected")
+    Failure::new(
+        "ERR_OSSL_UNSUPPORTED",
+        "the key cannot be read; PEM or DER of an RSA, P-256, P-384 or Ed25519 key is expected",
+    )
 }
 
 /// A private key in its wrapping.
@@ -95,12 +113,17 @@ fn sign(scheme: &str, key: &[u8], data: &[u8]) -> Result<Vec<u8>, Failure> {
             .map_err(|_| bad_key()),
         Private::Pkcs8(kind, der) => {
             let pair = EcdsaKeyPair::from_pkcs8(ecdsa_signing(kind, scheme)?, &der, &rng).map_err(|_| bad_key())?;
-            pair.sign(&rng, data).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+            pair.sign(&rng, data)
+                .map(|signature| signature.as_ref().to_vec())
+                .map_err(failed)
         }
         Private::Sec1(kind, private, public) => {
             let algorithm = ecdsa_signing(kind, scheme)?;
-            let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &private, &public, &rng).map_err(|_| bad_key())?;
-            pair.sign(&rng, data).map(|signature| signature.as_ref().to_vec()).map_err(failed)
+            let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &private, &public, &rng)
+                .map_err(|_| bad_key())?;
+            pair.sign(&rng, data)
+                .map(|signature| signature.as_ref().to_vec())
+                .map_err(failed)
         }
     }
 }
@@ -151,11 +174,15 @@ fn verify(scheme: &str, key: &[u8], data: &[u8], signature: &[u8]) -> Result<boo
         (Kind::P384, "sha384/fixed") => &signature::ECDSA_P384_SHA384_FIXED,
         _ => return Err(unsupported(&format!("verifying with this key and {scheme}"))),
     };
-    Ok(UnparsedPublicKey::new(algorithm, public).verify(data, signature).is_ok())
+    Ok(UnparsedPublicKey::new(algorithm, public)
+        .verify(data, signature)
+        .is_ok())
 }
 
 fn sections(key: &[u8]) -> Option<(SectionKind, Vec<u8>)> {
-    key.starts_with(b"-----").then(|| <(SectionKind, Vec<u8>)>::from_pem_slice(key).ok()).flatten()
+    key.starts_with(b"-----")
+        .then(|| <(SectionKind, Vec<u8>)>::from_pem_slice(key).ok())
+        .flatten()
 }
 
 fn read_private(key: &[u8]) -> Result<Private, Failure> {
@@ -184,7 +211,11 @@ fn read_sec1(der: &[u8]) -> Option<Private> {
     let private = reader.take(0x04)?.to_vec();
     let curve = Der(reader.take(0xa0)?).take(0x06)?;
     let bits = Der(reader.take(0xa1)?).take(0x03)?;
-    Some(Private::Sec1(Kind::of(OID_EC, Some(curve))?, private, bits.get(1..)?.to_vec()))
+    Some(Private::Sec1(
+        Kind::of(OID_EC, Some(curve))?,
+        private,
+        bits.get(1..)?.to_vec(),
+    ))
 }
 
 /// The key as ring wants it: what is in a `SubjectPublicKeyInfo` (RFC 5280, 4.1).
@@ -210,7 +241,10 @@ fn read_spki(der: &[u8]) -> Option<(Kind, Vec<u8>)> {
 
 fn pkcs1_pem(key: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(key).ok()?;
-    let body = text.trim().strip_prefix("-----BEGIN RSA PUBLIC KEY-----")?.strip_suffix("-----END RSA PUBLIC KEY-----")?;
+    let body = text
+        .trim()
+        .strip_prefix("-----BEGIN RSA PUBLIC KEY-----")?
+        .strip_suffix("-----END RSA PUBLIC KEY-----")?;
     let plain: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     data_encoding::BASE64.decode(&plain).ok()
 }
@@ -228,7 +262,10 @@ impl<'a> Der<'a> {
         let (length, rest) = match *first {
             short @ 0..=0x7f => (usize::from(short), rest),
             0x81 => (usize::from(*rest.first()?), rest.get(1..)?),
-            0x82 => (usize::from(*rest.first()?) << 8 | usize::from(*rest.get(1)?), rest.get(2..)?),
+            0x82 => (
+                usize::from(*rest.first()?) << 8 | usize::from(*rest.get(1)?),
+                rest.get(2..)?,
+            ),
             _ => return None,
         };
         let (content, rest) = rest.split_at_checked(length)?;

@@ -7,10 +7,18 @@ use super::define;
 
 /// `urlParse(text, base | undefined)` and `urlSet(href, part, value)` give the parts in the order of [`parts`], or undefined.
 pub(super) fn install<'js>(native: &Object<'js>) -> rquickjs::Result<()> {
-    define(native, "urlParse", |text: String, base: Option<String>| parse(&text, base.as_deref()))?;
-    define(native, "urlSet", |href: String, part: String, value: String| set(&href, &part, &value))?;
-    define(native, "domainToAscii", |domain: String| quirks::domain_to_ascii(&domain))?;
-    define(native, "domainToUnicode", |domain: String| quirks::domain_to_unicode(&domain))
+    define(native, "urlParse", |text: String, base: Option<String>| {
+        parse(&text, base.as_deref())
+    })?;
+    define(native, "urlSet", |href: String, part: String, value: String| {
+        set(&href, &part, &value)
+    })?;
+    define(native, "domainToAscii", |domain: String| {
+        quirks::domain_to_ascii(&domain)
+    })?;
+    define(native, "domainToUnicode", |domain: String| {
+        quirks::domain_to_unicode(&domain)
+    })
 }
 
 fn parse(text: &str, base: Option<&str>) -> Option<Vec<String>> {

@@ -7,3 +7,4 @@ mod errors;
 mod kinds;
 mod modules;
 mod node;
+mod node_http;

@@ -20,7 +20,8 @@ fn difference(path: &str, expected: &Value, actual: &Value) -> String {
 
 /// Runs the cases of a file in the engine and compares with what is expected, case by case.
 async fn check(cases: &str, expected: &str) {
-    let main = "const run = require('./run'); exports.call = async () => JSON.stringify(await run(require('./cases')));";
+    let main =
+        "const run = require('./run'); exports.call = async () => JSON.stringify(await run(require('./cases')));";
     let app = app(&[("m", main), ("run", include_str!("../node/run.js")), ("cases", cases)]);
     let outcome = app.run(get("")).await.unwrap();
     let actual: serde_json::Map<String, Value> = serde_json::from_slice(&outcome.body).unwrap();
@@ -33,7 +34,11 @@ async fn check(cases: &str, expected: &str) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(actual.len(), expected.len(), "record the cases anew: node tests/node/record.mjs");
+    assert_eq!(
+        actual.len(),
+        expected.len(),
+        "record the cases anew: node tests/node/record.mjs"
+    );
 }
 
 macro_rules! same_as_node {

@@ -50,7 +50,7 @@ exports.legacyFormat = () => [{ protocol: 'http', host: 'a.com', pathname: 'x', 
 exports.legacyResolve = () => [['/one/two/three', 'four'], ['http://example.com/', '/one'], ['http://example.com/one', '/two'], ['/a/b/', '../c'], ['http://a.com/b', '//c.com/d'], ['http://a.com/b?c', '?d']].map(([from, to]) => url.resolve(from, to));
 exports.others = () => [url.domainToASCII('español.com'), url.domainToUnicode('xn--espaol-zwa.com'), url.fileURLToPath('file:///a%20b'), url.pathToFileURL('/a b#').href, url.urlToHttpOptions(new url.URL('https://a:b@x.com:1/p?q')).auth, url.format(new url.URL('http://a:b@x.com/?q#h'), { auth: false, fragment: false })];
 
-const PATHS = ['', '.', '/', '//', '/a/b/', 'a/b/../c', '../../a', '/../a', './a/./b', 'a//b', '.a', 'a.b.c', 'a.', '..', '/a.b/c', 'a/b.js/', '.bashrc.txt'];
+const PATHS = ['', '.', '/', '/a/b/', 'a/b/../c', '../../a', '/../a', './a/./b', 'a//b', '.a', 'a.b.c', 'a.', '..', '/a.b/c', 'a/b.js/', '.bashrc.txt'];
 exports.paths = () => PATHS.map((p) => [path.normalize(p), path.dirname(p), path.basename(p), path.extname(p), path.isAbsolute(p), path.parse(p), path.basename(p, '.c')]);
 exports.joins = () => [path.join(), path.join('a', '..', '..', 'b'), path.join('/a', '', 'b/'), path.resolve('/a', 'b', '../c'), path.resolve('/a', '/b', 'c'), path.relative('/a/b/c', '/a/d'), path.relative('/a', '/a'), path.format({ dir: '/x', base: 'y.z' }), path.format({ root: '/', name: 'n', ext: 'e' }), path.sep, path.posix.join('a', 'b')];
 exports.pathErrors = () => path.join(5);

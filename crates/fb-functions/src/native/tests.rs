@@ -1,1 +1,0 @@
-//! The natives by themselves.
