@@ -56,7 +56,8 @@ class ClientRequest extends Writable {
   #wasAnswered = false;
 
   constructor(protocol, options, callback) {
-    super();
+    // What was sent is not the end of it: the answer, or an error, comes later.
+    super({ autoDestroy: false });
     const host = options.hostname ?? options.host ?? 'localhost';
     const standard = protocol === 'https:' ? 443 : 80;
     const port = options.port === undefined || options.port === null || options.port === '' || Number(options.port) === standard ? '' : `:${options.port}`;
@@ -149,6 +150,7 @@ class ClientRequest extends Writable {
     this.res = response;
     response.req = this;
     this.#wasAnswered = true;
+    response.once('close', () => this.destroy());
     if (!this.emit('response', response)) response.resume();
   }
   _destroy(error, callback) {
