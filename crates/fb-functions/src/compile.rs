@@ -10,6 +10,7 @@ use rquickjs::{Array, Ctx, Error, Exception, Function, IntoJs, Module, Object, R
 use std::sync::Arc;
 
 use crate::Code;
+use crate::hands::Hands;
 
 /// What a CommonJS module is wrapped in: all on its first line, so that lines stay what they are; columns of the first line are put
 /// right when a stack is shown.
@@ -78,7 +79,7 @@ fn looks_like_es(source: &str) -> bool {
 
 /// How ES modules find what they import.
 pub(crate) struct Imports {
-    pub(crate) code: Arc<Code>,
+    pub(crate) hands: Arc<Hands>,
 }
 
 /// Under which a function of the engine is kept for [`Imports`]: an array of `key` and `load`.
@@ -107,16 +108,17 @@ impl Loader for Imports {
         _: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
         if let Some((bucket, code_type)) = name.strip_prefix("/code/").and_then(|path| path.rsplit_once('/'))
-            && let Some(source) = self.code.get(bucket, code_type)
+            && let Some(source) = self.hands.code().get(bucket, code_type)
         {
-            let is_es = match self.code.is_es(bucket, code_type) {
+            let is_es = match self.hands.code().is_es(bucket, code_type) {
                 Some(known) => known,
                 None => {
                     let is_es = looks_like_es(source) && common(ctx, source, name).is_err();
                     if is_es {
                         drop(ctx.catch());
                     }
-                    self.code
+                    self.hands
+                        .code()
                         .found(bucket, code_type, is_es, if is_es { 0 } else { HEAD.len() });
                     is_es
                 }

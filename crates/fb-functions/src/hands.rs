@@ -1,22 +1,25 @@
 //! What an instance's native functions have in hand: the call that is running.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::watch::Watch;
+use crate::watch::{Stop, Watch};
 use crate::{Call, CallError, Code, Host, Limits, Operation, Outcome};
 
 /// Shared by an instance, its native functions and whoever may stop it.
 pub(crate) struct Hands {
-    pub(crate) code: Arc<Code>,
-    pub(crate) limits: Arc<Limits>,
+    /// Set when the instance gets its app, which is before any code of an app runs.
+    app: OnceLock<(Arc<Code>, Arc<Limits>)>,
     pub(crate) watch: Watch,
     pub(crate) epoch: Instant,
     /// Whether a promise was rejected that nobody listens to.
     pub(crate) lost: AtomicBool,
+    /// Whether the host panicked.
+    pub(crate) panicked: AtomicBool,
     /// A std mutex: only the thread that runs the instance takes it, for a few instructions, never while JavaScript runs.
     current: Mutex<Option<Current>>,
 }
@@ -38,15 +41,27 @@ pub(crate) struct Current {
 }
 
 impl Hands {
-    pub(crate) fn new(code: Arc<Code>, limits: Arc<Limits>) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            code,
-            limits,
+            app: OnceLock::new(),
             watch: Watch::new(),
             epoch: Instant::now(),
             lost: AtomicBool::new(false),
+            panicked: AtomicBool::new(false),
             current: Mutex::new(None),
         }
+    }
+
+    pub(crate) fn adopt(&self, code: Arc<Code>, limits: Arc<Limits>) {
+        let _ = self.app.set((code, limits));
+    }
+
+    pub(crate) fn code(&self) -> &Arc<Code> {
+        &self.app.get_or_init(Default::default).0
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.app.get_or_init(Default::default).1
     }
 
     pub(crate) fn begin(&self, call: &Call, host: Arc<dyn Host>) {
@@ -69,6 +84,17 @@ impl Hands {
     /// `None` between calls: what a left-over promise asks for then has no effect.
     pub(crate) fn with<R>(&self, with: impl FnOnce(&mut Current) -> R) -> Option<R> {
         self.lock().as_mut().map(with)
+    }
+
+    /// Asks the host of the call. Should it panic, the panic stops here, where no JavaScript can catch it, and the call fails.
+    pub(crate) fn ask<R>(&self, ask: impl FnOnce(&dyn Host) -> R) -> Option<R> {
+        let host = self.with(|current| current.host.clone())?;
+        let answer = catch_unwind(AssertUnwindSafe(|| ask(&*host)));
+        if answer.is_err() {
+            self.panicked.store(true, Ordering::Relaxed);
+            self.watch.stop(Stop::Cancelled);
+        }
+        answer.ok()
     }
 
     /// The call came to this, if nothing was said before.

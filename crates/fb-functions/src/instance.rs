@@ -33,6 +33,8 @@ pub(crate) enum End {
         wake: Option<Instant>,
     },
     Done(Result<Outcome, CallError>),
+    /// The host panicked.
+    Panicked,
 }
 
 pub(crate) struct Instance {
@@ -46,7 +48,8 @@ pub(crate) struct Instance {
     pub(crate) healthy: bool,
     pub(crate) used: Instant,
     calls: u32,
-    counted: Counted,
+    counters: Arc<Counters>,
+    counted: Option<Counted>,
 }
 
 /// Indices of the engine's functions, which are kept with the runtime.
@@ -57,18 +60,20 @@ const UNDER_WAY: usize = 3;
 const END: usize = 4;
 const TRACK: usize = 5;
 const REPORT: usize = 6;
-const NAMES: [&str; 7] = ["start", "settle", "runTimer", "underWay", "end", "track", "report"];
+const PRELOAD: usize = 7;
+const NAMES: [&str; 8] = [
+    "start", "settle", "runTimer", "underWay", "end", "track", "report", "preload",
+];
 
 impl Instance {
-    /// Empty of the app's code. Costs a few hundred microseconds of the thread it is called on.
-    pub(crate) fn new(code: Arc<Code>, limits: Arc<Limits>, counters: Arc<Counters>) -> Result<Self, CallError> {
+    /// Without an app. Costs most of a millisecond of the thread it is called on.
+    pub(crate) fn new(counters: Arc<Counters>) -> Result<Self, CallError> {
         let internal = |error: rquickjs::Error| CallError::Internal(error.to_string());
         let runtime = Runtime::new().map_err(internal)?;
-        runtime.set_memory_limit(limits.memory_bytes);
         runtime.set_max_stack_size(STACK);
+        let hands = Arc::new(Hands::new());
+        runtime.set_loader(Imports { hands: hands.clone() }, Imports { hands: hands.clone() });
         let context = Context::full(&runtime).map_err(internal)?;
-        let hands = Arc::new(Hands::new(code.clone(), limits));
-        runtime.set_loader(Imports { code: code.clone() }, Imports { code });
         context.with(|ctx| {
             let made = set_up(&ctx, &hands);
             made.map_err(|error| {
@@ -98,8 +103,22 @@ impl Instance {
             healthy: true,
             used: Instant::now(),
             calls: 0,
-            counted: Counted::new(counters),
+            counters,
+            counted: None,
         })
+    }
+
+    /// Loads what nearly every call needs.
+    pub(crate) fn preload(&self) {
+        self.call_function(PRELOAD, |function| function.call::<_, ()>(()));
+    }
+
+    /// From here on it is this app's.
+    pub(crate) fn adopt(mut self, code: Arc<Code>, limits: Arc<Limits>) -> Self {
+        self.runtime.set_memory_limit(limits.memory_bytes);
+        self.hands.adopt(code, limits);
+        self.counted = Some(Counted::new(self.counters.clone()));
+        self
     }
 
     /// Runs until there is nothing to do without further input.
@@ -107,7 +126,7 @@ impl Instance {
         let before = thread_time();
         for input in inputs {
             if let Input::Start(call, host) = &input {
-                self.rest = self.hands.limits.cpu_time;
+                self.rest = self.hands.limits().cpu_time;
                 self.hands.begin(call, host.clone());
             }
             self.hands.watch.begin_slice(self.rest);
@@ -131,9 +150,11 @@ impl Instance {
         self.hands.end();
         self.used = Instant::now();
         // Measuring looks at every object.
-        if self.calls.is_multiple_of(64) {
+        if self.calls.is_multiple_of(256) {
             let bytes = usize::try_from(self.runtime.memory_usage().malloc_size).unwrap_or(0);
-            self.counted.measured(bytes);
+            if let Some(counted) = &mut self.counted {
+                counted.measured(bytes);
+            }
         }
         self.calls = self.calls.wrapping_add(1);
         self.healthy = self.healthy && self.call_function(END, |function| function.call(())).unwrap_or(false);
@@ -143,6 +164,9 @@ impl Instance {
     fn end_of_slice(&mut self) -> End {
         if let Some(stop) = self.hands.watch.stopped() {
             self.healthy = false;
+            if self.hands.panicked.load(Ordering::Relaxed) {
+                return End::Panicked;
+            }
             return End::Done(Err(match stop {
                 Stop::Cpu => CallError::TooLong("it computes longer than it may"),
                 Stop::Wall | Stop::Cancelled => CallError::TooLong("it takes longer than it may"),
@@ -259,8 +283,8 @@ impl Instance {
                 .and_then(|error| error.get::<_, String>(key).ok())
         };
         let error = match (text("name"), text("message")) {
-            (Some(name), Some(message)) => errors::failed(&self.hands.code, name, message, ""),
-            _ => errors::null(&self.hands.code),
+            (Some(name), Some(message)) => errors::failed(self.hands.code(), name, message, ""),
+            _ => errors::null(self.hands.code()),
         };
         self.hands.settle(Err(error));
     }
@@ -298,11 +322,16 @@ fn settle<'js>(function: &Function<'js>, id: u32, answer: Result<HttpResponse, H
     let ctx = function.ctx().clone();
     match answer {
         Ok(HttpResponse { status, headers, body }) => {
-            let headers: Vec<Vec<String>> = headers.into_iter().map(|(name, value)| vec![name, value]).collect();
-            let body = TypedArray::<u8>::new_copy(ctx, Bytes::as_ref(&body))?;
-            function.call((id, status, headers, body))
+            // Text is given as such beside the bytes: most answers are JSON, and decoding it again would cost more.
+            let is_text = headers.iter().any(|(name, value)| {
+                name == "content-type" && (value.starts_with("application/json") || value.starts_with("text/"))
+            });
+            let text = is_text.then(|| std::str::from_utf8(&body).ok()).flatten();
+            let headers: Vec<Vec<&str>> = headers.iter().map(|(name, value)| vec![&**name, &**value]).collect();
+            let bytes = TypedArray::<u8>::new_copy(ctx, Bytes::as_ref(&body))?;
+            function.call((id, status, headers, bytes, text))
         }
-        Err(error) => function.call((id, 0, (), (), error.0)),
+        Err(error) => function.call((id, 0, (), (), (), error.0)),
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct PoolInner {
     pub(crate) engine: Arc<Shared>,
     limits: Arc<Limits>,
     /// Instances that wait for calls, the one used last at the end. Locked for a few instructions.
-    idle: Mutex<Vec<Box<Instance>>>,
+    idle: Mutex<Vec<Instance>>,
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     closed: AtomicBool,
@@ -114,17 +114,17 @@ impl Pool {
 
 impl PoolInner {
     /// An instance for `code`: a warm one, or a new one, which takes some time of this thread.
-    pub(crate) fn instance(&self, code: &Arc<Code>) -> Result<Box<Instance>, CallError> {
+    pub(crate) fn instance(&self, code: &Arc<Code>) -> Result<Instance, CallError> {
         let warm = {
             let mut idle = self.idle();
             let found = idle
                 .iter()
-                .rposition(|instance| Arc::ptr_eq(&instance.hands.code, code));
+                .rposition(|instance| Arc::ptr_eq(instance.hands.code(), code));
             // Instances of other code serve nobody any more.
             let found = found.map(|at| idle.remove(at));
             (
                 found,
-                idle.extract_if(.., |instance| !Arc::ptr_eq(&instance.hands.code, code))
+                idle.extract_if(.., |instance| !Arc::ptr_eq(instance.hands.code(), code))
                     .collect::<Vec<_>>(),
             )
         };
@@ -138,14 +138,11 @@ impl PoolInner {
         }
         match warm {
             Some(instance) => Ok(instance),
-            None => {
-                let instance = Instance::new(code.clone(), self.limits.clone(), self.engine.counters.clone())?;
-                Ok(Box::new(instance))
-            }
+            None => Ok(self.engine.fresh_instance()?.adopt(code.clone(), self.limits.clone())),
         }
     }
 
-    pub(crate) fn give_back(&self, instance: Box<Instance>) {
+    pub(crate) fn give_back(&self, instance: Instance) {
         if self.closed.load(Ordering::Relaxed) {
             return self.engine.discard(instance);
         }
@@ -180,7 +177,7 @@ impl PoolInner {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Box<Instance>>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

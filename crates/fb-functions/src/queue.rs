@@ -11,7 +11,9 @@ pub(crate) enum Work {
     /// A slice of a call.
     Run(Arc<Task>),
     /// Freeing an instance, which may take milliseconds.
-    Drop(Box<Instance>),
+    Drop(Instance),
+    /// Making an instance ahead.
+    Stock,
 }
 
 #[derive(Default)]
@@ -27,7 +29,9 @@ struct Lane {
 struct State {
     lanes: HashMap<u64, Lane>,
     order: VecDeque<u64>,
-    trash: Vec<Box<Instance>>,
+    trash: Vec<Instance>,
+    /// Instances to be made ahead.
+    wanted: usize,
     /// Threads that wait for work.
     idle: usize,
     closed: bool,
@@ -67,10 +71,15 @@ impl Queue {
         }
     }
 
-    pub(crate) fn discard(&self, instance: Box<Instance>) {
+    pub(crate) fn discard(&self, instance: Instance) {
         let mut state = self.lock();
         state.trash.push(instance);
         drop(state);
+        self.ready.notify_one();
+    }
+
+    pub(crate) fn want_stock(&self, n: usize) {
+        self.lock().wanted += n;
         self.ready.notify_one();
     }
 
@@ -87,14 +96,18 @@ impl Queue {
             if let Some(instance) = state.trash.pop() {
                 return Some(Work::Drop(instance));
             }
+            if let Some(rest) = state.wanted.checked_sub(1) {
+                state.wanted = rest;
+                return Some(Work::Stock);
+            }
             state.idle += 1;
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
     }
 
-    /// A slice of the app has ended.
-    pub(crate) fn finished(&self, lane_id: u64) {
+    /// A slice of the app has ended, on a thread that comes back for more or `leaves`.
+    pub(crate) fn finished(&self, lane_id: u64, leaves: bool) {
         let mut state = self.lock();
         let State { lanes, order, .. } = &mut *state;
         let Some(lane) = lanes.get_mut(&lane_id) else { return };
@@ -103,10 +116,10 @@ impl Queue {
             lanes.remove(&lane_id);
             return;
         }
-        // The thread that says so comes back for more itself; only if it does not (it is to be replaced) another one is needed.
         let listed = lane.list(lane_id, self.share, order);
         drop(state);
-        if listed {
+        // A thread that comes back takes it itself; waking another one would only cost.
+        if listed && leaves {
             self.ready.notify_one();
         }
     }

@@ -1,5 +1,6 @@
 //! A call on its way: between the future that waits for it and the threads that run its slices.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ struct State {
     phase: Phase,
     inbox: Vec<Input>,
     outbox: Outbox,
-    instance: Option<Box<Instance>>,
+    instance: Option<Instance>,
     /// To stop what runs.
     hands: Option<Arc<Hands>>,
     /// The place among the app's calls; given back when the instance is free again, not when the caller leaves.
@@ -141,6 +142,11 @@ impl Task {
                 let instance = instance.end_call().then_some(instance);
                 self.finish(instance, result);
             }
+            End::Panicked => {
+                self.pool.engine.counters.panics.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(app = self.pool.name, "the host of a call panicked");
+                self.panicked();
+            }
             End::Parked { submitted, wake } => self.park(instance, submitted, wake),
         }
     }
@@ -162,7 +168,7 @@ impl Task {
         end.elapsed() > grace
     }
 
-    fn begin(&self) -> Option<(Option<Box<Instance>>, Vec<Input>)> {
+    fn begin(&self) -> Option<(Option<Instance>, Vec<Input>)> {
         let mut state = self.lock();
         if state.phase != Phase::Queued {
             return None;
@@ -171,7 +177,7 @@ impl Task {
         Some((state.instance.take(), std::mem::take(&mut state.inbox)))
     }
 
-    fn park(self: &Arc<Self>, instance: Box<Instance>, submitted: Vec<(u32, Operation)>, wake: Option<Instant>) {
+    fn park(self: &Arc<Self>, instance: Instance, submitted: Vec<(u32, Operation)>, wake: Option<Instant>) {
         let mut state = self.lock();
         if state.cancelled.is_some() {
             state.phase = Phase::Over;
@@ -192,7 +198,7 @@ impl Task {
         self.waker.wake();
     }
 
-    fn finish(&self, instance: Option<Box<Instance>>, result: Result<Outcome, CallError>) {
+    fn finish(&self, instance: Option<Instance>, result: Result<Outcome, CallError>) {
         if let Some(instance) = instance {
             self.pool.give_back(instance);
         }

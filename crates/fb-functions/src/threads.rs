@@ -1,6 +1,6 @@
 //! The threads that run JavaScript, and the one that looks after them.
 //!
-//! A thread on which a slice runs longer than [`PATIENCE`] gets a lower priority for the rest of it, so that computing does not hurt
+//! A thread on which a slice computes longer than [`PATIENCE`] gets a lower priority for the rest of it, so that computing does not hurt
 //! answering; since a thread cannot raise its priority again, it ends with the slice and another one takes its place. A thread on which
 //! a slice does not end although it must, because it is in a loop inside of QuickJS that does not ask, is given up: another one takes its
 //! place at once, and it ends when the loop does.
@@ -14,6 +14,7 @@ use crate::engine::Shared;
 use crate::instance::STACK;
 use crate::queue::Work;
 use crate::task::Task;
+use crate::watch::thread_time;
 
 /// How long a slice runs at full priority.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -33,6 +34,8 @@ struct Seat {
     thread: AtomicI32,
     /// When the running slice began, in nanoseconds since the engine's start; 0 if none runs.
     since: AtomicU64,
+    /// CPU time of the thread then, in nanoseconds.
+    cpu_since: AtomicU64,
     demoted: AtomicBool,
     lost: AtomicBool,
     /// What runs. Locked at both ends of a slice and by the keeper, for a few instructions.
@@ -89,6 +92,7 @@ pub(crate) fn spawn_worker(shared: &Arc<Shared>) -> std::io::Result<()> {
     let seat = Arc::new(Seat {
         thread: AtomicI32::new(0),
         since: AtomicU64::new(0),
+        cpu_since: AtomicU64::new(0),
         demoted: AtomicBool::new(false),
         lost: AtomicBool::new(false),
         task: Mutex::new(None),
@@ -122,6 +126,7 @@ fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
     while let Some(work) = shared.queue.next() {
         match work {
             Work::Drop(instance) => drop(instance),
+            Work::Stock => shared.stock_up(),
             Work::Run(task) => {
                 let pool = task.pool.clone();
                 shared.threads.begin(seat, &task);
@@ -132,7 +137,8 @@ fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
                 }
                 drop(task);
                 seat.end();
-                shared.queue.finished(pool.id);
+                let leaves = seat.lost.load(Ordering::Relaxed) || seat.demoted.load(Ordering::Relaxed);
+                shared.queue.finished(pool.id, leaves);
                 if seat.lost.load(Ordering::Relaxed) {
                     pool.lost.fetch_sub(1, Ordering::Relaxed);
                     shared.counters.lost_threads.fetch_sub(1, Ordering::Relaxed);
@@ -150,6 +156,7 @@ fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
 impl Threads {
     fn begin(&self, seat: &Seat, task: &Arc<Task>) {
         *seat.task() = Some(task.clone());
+        seat.cpu_since.store(thread_time(), Ordering::Relaxed);
         seat.since.store(self.now(), Ordering::Relaxed);
         if self.asleep.load(Ordering::Relaxed) {
             self.wake_keeper();
@@ -212,8 +219,12 @@ fn look_at(shared: &Arc<Shared>, seat: &Arc<Seat>) -> bool {
     // Held while deciding: the slice cannot end and the next one begin meanwhile.
     let running = seat.task();
     let Some(task) = running.as_ref() else { return true };
-    if !seat.demoted.swap(true, Ordering::Relaxed) {
-        demote(seat.thread.load(Ordering::Relaxed));
+    // On a busy machine a thread may have waited most of the time; that is no reason to let it wait longer.
+    let thread = seat.thread.load(Ordering::Relaxed);
+    let computed = cpu_time(thread).map(|now| now.saturating_sub(seat.cpu_since.load(Ordering::Relaxed)));
+    let is_long = computed.is_some_and(|computed| Duration::from_nanos(computed) >= PATIENCE);
+    if is_long && !seat.demoted.swap(true, Ordering::Relaxed) {
+        demote(thread);
     }
     if task.is_overdue(GRACE) && !seat.lost.swap(true, Ordering::Relaxed) {
         task.pool.lost.fetch_add(1, Ordering::Relaxed);
@@ -237,6 +248,18 @@ fn own_id() -> i32 {
 #[cfg(not(target_os = "linux"))]
 fn own_id() -> i32 {
     0
+}
+
+/// CPU time of another thread of this process in nanoseconds.
+#[cfg(target_os = "linux")]
+fn cpu_time(thread: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cpu_time(_: i32) -> Option<u64> {
+    None
 }
 
 /// Linux keeps a priority per thread; elsewhere it is the process's, which must stay.

@@ -26,7 +26,7 @@ impl Validation {
 
     /// Runs `source` on `input`; both as in `docs/calls.md`.
     pub(crate) fn run(&self, hands: &Hands, bucket: &str, input: &str) -> Result<Outcome, CallError> {
-        let Some(source) = hands.code.get(bucket, "validate") else {
+        let Some(source) = hands.code().get(bucket, "validate") else {
             return Err(CallError::NoCode {
                 bucket: bucket.to_owned(),
                 code_type: "validate".to_owned(),
@@ -37,7 +37,7 @@ impl Validation {
             let run = run.ok_or_else(|| CallError::Internal("validation is not set up".to_owned()))?;
             let answer = run.call::<_, Vec<String>>((bucket, &**source, input)).map_err(|_| {
                 drop(ctx.catch());
-                errors::null(&hands.code)
+                errors::null(hands.code())
             })?;
             match <[String; 1]>::try_from(answer) {
                 Ok([json]) => Ok(Outcome {
@@ -45,8 +45,8 @@ impl Validation {
                     body: bytes::Bytes::new(),
                 }),
                 Err(other) => match <[String; 3]>::try_from(other) {
-                    Ok([name, message, stack]) => Err(errors::failed(&hands.code, name, message, &stack)),
-                    Err(_) => Err(errors::null(&hands.code)),
+                    Ok([name, message, stack]) => Err(errors::failed(hands.code(), name, message, &stack)),
+                    Err(_) => Err(errors::null(hands.code())),
                 },
             }
         })
@@ -97,7 +97,7 @@ fn compile<'js>(
     names: Vec<String>,
 ) -> rquickjs::Result<Function<'js>> {
     let head = format!("(function ({}) {{", names.join(","));
-    hands.code.found(&bucket, "validate", false, head.chars().count());
+    hands.code().found(&bucket, "validate", false, head.chars().count());
     let mut options = EvalOptions::default();
     options.strict = false;
     options.filename = Some(format!("/code/{bucket}/validate"));

@@ -37,9 +37,16 @@ function currentFactory() {
   return factory;
 }
 
-function createDb(request, me) {
+// How the client makes requests: `{method, path, headers, body}` → `{status, headers: {name: value}, body, text()}`.
+async function request({ method, path, headers, body }) {
+  const { status, headers: list, body: bytes, text } = await native.operate('api', { method, url: path, headers, body });
+  return { status, headers: Object.fromEntries(list), body: bytes, text };
+}
+
+function createDb(req, me) {
   const made = currentFactory();
-  return made === null ? { request, me, log } : made.createDb({ request, me, log });
+  if (made === null) return { request: req, me, log };
+  return made.createDb({ request, me, log: (level, message) => native.log(level, message) });
 }
 
 function createEntity(db, className, json) {
@@ -118,12 +125,12 @@ function send({ status, headers, body }) {
 }
 
 function callRequest(exported, input, settle) {
-  const { request } = input;
-  const isGet = request.method === 'GET' || request.method === 'HEAD';
-  const handler = isGet || request.method === 'POST' ? pick(exported, isGet ? 'get' : 'post') : undefined;
+  const sent = input.request;
+  const isGet = sent.method === 'GET' || sent.method === 'HEAD';
+  const handler = isGet || sent.method === 'POST' ? pick(exported, isGet ? 'get' : 'post') : undefined;
   const call = handler === undefined ? pick(exported, 'call') : undefined;
   if (handler === undefined && call === undefined) return native.noExport(isGet ? 'get, call' : 'post, call');
-  const { req, res, finished } = createExchange(request);
+  const { req, res, finished } = createExchange(sent);
   const db = wantsArguments(handler ?? call) ? createDb(req, input.me) : undefined;
   if (handler !== undefined) {
     // The answer is what was sent; that the handler came to its end says nothing, except if it failed.
@@ -131,8 +138,8 @@ function callRequest(exported, input, settle) {
     settle(handler(db, req, res), () => {});
     return undefined;
   }
-  const hasBody = request.method === 'POST' || request.method === 'PUT' || request.method === 'PATCH';
-  const data = hasBody ? requestBody(request) : parseForm(request.query ?? '');
+  const hasBody = sent.method === 'POST' || sent.method === 'PUT' || sent.method === 'PATCH';
+  const data = hasBody ? requestBody(sent) : parseForm(sent.query ?? '');
   return settle(call(db, data, req), answer);
 }
 
@@ -154,7 +161,8 @@ function callHook(exported, input, settle) {
   const call = pick(exported, 'call');
   if (call === undefined) return native.noExport('call');
   const req = input.request ? createExchange(input.request).req : undefined;
-  return settle(call(createDb(req, input.me), input.data, req), (result) => {
+  const db = wantsArguments(call) ? createDb(req, input.me) : undefined;
+  return settle(call(db, input.data, req), (result) => {
     native.finish(JSON.stringify({ result: result ?? null }).toWellFormed(), '', false);
   });
 }
@@ -211,13 +219,14 @@ function member(of, name) {
 
 const wanting = new WeakMap();
 
-// Whether a function may look at its arguments: it has named ones, or takes them as a rest or by `arguments`.
+// Whether a function may look at its arguments: it names some (those with defaults do not count in `length`), takes them as a rest or by
+// `arguments`.
 function wantsArguments(called) {
   if (called.length > 0) return true;
   let wants = wanting.get(called);
   if (wants === undefined) {
     const source = Function.prototype.toString.call(called);
-    wants = source.includes('arguments') || source.includes('...') || source.includes('=') || source.includes('native code');
+    wants = !/^(?:async\b)?[^(]*\(\s*\)/.test(source) || source.includes('arguments') || source.includes('[native code]');
     wanting.set(called, wants);
   }
   return wants;

@@ -48,7 +48,12 @@ function hidden() {
   const functions = [function* () {}, async () => {}, async function* () {}];
   const iterators = [[].values(), new Map().keys(), new Set().keys(), ''[Symbol.iterator](), 'a'.matchAll(/a/g)];
   iterators.push([].values().map(String), Iterator.from({ next() {} }), functions[0](), functions[2]());
-  const all = [];
+  // Frames of a stack would give away the engine's own functions.
+  Error.prepareStackTrace = (error, frames) => frames;
+  const frame = getPrototypeOf(new Error('').stack[0]);
+  Error.prepareStackTrace = undefined;
+  for (const name of ['getFunction', 'getThis']) delete frame[name];
+  const all = [frame];
   for (const start of [...functions, ...iterators, new Uint8Array(), Uint8Array]) {
     for (let one = getPrototypeOf(start); one !== null && one !== Object.prototype; one = getPrototypeOf(one)) {
       all.push(one);

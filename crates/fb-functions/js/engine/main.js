@@ -24,6 +24,11 @@ exports.track = rejections.track;
 exports.report = () =>
   rejections.report((reason) => native.log('error', `unhandled rejection: ${console.format([reason])}`));
 
+// What nearly every call needs, for instances that are made ahead.
+exports.preload = function () {
+  if (native.hasBuiltin('freshbase:client')) modules.builtin('freshbase:client');
+};
+
 exports.underWay = operations.underWay;
 
 // Back to the state before the call; false if that cannot be done.

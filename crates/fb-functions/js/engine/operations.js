@@ -10,6 +10,8 @@ native.base64 = function (bytes) {
   return toBase64.call(view);
 };
 
+native.text = (bytes) => native.decode(native.base64(bytes));
+
 native.operate = function (kind, request) {
   const id = ++lastId;
   return new Promise((resolve, reject) => {
@@ -25,12 +27,13 @@ native.operate = function (kind, request) {
   });
 };
 
-exports.settle = function (id, status, headers, body, problem) {
+// `text`: the body as text, if it is JSON or text by its type.
+exports.settle = function (id, status, headers, body, text, problem) {
   const waiting = pending.get(id);
   if (waiting === undefined) return;
   pending.delete(id);
   if (problem !== undefined) waiting.reject(new Error(problem));
-  else waiting.resolve({ status, headers, body });
+  else waiting.resolve({ status, headers, body, text: () => text ?? native.text(body) });
 };
 
 exports.underWay = () => pending.size;

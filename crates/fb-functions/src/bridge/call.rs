@@ -40,7 +40,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
                 } else {
                     body.into_bytes()
                 };
-                let most = mine.limits.answer_bytes;
+                let most = mine.limits().answer_bytes;
                 if json.len().saturating_add(body.len()) > most {
                     return Err(Exception::throw_range(
                         &ctx,
@@ -55,6 +55,14 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
             },
         )?,
     )?;
+    native.set(
+        "decode",
+        Function::new(ctx.clone(), |ctx: Ctx<'js>, body: String| {
+            let decoded = data_encoding::BASE64.decode(body.as_bytes());
+            let bytes = decoded.map_err(|_| Exception::throw_type(&ctx, "not base64"))?;
+            Ok::<_, rquickjs::Error>(String::from_utf8_lossy(&bytes).into_owned())
+        })?,
+    )?;
     let mine = hands.clone();
     native.set(
         "abort",
@@ -66,13 +74,13 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
     native.set(
         "fail",
         Function::new(ctx.clone(), move |name: String, message: String, stack: String| {
-            mine.settle(Err(errors::failed(&mine.code, name, message, &stack)));
+            mine.settle(Err(errors::failed(mine.code(), name, message, &stack)));
         })?,
     )?;
     let mine = hands.clone();
     native.set(
         "failNull",
-        Function::new(ctx.clone(), move || mine.settle(Err(errors::null(&mine.code))))?,
+        Function::new(ctx.clone(), move || mine.settle(Err(errors::null(mine.code()))))?,
     )?;
     let mine = hands.clone();
     native.set(
@@ -113,7 +121,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
         Function::new(
             ctx.clone(),
             move |ctx: Ctx<'js>, known: f64| -> Result<Option<Object<'js>>> {
-                let Some((revision, text)) = mine.with(|current| current.host.clone()).map(|host| host.schema()) else {
+                let Some((revision, text)) = mine.ask(|host| host.schema()) else {
                     return Ok(None);
                 };
                 #[expect(
@@ -134,7 +142,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
     let mine = hands.clone();
     native.set(
         "trace",
-        Function::new(ctx.clone(), move |stack: String| errors::trace(&mine.code, &stack))?,
+        Function::new(ctx.clone(), move |stack: String| errors::trace(mine.code(), &stack))?,
     )?;
     Ok(())
 }
@@ -155,7 +163,7 @@ fn log(hands: &Hands, level: &str, mut text: String) {
         text.truncate(text.floor_char_boundary(LONGEST_LINE));
         text.push('…');
     }
-    let most = hands.limits.log_lines;
+    let most = hands.limits().log_lines;
     let line = hands.with(|current| {
         current.lines = current.lines.saturating_add(1);
         let message = match current.lines.checked_sub(most) {
@@ -163,9 +171,9 @@ fn log(hands: &Hands, level: &str, mut text: String) {
             Some(1) => format!("this call logs more than {most} lines; the others are left out"),
             Some(_) => return None,
         };
-        Some((current.host.clone(), LogLine { level, message }))
+        Some(LogLine { level, message })
     });
-    if let Some(Some((host, line))) = line {
-        host.log(line);
+    if let Some(Some(line)) = line {
+        hands.ask(|host| host.log(line));
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
     native.set(
         "has",
         Function::new(ctx.clone(), move |bucket: String, code_type: String| {
-            mine.code.get(&bucket, &code_type).is_some()
+            mine.code().get(&bucket, &code_type).is_some()
         })?,
     )?;
     let mine = hands.clone();
@@ -21,7 +21,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
         Function::new(
             ctx.clone(),
             move |ctx: Ctx<'js>, bucket: String, code_type: String| -> Result<Value<'js>> {
-                compile::module(&ctx, &mine.code, &bucket, &code_type)
+                compile::module(&ctx, mine.code(), &bucket, &code_type)
             },
         )?,
     )?;

@@ -99,3 +99,21 @@ async fn a_runaway_is_stopped_and_so_is_a_hungry_one() {
     let error = app.error().await;
     assert!(matches!(error, CallError::OutOfMemory), "{error:?}");
 }
+
+#[tokio::test]
+async fn arguments_are_there_for_whoever_looks_at_them() {
+    for (handler, wanted) in [
+        ("(...all) => [typeof all[0], all[1].a]", r#"["object","1"]"#),
+        (
+            "function () { return [typeof arguments[0], arguments[1].a]; }",
+            r#"["object","1"]"#,
+        ),
+        ("(db = 1, data = 2) => [typeof db, data.a]", r#"["object","1"]"#),
+        ("async function ({ log } = {}) { return typeof log.warn; }", "function"),
+        ("() => typeof require", "function"),
+    ] {
+        let app = module(&format!("exports.call = {handler};"));
+        let outcome = app.run(get("a=1")).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&outcome.body), wanted, "{handler}");
+    }
+}

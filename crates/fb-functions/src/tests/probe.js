@@ -1,0 +1,2 @@
+// What builtins have in hand, for tests.
+module.exports = native;

@@ -1,0 +1,2 @@
+// expect: RangeError
+exports.call = () => { const o = { get x() { return this.x; } }; return o.x; };

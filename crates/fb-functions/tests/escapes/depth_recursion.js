@@ -1,0 +1,2 @@
+// expect: RangeError
+exports.call = function call() { return call() + 1; };

@@ -1,0 +1,2 @@
+// expect: RangeError|fine
+exports.call = () => { let o = {}; for (let i = 0; i < 100000; i += 1) o = [o]; return o; };

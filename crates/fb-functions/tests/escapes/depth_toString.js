@@ -1,0 +1,2 @@
+// expect: RangeError
+exports.call = () => { const o = { toString() { return String(o); } }; return `${o}`; };

@@ -1,0 +1,2 @@
+// expect: TooLong|OutOfMemory|Failed
+exports.call = () => new Promise(() => { const again = () => Promise.resolve().then(again); again(); });

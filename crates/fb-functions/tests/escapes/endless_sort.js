@@ -1,0 +1,2 @@
+// expect: TooLong
+exports.call = () => [3, 2, 1].sort(() => { for (;;) {} });

@@ -1,0 +1,2 @@
+// expect: TooLong
+exports.call = () => new Promise(() => { const again = () => setImmediate(again); again(); });

@@ -1,0 +1,2 @@
+// expect: Error
+exports.call = () => { for (;;) setTimeout(() => {}, 1e6); };

@@ -1,0 +1,2 @@
+// expect: Failed|OutOfMemory
+exports.call = () => 'x'.repeat(3 * 2 ** 20);

@@ -1,0 +1,2 @@
+// expect: Failed|OutOfMemory|TooLong
+exports.call = () => { let n = 3n; for (;;) n *= n; };

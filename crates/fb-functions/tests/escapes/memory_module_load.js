@@ -1,0 +1,2 @@
+// expect: OutOfMemory
+const all = []; for (;;) all.push({ all });

@@ -1,0 +1,2 @@
+// expect: OutOfMemory
+exports.call = async () => { const all = []; for (;;) all.push(new Promise(() => {}).then(() => all)); };

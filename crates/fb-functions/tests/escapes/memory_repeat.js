@@ -1,0 +1,2 @@
+// expect: Failed|OutOfMemory
+exports.call = () => 'x'.repeat(2 ** 29).length;

@@ -1,0 +1,2 @@
+// expect: Failed|OutOfMemory
+exports.call = () => new Float64Array(2 ** 31).length;

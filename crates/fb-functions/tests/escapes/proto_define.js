@@ -1,0 +1,2 @@
+// expect: TypeError
+exports.call = () => Object.defineProperty(Object.prototype, 'x', { value: 1 });

@@ -1,0 +1,2 @@
+// expect: TypeError
+exports.call = () => Object.setPrototypeOf(Array.prototype, { leak: 1 });

@@ -1,0 +1,2 @@
+// expect: TooLong
+exports.call = () => String(/^(a+)+$/.test('a'.repeat(60) + 'b'));

@@ -1,0 +1,2 @@
+// expect: Aborted
+exports.call = () => { const data = {}; data.data = data; throw new Abort('x', data); };

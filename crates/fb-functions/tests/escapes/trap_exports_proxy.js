@@ -1,0 +1,2 @@
+// expect: Error
+module.exports = new Proxy({}, { get() { throw new Error('exports'); } });

@@ -1,0 +1,2 @@
+// expect: TypeError
+exports.call = () => ({ big: 1n });

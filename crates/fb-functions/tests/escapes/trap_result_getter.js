@@ -1,0 +1,2 @@
+// expect: Error
+exports.call = () => ({ get x() { throw new Error('getter'); } });

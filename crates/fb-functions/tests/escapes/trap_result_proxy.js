@@ -1,0 +1,2 @@
+// expect: Error
+exports.call = () => new Proxy({}, { ownKeys() { throw new Error('trap'); } });

@@ -1,0 +1,2 @@
+// expect: TypeError
+exports.call = () => Symbol('x');

@@ -1,0 +1,2 @@
+// expect: TypeError
+exports.call = () => ({ get then() { throw new TypeError('then'); } });

@@ -1,0 +1,2 @@
+// expect: TooLong
+exports.call = () => ({ toJSON() { for (;;) {} } });

@@ -1,0 +1,2 @@
+// expect: TooLong
+exports.call = () => { throw { get message() { return { toString() { for (;;) {} } }; } }; };

@@ -1,0 +1,2 @@
+// expect: Failed
+exports.call = () => { throw new Proxy(function () {}, { get() { throw new Proxy({}, this); }, getPrototypeOf() { throw 1; } }); };

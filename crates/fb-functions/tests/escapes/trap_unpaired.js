@@ -1,0 +1,2 @@
+// expect: ok
+exports.call = () => '\ud800' + 'ok'.slice(2) ? 'ok' : '';

@@ -1,0 +1,2 @@
+// expect: Failed|TypeError|{}
+exports.call = () => Object.create(Uint8Array.prototype);

@@ -1,0 +1,2 @@
+// expect: NoExport
+exports.call = () => 'done'; }); (function () {
