@@ -88,21 +88,21 @@ class IncomingRequest extends Readable {
     this.httpVersionMinor = 1;
     this.complete = true;
     this.aborted = false;
-    this.method = request.method;
-    this.url = request.url;
-    this.originalUrl = request.url;
+    this.method = request.method ?? 'GET';
+    this.url = request.url ?? '/';
+    this.originalUrl = this.url;
     this.baseUrl = '';
-    this.path = request.path ?? request.url.split('?')[0];
+    this.path = request.path ?? this.url.split('?')[0];
     this.params = {};
     this.headers = {};
     this.rawHeaders = [];
-    for (const [given, value] of request.headers) {
+    for (const [given, value] of request.headers ?? []) {
       const name = given.toLowerCase();
       this.rawHeaders.push(given, value);
       if (Object.hasOwn(this.headers, name)) put(this.headers, name, `${this.headers[name]}${name === 'cookie' ? '; ' : ', '}${value}`);
       else put(this.headers, name, value);
     }
-    this.query = form(request.query ?? request.url.split('?')[1] ?? '');
+    this.query = form(request.query ?? this.url.split('?')[1] ?? '');
     this.ip = request.ip;
     this.ips = (this.headers['x-forwarded-for'] ?? '').split(',').map((one) => one.trim()).filter(Boolean);
     this.protocol = request.protocol ?? 'https';
