@@ -33,7 +33,11 @@ impl Host for World {
             };
             let body = json!({"method": request.method, "url": request.url, "headers": request.headers,
                               "body": String::from_utf8_lossy(&request.body)});
-            Ok(HttpResponse { status, headers, body: Bytes::from(body.to_string()) })
+            Ok(HttpResponse {
+                status,
+                headers,
+                body: Bytes::from(body.to_string()),
+            })
         })
     }
 
@@ -47,20 +51,44 @@ impl Host for World {
 /// Sends a request to a module `m` with this source.
 async fn send(source: &str, method: &str, query: &str, headers: &[(&str, &str)], body: &str) -> Outcome {
     let app = module(source);
-    app.pool.call(&app.code, request(method, query, headers, body), Arc::new(World::default())).await.unwrap()
+    app.pool
+        .call(
+            &app.code,
+            request(method, query, headers, body),
+            Arc::new(World::default()),
+        )
+        .await
+        .unwrap()
 }
 
 async fn answer(source: &str) -> (u64, Vec<(String, String)>, String) {
-    let outcome = send(source, "GET", "a=1&b=x&b=y", &[("host", "app.example"), ("accept", "text/html")], "").await;
+    let outcome = send(
+        source,
+        "GET",
+        "a=1&b=x&b=y",
+        &[("host", "app.example"), ("accept", "text/html")],
+        "",
+    )
+    .await;
     let head: Value = serde_json::from_str(&outcome.json).unwrap();
     let headers = head["headers"].as_array().unwrap().iter().map(|pair| {
-        (pair[0].as_str().unwrap().to_owned(), pair[1].as_str().unwrap().to_owned())
+        (
+            pair[0].as_str().unwrap().to_owned(),
+            pair[1].as_str().unwrap().to_owned(),
+        )
     });
-    (head["status"].as_u64().unwrap(), headers.collect(), String::from_utf8(outcome.body.to_vec()).unwrap())
+    (
+        head["status"].as_u64().unwrap(),
+        headers.collect(),
+        String::from_utf8(outcome.body.to_vec()).unwrap(),
+    )
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    headers
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str())
 }
 
 /// What a `call` in an async function body gives, as JSON.
@@ -79,7 +107,11 @@ async fn send_chooses_the_type_as_express_does() {
         ("null", ""),
     ] {
         let (status, headers, _) = answer(&format!("exports.get = (db, req, res) => {{ res.send({body}); }};")).await;
-        assert_eq!((status, header(&headers, "content-type").unwrap_or("")), (200, expected), "{body}");
+        assert_eq!(
+            (status, header(&headers, "content-type").unwrap_or("")),
+            (200, expected),
+            "{body}"
+        );
     }
     let (_, headers, body) = answer("exports.get = (db, req, res) => res.type('txt').send('ü');").await;
     assert_eq!(header(&headers, "content-type"), Some("text/plain; charset=utf-8"));
@@ -88,9 +120,16 @@ async fn send_chooses_the_type_as_express_does() {
 
 #[tokio::test]
 async fn status_redirect_cookie_and_headers_are_those_of_express() {
-    let (status, headers, body) = answer("exports.get = (db, req, res) => res.status(201).set('X-A', 5).append('X-A', 'b').vary('Accept').json({n: 1});").await;
+    let (status, headers, body) = answer(
+        "exports.get = (db, req, res) => res.status(201).set('X-A', 5).append('X-A', 'b').vary('Accept').json({n: 1});",
+    )
+    .await;
     assert_eq!((status, body.as_str()), (201, r#"{"n":1}"#));
-    let all: Vec<_> = headers.iter().filter(|(name, _)| name == "x-a").map(|(_, value)| value.as_str()).collect();
+    let all: Vec<_> = headers
+        .iter()
+        .filter(|(name, _)| name == "x-a")
+        .map(|(_, value)| value.as_str())
+        .collect();
     assert_eq!(all, ["5", "b"]);
     let (status, headers, body) = answer("exports.get = (db, req, res) => res.redirect('/x y?<');").await;
     assert_eq!((status, header(&headers, "location")), (302, Some("/x%20y?%3C")));
@@ -99,9 +138,15 @@ async fn status_redirect_cookie_and_headers_are_those_of_express() {
     assert_eq!((status, body.as_str()), (404, "Not Found"));
     let (_, headers, _) = answer("exports.get = (db, req, res) => res.cookie('c', 'a b', {maxAge: 1000, httpOnly: true, sameSite: 'lax', path: '/p'}).end();").await;
     let cookie = header(&headers, "set-cookie").unwrap();
-    assert!(cookie.starts_with("c=a%20b; Max-Age=1; Path=/p; Expires=") && cookie.ends_with("; HttpOnly; SameSite=Lax"), "{cookie}");
+    assert!(
+        cookie.starts_with("c=a%20b; Max-Age=1; Path=/p; Expires=") && cookie.ends_with("; HttpOnly; SameSite=Lax"),
+        "{cookie}"
+    );
     let (_, headers, _) = answer("exports.get = (db, req, res) => res.attachment('ä b.pdf').end();").await;
-    assert_eq!(header(&headers, "content-disposition"), Some("attachment; filename=\"? b.pdf\"; filename*=UTF-8''%C3%A4%20b.pdf"));
+    assert_eq!(
+        header(&headers, "content-disposition"),
+        Some("attachment; filename=\"? b.pdf\"; filename*=UTF-8''%C3%A4%20b.pdf")
+    );
     assert_eq!(header(&headers, "content-type"), Some("application/pdf"));
 }
 
@@ -134,16 +179,33 @@ async fn requests_are_read_as_their_type_says() {
         res.json(seen);
     };";
     let run = async |kind: &str, body: &str| -> Value {
-        let headers = [("content-type", kind), ("content-length", "1"), ("cookie", "s=a%20b; t=1"), ("host", "h.example:80")];
+        let headers = [
+            ("content-type", kind),
+            ("content-length", "1"),
+            ("cookie", "s=a%20b; t=1"),
+            ("host", "h.example:80"),
+        ];
         let outcome = send(source, "POST", "q=1&q=2&__proto__=x", &headers, body).await;
         serde_json::from_slice(&outcome.body).unwrap()
     };
     let seen = run("application/vnd.x+json; charset=utf-8", r#"{"a": [1]}"#).await;
-    assert_eq!((&seen["body"], &seen["query"]["q"]), (&json!({"a": [1]}), &json!(["1", "2"])));
-    assert_eq!((&seen["cookies"], &seen["ip"]), (&json!({"s": "a b", "t": "1"}), &json!("192.0.2.1")));
+    assert_eq!(
+        (&seen["body"], &seen["query"]["q"]),
+        (&json!({"a": [1]}), &json!(["1", "2"]))
+    );
+    assert_eq!(
+        (&seen["cookies"], &seen["ip"]),
+        (&json!({"s": "a b", "t": "1"}), &json!("192.0.2.1"))
+    );
     assert_eq!(run("text/plain", "täxt").await["body"], json!("täxt"));
-    assert_eq!(run("application/x-www-form-urlencoded", "a=1&b=x+y&a=2").await["body"], json!({"a": ["1", "2"], "b": "x y"}));
-    assert_eq!(run("application/octet-stream", "raw").await["read"], json!([true, "raw"]));
+    assert_eq!(
+        run("application/x-www-form-urlencoded", "a=1&b=x+y&a=2").await["body"],
+        json!({"a": ["1", "2"], "b": "x y"})
+    );
+    assert_eq!(
+        run("application/octet-stream", "raw").await["read"],
+        json!([true, "raw"])
+    );
 }
 
 #[tokio::test]
@@ -169,7 +231,11 @@ async fn express_routes_parameters_middleware_and_errors() {
     for (url, status, body) in [
         ("/users/7", 200, r#"[{"id":"7"},["first","param 7"],"/users/7",""]"#),
         ("/users/0", 200, "zero"),
-        ("/USERS/a%2520b/", 200, r#"[{"id":"a b"},["first","param a b"],"/USERS/a%20b/",""]"#),
+        (
+            "/USERS/a%2520b/",
+            200,
+            r#"[{"id":"a b"},["first","param a b"],"/USERS/a%20b/",""]"#,
+        ),
         ("/r/k", 200, r#"[{"key":"k"},"/r/k","/"]"#),
         ("/r/k/any/x/y", 200, r#"{"0":"x/y","key":"k"}"#),
         ("/re42", 200, r#"{"0":"42"}"#),
@@ -179,11 +245,16 @@ async fn express_routes_parameters_middleware_and_errors() {
     ] {
         let outcome = send(source, "GET", &format!("u={url}"), &[], "").await;
         let head: Value = serde_json::from_str(&outcome.json).unwrap();
-        let actual: Value = serde_json::from_slice(&outcome.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&outcome.body)));
+        let actual: Value =
+            serde_json::from_slice(&outcome.body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&outcome.body)));
         let expected: Value = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
         assert_eq!((head["status"].as_u64(), actual), (Some(status), expected), "{url}");
     }
-    for (url, status, part) in [("/none<", 404, "Cannot GET /none&#60;"), ("/skip", 403, "Forbidden"), ("/r/k/throws", 418, "I'm a Teapot")] {
+    for (url, status, part) in [
+        ("/none<", 404, "Cannot GET /none&#60;"),
+        ("/skip", 403, "Forbidden"),
+        ("/r/k/throws", 418, "I'm a Teapot"),
+    ] {
         let outcome = send(source, "GET", &format!("u={url}"), &[], "").await;
         let head: Value = serde_json::from_str(&outcome.json).unwrap();
         let text = String::from_utf8(outcome.body.to_vec()).unwrap();
@@ -204,8 +275,14 @@ async fn http_requests_are_streams_over_the_hosts_fetch() {
     )
     .await;
     assert_eq!(seen[0], 200);
-    assert_eq!((&seen[2]["url"], &seen[2]["body"], &seen[2]["method"]), (&json!("https://a.example/p?q"), &json!("body"), &json!("POST")));
-    assert_eq!(seen[2]["headers"], json!([["x-a", "1"], ["x-a", "2"], ["authorization", "Basic dTpw"]]));
+    assert_eq!(
+        (&seen[2]["url"], &seen[2]["body"], &seen[2]["method"]),
+        (&json!("https://a.example/p?q"), &json!("body"), &json!("POST"))
+    );
+    assert_eq!(
+        seen[2]["headers"],
+        json!([["x-a", "1"], ["x-a", "2"], ["authorization", "Basic dTpw"]])
+    );
     let failed = value("return await new Promise((resolve) => require('http').get('http://a.example/fail').on('error', (e) => resolve([e.code, e.message])));").await;
     assert_eq!(failed, json!(["ECONNREFUSED", "no such host"]));
     let server = value("try { require('http').createServer(); } catch (e) { return [e.code]; }").await;
@@ -221,7 +298,20 @@ async fn fetch_follows_redirects_and_knows_bodies() {
          return [r.status, r.ok, r.redirected, r.url, r.bodyUsed, body.method, body.body, (await copy.text()).length > 10, r.headers.get('Content-Type')];",
     )
     .await;
-    assert_eq!(seen, json!([200, true, true, "https://a.example/end", true, "GET", "", true, "application/json"]));
+    assert_eq!(
+        seen,
+        json!([
+            200,
+            true,
+            true,
+            "https://a.example/end",
+            true,
+            "GET",
+            "",
+            true,
+            "application/json"
+        ])
+    );
     let form = value(
         "const f = new FormData(); f.append('a', '1'); f.append('f', new File(['x'], 'n.txt', { type: 'text/plain' }));
          const sent = await (await require('node-fetch').default('https://a.example/', { method: 'POST', body: f })).json();
@@ -236,7 +326,15 @@ async fn fetch_follows_redirects_and_knows_bodies() {
          return [await name(fetch('https://a.example/fail')), await pending, await name(fetch('ftp://x')), await name(fetch('https://a.example/redirect', { redirect: 'error' }))];",
     )
     .await;
-    assert_eq!(errors, json!([["TypeError", "no such host"], ["AbortError", null], ["TypeError", "unknown scheme"], ["TypeError", "unexpected redirect"]]));
+    assert_eq!(
+        errors,
+        json!([
+            ["TypeError", "no such host"],
+            ["AbortError", null],
+            ["TypeError", "unknown scheme"],
+            ["TypeError", "unexpected redirect"]
+        ])
+    );
     let streamed = value(
         "const all = []; for await (const c of (await fetch('https://a.example/')).body) all.push(c.constructor.name);
          const reader = new Response('ab').body.getReader(); const first = await reader.read();
@@ -255,8 +353,19 @@ async fn images_are_rendered_by_the_host() {
          return [JSON.parse(out), await problem({ colour: 1 }), await problem({ quality: 101 }), await problem({ width: {} })];",
     )
     .await;
-    assert_eq!(seen[0]["url"], "crop=1:1&width=200&height=0.5&fit=crop&focus=0.0,0.25&format=webp&quality=80");
-    assert_eq!((&seen[0]["body"], &seen[1], &seen[2], &seen[3]), (&json!("pixels"), &json!("ERR_INVALID_ARG_VALUE"), &json!(400), &json!("ERR_INVALID_ARG_TYPE")));
+    assert_eq!(
+        seen[0]["url"],
+        "crop=1:1&width=200&height=0.5&fit=crop&focus=0.0,0.25&format=webp&quality=80"
+    );
+    assert_eq!(
+        (&seen[0]["body"], &seen[1], &seen[2], &seen[3]),
+        (
+            &json!("pixels"),
+            &json!("ERR_INVALID_ARG_VALUE"),
+            &json!(400),
+            &json!("ERR_INVALID_ARG_TYPE")
+        )
+    );
 }
 
 #[tokio::test]
@@ -276,15 +385,27 @@ async fn natives_refuse_what_is_too_much_and_never_panic() {
     .await;
     assert_eq!(
         seen,
-        json!(["ERR_OUT_OF_RANGE", "ERR_OUT_OF_RANGE", "ERR_CRYPTO_INVALID_SCRYPT_PARAMS", "ERR_CRYPTO_INVALID_SCRYPT_PARAMS",
-               "ERR_CRYPTO_INVALID_SCRYPT_PARAMS", "ERR_OUT_OF_RANGE", "ERR_BUFFER_TOO_LARGE", "ERR_OSSL_UNSUPPORTED", "ERR_OSSL_UNSUPPORTED",
-               seen[9].clone()])
+        json!([
+            "ERR_OUT_OF_RANGE",
+            "ERR_OUT_OF_RANGE",
+            "ERR_CRYPTO_INVALID_SCRYPT_PARAMS",
+            "ERR_CRYPTO_INVALID_SCRYPT_PARAMS",
+            "ERR_CRYPTO_INVALID_SCRYPT_PARAMS",
+            "ERR_OUT_OF_RANGE",
+            "ERR_BUFFER_TOO_LARGE",
+            "ERR_OSSL_UNSUPPORTED",
+            "ERR_OSSL_UNSUPPORTED",
+            seen[9].clone()
+        ])
     );
 }
 
 #[tokio::test]
 async fn internal_builtins_and_absent_modules_are_not_found() {
-    let app = app(&[("m", "exports.call = () => ['fs', 'net', 'errors', 'freshbase:http', 'child_process', 'stream-core', 'vm'].map((n) => { try { require(n); return n; } catch (e) { return e.code; } });")]);
+    let app = app(&[(
+        "m",
+        "exports.call = () => ['fs', 'net', 'errors', 'freshbase:http', 'child_process', 'stream-core', 'vm'].map((n) => { try { require(n); return n; } catch (e) { return e.code; } });",
+    )]);
     let outcome = app.run(request("GET", "", &[], "")).await.unwrap();
     let seen: Vec<String> = serde_json::from_slice(&outcome.body).unwrap();
     assert!(seen.iter().all(|code| code == "MODULE_NOT_FOUND"), "{seen:?}");
