@@ -33,11 +33,14 @@ macro_rules! builtins {
 /// What `require` finds beside modules of the app. `public`: code of apps may name it. `private`: only builtins and the engine may.
 /// Several files require each other as `./file`; the first one is the builtin.
 #[cfg(not(test))]
-static BUILTINS: &[(&str, Builtin)] = builtins! {};
+static BUILTINS: &[(&str, Builtin)] = builtins! {
+    "freshbase:clone" private ["clone" = "engine/clone.js"];
+};
 
 /// Tests also get at what builtins get.
 #[cfg(test)]
 static BUILTINS: &[(&str, Builtin)] = builtins! {
+    "freshbase:clone" private ["clone" = "engine/clone.js"];
     "probe" public ["probe" = "../src/tests/probe.js"];
 };
 
