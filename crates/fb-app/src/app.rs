@@ -1,6 +1,6 @@
 //! One running app: what its use cases work on.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, system};
@@ -13,8 +13,11 @@ use fb_types::schema::ROLE;
 use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Subject, Timestamp};
 use tokio::sync::{Mutex, Semaphore};
 
+use crate::app_log::AppLog;
 use crate::cache::{FileCache, ObjectCache};
+use crate::devices::Deliveries;
 use crate::files::{Buckets, ContentCache};
+use crate::functions::{AppCode, Functions};
 use crate::hashing::Hashing;
 use crate::principals::PrincipalCache;
 use crate::{AppError, AppLimits, Profile, Settings, kept, setup};
@@ -34,6 +37,8 @@ pub(crate) struct Shared {
     /// Beginning of the URL of the service that knows leaked passwords.
     pub(crate) leaks_url: String,
     pub(crate) oauth: OAuth,
+    /// Push messages of all apps on their way.
+    pub(crate) deliveries: Arc<Deliveries>,
     /// Who mails are from if an app does not say.
     pub(crate) mail_from: Sender,
     /// Contents of all apps.
@@ -44,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) heavy_queue: Arc<Semaphore>,
     /// Bounds what goes on after answers.
     pub(crate) background: Arc<Semaphore>,
+    pub(crate) functions: Functions,
     pub(crate) limits: AppLimits,
 }
 
@@ -52,6 +58,10 @@ pub struct App {
     id: AppId,
     store: Arc<dyn Store>,
     contents: Contents,
+    code: AppCode,
+    app_log: AppLog,
+    /// The app itself, for what goes on in its name after the call that began it.
+    this: OnceLock<Weak<App>>,
     content_cache: ContentCache,
     derived: Arc<Derived>,
     tokens: Arc<ArcSwap<TokenKeys>>,
@@ -168,7 +178,17 @@ impl App {
                 return Err(error);
             }
         };
+        let code = match AppCode::open(&*store, &shared.functions, id.as_str()).await {
+            Ok(code) => code,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
+        };
         Ok(Self {
+            code,
+            app_log: AppLog::default(),
+            this: OnceLock::new(),
             contents: shared.files.app(&id),
             content_cache: ContentCache::new(shared.limits.content_cache_bytes),
             id,
@@ -179,6 +199,30 @@ impl App {
             schema_edits: Mutex::new(()),
             shared,
         })
+    }
+
+    /// The app as what is shared: it is awake from now on.
+    pub(crate) fn awake(self) -> Arc<Self> {
+        let app = Arc::new(self);
+        let _ = app.this.set(Arc::downgrade(&app));
+        app
+    }
+
+    /// The app itself; `None` unless it is [`Self::awake`].
+    pub(crate) fn handle(&self) -> Option<Arc<Self>> {
+        self.this.get().and_then(Weak::upgrade)
+    }
+
+    pub(crate) fn code(&self) -> &AppCode {
+        &self.code
+    }
+
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.shared.functions
+    }
+
+    pub(crate) fn app_log(&self) -> &AppLog {
+        &self.app_log
     }
 
     /// The app's name.
@@ -274,6 +318,8 @@ impl App {
 
     /// Finishes queued writes and releases files and threads.
     pub(crate) async fn close(&self) {
+        self.code.pool.close();
+        self.app_log.flush().await;
         self.store.close().await;
     }
 

@@ -6,17 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use fb_auth::{HashCost, Hasher, Sealer, Secret};
 use fb_files::FileStore;
+use fb_functions::Engine;
 use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
 use fb_outbound::Outbound;
+use fb_push::Push;
 use fb_store::{AppRecord, Node, NodeError};
 use fb_types::{AppId, Clock};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::app::Shared;
+use crate::devices::Deliveries;
 use crate::directory::Slot;
+use crate::functions::{CodeApi, Functions};
 use crate::hashing::Hashing;
-use crate::{App, AppError, AppLimits, Directory, FirstAdmin, Profile, SetupLink};
+use crate::{App, AppError, AppLimits, Directory, FirstAdmin, Profile, PushCounts, SetupLink};
 
 /// What all apps share.
 #[derive(Clone)]
@@ -41,8 +45,16 @@ pub struct AppsOptions {
     pub outbound: Outbound,
     /// Beginning of the URL of the service that knows leaked passwords; five hex digits follow.
     pub leaks_url: String,
+    /// Where the push services of Google and Apple are.
+    pub push_endpoints: fb_push::Endpoints,
     /// Host names `<app>.<domain>` name an app.
     pub domain: String,
+    /// What runs the apps' code.
+    pub engine: Arc<Engine>,
+    /// Limits of each app's calls of code.
+    pub function_limits: fb_functions::Limits,
+    /// The client for what code requests.
+    pub function_outbound: Outbound,
 }
 
 /// An app to be created.
@@ -91,6 +103,7 @@ impl Apps {
     /// The apps of `node`, all asleep.
     pub async fn open(node: Arc<dyn Node>, options: AppsOptions) -> Result<Arc<Self>, AppError> {
         let hasher = Hasher::new(options.hash_cost).map_err(|e| AppError::internal("preparing password hashes", e))?;
+        let push = Push::new(options.outbound.clone(), options.push_endpoints, options.clock.clone());
         let apps = Self {
             node,
             shared: Shared {
@@ -100,6 +113,7 @@ impl Apps {
                 sealer: Sealer::new(&options.master_key),
                 outbox: options.outbox,
                 oauth: OAuth::new(options.outbound.clone()),
+                deliveries: Deliveries::new(push),
                 outbound: options.outbound,
                 leaks_url: options.leaks_url,
                 mail_from: options.mail_from,
@@ -107,6 +121,12 @@ impl Apps {
                 heavy: Arc::new(Semaphore::new(heavy_at_once())),
                 heavy_queue: Arc::new(Semaphore::new(HEAVY_QUEUE)),
                 background: Arc::new(Semaphore::new(BACKGROUND)),
+                functions: Functions {
+                    engine: options.engine,
+                    limits: options.function_limits,
+                    outbound: options.function_outbound,
+                    api: Arc::default(),
+                },
                 limits: options.limits,
             },
             domain: options.domain,
@@ -116,6 +136,16 @@ impl Apps {
         };
         apps.reload().await?;
         Ok(Arc::new(apps))
+    }
+
+    /// Who answers the requests that code makes to its app's API. The first one stays.
+    pub fn serve_code(&self, api: Arc<dyn CodeApi>) {
+        let _ = self.shared.functions.api.set(api);
+    }
+
+    /// What runs the apps' code.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.shared.functions.engine
     }
 
     /// The directory as it is now.
@@ -273,6 +303,7 @@ impl Apps {
             if let Some(app) = slot.app.swap(None) {
                 app.close().await;
             }
+            self.shared.deliveries.forget(slot.id());
         }
         // Last: whoever reads it may rely on what was deleted being closed.
         self.generation.store(generation, Ordering::Release);
@@ -321,7 +352,8 @@ impl Apps {
         if !self.directory.load().has(slot) {
             return Err(NodeError::Missing(slot.id().clone()).into());
         }
-        let app = Arc::new(App::open(&*self.node, slot.id().clone(), self.shared.clone(), slot.created_at()).await?);
+        let app = App::open(&*self.node, slot.id().clone(), self.shared.clone(), slot.created_at()).await?;
+        let app = app.awake();
         slot.app.store(Some(app.clone()));
         tracing::debug!(app = %slot.id(), "app {} is awake", slot.id());
         Ok(app)
@@ -349,8 +381,14 @@ impl Apps {
         asleep
     }
 
-    /// Closes all apps, for shutdown.
+    /// What became of push messages since the server was started, by app.
+    pub fn push_counts(&self) -> Vec<(AppId, PushCounts)> {
+        self.shared.deliveries.counts()
+    }
+
+    /// Closes all apps, for shutdown. Push messages that are ready to be sent get a few seconds before.
     pub async fn close(&self) {
+        self.shared.deliveries.close().await;
         for slot in self.directory().slots() {
             let _in_transition = slot.transition.lock().await;
             if let Some(app) = slot.app.swap(None) {

@@ -21,6 +21,7 @@ pub(crate) enum Action {
     AdminReset,
     ConfigChanged,
     TokenKeyRotated,
+    PushKeyChanged,
     SchemaChanged,
     BucketChanged,
     BucketDeleted,
@@ -37,6 +38,8 @@ pub(crate) enum Action {
     UserDeactivated,
     UserActivated,
     UserDeleted,
+    CodeWritten,
+    CodeDeleted,
 }
 
 impl Action {
@@ -47,6 +50,7 @@ impl Action {
             Self::AdminReset => "admin.reset",
             Self::ConfigChanged => "config.changed",
             Self::TokenKeyRotated => "tokenKey.rotated",
+            Self::PushKeyChanged => "pushKey.changed",
             Self::SchemaChanged => "schema.changed",
             Self::BucketChanged => "bucket.changed",
             Self::BucketDeleted => "bucket.deleted",
@@ -63,6 +67,8 @@ impl Action {
             Self::UserDeactivated => "user.deactivated",
             Self::UserActivated => "user.activated",
             Self::UserDeleted => "user.deleted",
+            Self::CodeWritten => "code.written",
+            Self::CodeDeleted => "code.deleted",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What can be seen of an app's safety from outside, while it runs or not: facts, no judgement.
 
-use fb_auth::{Objects, Operation, Principal, Secret, Verdict, authorize};
+use fb_auth::{
+    Exposure, FileExposure, NoRandomness, Objects, Operation, Principal, Secret, Verdict, any_user, authorize,
+    exposures, file_exposures,
+};
 use fb_query::parse_filter;
 use fb_store::AppRecord;
 use fb_types::schema::{AUDIT_LOG, USER};
@@ -9,8 +12,7 @@ use serde_json::json;
 
 use crate::accounts::fold;
 use crate::backup::{Backup, backup_key};
-use crate::exposure::{any_user, exposures, file_exposures};
-use crate::{App, AppError, Apps, Exposure, FileExposure, Settings};
+use crate::{App, AppError, Apps, Settings};
 
 /// What is known of one app.
 #[derive(Debug, Clone)]
@@ -85,10 +87,11 @@ impl App {
         Ok(Checkup {
             id: self.id().clone(),
             settings: self.settings().as_ref().clone(),
-            exposures: exposures(&self.schema())?,
-            file_exposures: file_exposures(self.all_buckets().await?.iter().map(|bucket| &**bucket))?,
+            exposures: exposures(&self.schema()).map_err(no_randomness)?,
+            file_exposures: file_exposures(self.all_buckets().await?.iter().map(|bucket| &**bucket))
+                .map_err(no_randomness)?,
             seen_by_anybody: self.users_seen_by(&Principal::anonymous()).await?,
-            seen_by_users: self.users_seen_by(&any_user()?).await?,
+            seen_by_users: self.users_seen_by(&any_user().map_err(no_randomness)?).await?,
             n_admins: admins.len(),
             has_root_root,
             has_setup_link: self.has_setup_link().await?,
@@ -114,4 +117,8 @@ impl App {
             fields: fields.filter(|name| is_readable(name)).map(str::to_owned).collect(),
         })
     }
+}
+
+fn no_randomness(error: NoRandomness) -> AppError {
+    AppError::internal("making up a user", error)
 }

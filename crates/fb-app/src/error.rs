@@ -59,6 +59,12 @@ pub enum AppError {
     /// The storage of files failed.
     #[error(transparent)]
     Files(#[from] fb_files::FilesError),
+    /// Code aborted, failed, or is not there.
+    #[error(transparent)]
+    Code(Box<fb_functions::CallError>),
+    /// The checks of the class refuse the object. What they say of each field, as JSON.
+    #[error("Object is not valid")]
+    NotValid(serde_json::Value),
     /// There is no such class.
     #[error("there is no class {0}")]
     NoClass(String),
@@ -188,10 +194,14 @@ impl AppError {
 
     /// What a failed commit means for the one object that was to be written. `id` is for messages.
     pub(crate) fn from_commit(error: StoreError, id: &str) -> Self {
-        let refusal = match error {
-            StoreError::Refused { refusal, .. } => refusal,
-            other => return other.into(),
-        };
+        match error {
+            StoreError::Refused { refusal, .. } => Self::from_refusal(refusal, id),
+            other => other.into(),
+        }
+    }
+
+    /// What a refusal means for the one object that was to be written.
+    pub(crate) fn from_refusal(refusal: Refusal, id: &str) -> Self {
         match refusal {
             Refusal::Exists => Self::Exists(id.to_owned()),
             Refusal::Missing => Self::OutOfDate {

@@ -74,7 +74,7 @@ pub(crate) async fn initialise(
         let schema = store.schema();
         let mut defs = schema.defs();
         for def in &mut defs {
-            crate::schema::close_predefined(def);
+            fb_auth::close_predefined(def);
         }
         let next = Schema::build(defs, schema.rev() + 1, Some(&schema), &[])?;
         let alteration = Alteration {
@@ -212,6 +212,8 @@ impl App {
             inactive: false,
             verified: false,
             identities: Vec::new(),
+            // The first administrator comes before any code, and a new one must not depend on it.
+            by: Principal::anonymous().as_code(),
         };
         self.despite_schema_changes(|| async {
             let schema = self.schema();

@@ -1,6 +1,6 @@
 //! The one place that decides. Every path (REST, import, export, schema, indexes, …) asks here.
 
-use fb_types::schema::{APP_LOG, AUDIT_LOG};
+use fb_types::schema::{APP_LOG, AUDIT_LOG, NODE_ROLE};
 use fb_types::{BucketName, Class, ClassName, Permission};
 
 use crate::fields::FieldRights;
@@ -75,6 +75,9 @@ pub enum Denied {
     /// Only administrators may.
     #[error("only an administrator may {0}")]
     Admin(&'static str),
+    /// Only administrators and the app's own code may.
+    #[error("only an administrator or the app's own code may {0}")]
+    Code(&'static str),
     /// A token of one role is not the user.
     #[error("a token of a role may not {0}")]
     RoleToken(&'static str),
@@ -159,6 +162,16 @@ impl Admin {
     }
 }
 
+/// Decides about what administrators and the app's own code, which has the predefined role `node`, may do; `action`
+/// completes "only an administrator or the app's own code may …".
+pub fn authorize_code(principal: &Principal, action: &'static str) -> Result<(), Denied> {
+    if principal.is_admin() || principal.ids().iter().any(|id| id == NODE_ROLE) {
+        Ok(())
+    } else {
+        Err(Denied::Code(action))
+    }
+}
+
 /// Why the server itself reaches for objects, without a caller's rights. Each is a reviewed exception to the rule that
 /// callers' rights decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +193,13 @@ pub enum Errand {
     KeepBuckets,
     /// Serving a website to whoever gave its password.
     ServeSite,
+    /// Showing code the object that it is asked about.
+    RunCode,
+    /// Writing the device of whoever registers, handing it out and removing it for whoever has its cookie, and removing
+    /// those that their push services do not know any more.
+    KeepDevices,
+    /// Writing an entry of the app's log.
+    WriteLog,
 }
 
 /// Access for the server's own errands.
@@ -192,6 +212,9 @@ pub fn system(errand: Errand) -> Admin {
         | Errand::Audit
         | Errand::AlterSchema
         | Errand::KeepBuckets
-        | Errand::ServeSite => Admin(()),
+        | Errand::ServeSite
+        | Errand::RunCode
+        | Errand::KeepDevices
+        | Errand::WriteLog => Admin(()),
     }
 }

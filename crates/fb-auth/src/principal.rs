@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fb_types::schema::{ADMIN_ROLE, LOGGED_IN_ROLE};
+use fb_types::schema::{ADMIN_ROLE, LOGGED_IN_ROLE, NODE_ROLE};
 use fb_types::{ObjectId, PRINCIPAL_EVERYBODY, PRINCIPAL_SELF, Rule, RuleMap};
 
 /// Ids of the roles a user is a member of, resolved once per request.
@@ -28,6 +28,8 @@ struct Inner {
     /// Other ids that only rules which deny are looked up by: what a limited caller is besides what it may use.
     denied_as: Vec<String>,
     is_admin: bool,
+    /// It is the app's own code, on behalf of the caller.
+    is_code: bool,
 }
 
 impl Principal {
@@ -39,6 +41,7 @@ impl Principal {
                 ids: Vec::new(),
                 denied_as: Vec::new(),
                 is_admin: false,
+                is_code: false,
             }))
         });
         ANONYMOUS.clone()
@@ -54,6 +57,7 @@ impl Principal {
             ids,
             denied_as: Vec::new(),
             is_admin,
+            is_code: false,
         }))
     }
 
@@ -67,8 +71,29 @@ impl Principal {
                 is_admin: role == ADMIN_ROLE,
                 ids: vec![LOGGED_IN_ROLE.to_owned(), role],
                 denied_as: self.0.ids.clone(),
+                is_code: self.0.is_code,
             }))
         })
+    }
+
+    /// The app's own code on behalf of this caller: its rights, and those of the role `node`.
+    pub fn as_code(&self) -> Self {
+        let mut ids = self.0.ids.clone();
+        if !ids.iter().any(|id| id == NODE_ROLE) {
+            ids.push(NODE_ROLE.to_owned());
+        }
+        Self(Arc::new(Inner {
+            user: self.0.user.clone(),
+            ids,
+            denied_as: self.0.denied_as.clone(),
+            is_admin: self.0.is_admin,
+            is_code: true,
+        }))
+    }
+
+    /// True for the app's own code: what it writes does not call code again.
+    pub fn is_code(&self) -> bool {
+        self.0.is_code
     }
 
     /// The user's id; `None` for anonymous callers.

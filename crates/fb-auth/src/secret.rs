@@ -50,3 +50,10 @@ pub fn fingerprint(secret: &str) -> String {
     use sha2::Digest;
     encode_hex(&sha2::Sha256::digest(secret.as_bytes()))
 }
+/// The validator of a file whose content has this SHA-256 digest, and which has this media type in its normal form for
+/// metadata: 32 hex digits. Equal contents of one type have equal validators, on every server.
+pub fn content_tag(digest: &[u8], media_type: &str) -> String {
+    let mut tag = fingerprint(&format!("{} {media_type}", encode_hex(digest)));
+    tag.truncate(32);
+    tag
+}

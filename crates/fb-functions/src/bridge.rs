@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rquickjs::{Ctx, Object, Result};
 
 use crate::hands::Hands;
+use crate::native;
 
 /// The functions, bound to one instance.
 pub(crate) fn object<'js>(ctx: &Ctx<'js>, hands: &Arc<Hands>) -> Result<Object<'js>> {
@@ -16,5 +17,8 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>, hands: &Arc<Hands>) -> Result<Object<'
     call::install(ctx, &native, hands)?;
     code::install(ctx, &native, hands)?;
     operate::install(ctx, &native, hands)?;
+    let mine = hands.clone();
+    let stop: native::Stop = Arc::new(move || mine.watch.must_stop());
+    native::install(&native, &stop)?;
     Ok(native)
 }

@@ -34,40 +34,84 @@ macro_rules! builtins {
 /// Several files require each other as `./file`; the first one is the builtin.
 #[cfg(not(test))]
 static BUILTINS: &[(&str, Builtin)] = builtins! {
-    "freshbase:clone" private ["clone" = "engine/clone.js"];
+    "assert" public ["assert" = "node/assert.js"];
+    "assert/strict" public ["assert-strict" = "node/assert-strict.js"];
+    "buffer" public ["buffer" = "node/buffer.js"];
+    "crypto" public ["crypto" = "node/crypto.js"];
+    "events" public ["events" = "node/events.js"];
+    "express" public ["express" = "node/express.js"];
+    "http" public ["http" = "node/http.js"];
+    "https" public ["https" = "node/https.js"];
+    "image" public ["image" = "node/image.js"];
+    "node-fetch" public ["node-fetch" = "node/node-fetch.js"];
+    "os" public ["os" = "node/os.js"];
+    "path" public ["path" = "node/path.js"];
+    "path/posix" public ["path" = "node/path.js"];
+    "perf_hooks" public ["perf_hooks" = "node/perf_hooks.js"];
+    "process" public ["process" = "node/process.js"];
+    "querystring" public ["querystring" = "node/querystring.js"];
+    "stream" public ["stream" = "node/stream.js"];
+    "stream/promises" public ["stream-promises" = "node/stream-promises.js"];
+    "string_decoder" public ["string_decoder" = "node/string_decoder.js"];
+    "timers" public ["timers" = "node/timers.js"];
+    "timers/promises" public ["timers-promises" = "node/timers-promises.js"];
+    "url" public ["url" = "node/url.js"];
+    "util" public ["util" = "node/util.js"];
+    "util/types" public ["util-types" = "node/util-types.js"];
+    "v8" public ["v8" = "node/v8.js"];
+    "zlib" public ["zlib" = "node/zlib.js"];
+    "freshbase:http" private ["http-server" = "node/http-server.js"];
+    "blob" private ["blob" = "node/blob.js"];
+    "bytes" private ["bytes" = "node/bytes.js"];
+    "deep-equal" private ["deep-equal" = "node/deep-equal.js"];
+    "errors" private ["errors" = "node/errors.js"];
+    "event-target" private ["event-target" = "node/event-target.js"];
+    "fetch" private ["fetch" = "node/fetch.js"];
+    "form-data" private ["form-data" = "node/form-data.js"];
+    "headers" private ["headers" = "node/headers.js"];
+    "http-client" private ["http-client" = "node/http-client.js"];
+    "http-status" private ["http-status" = "node/http-status.js"];
+    "inspect" private ["inspect" = "node/inspect.js"];
+    "stream-core" private ["stream-core" = "node/stream-core.js"];
+    "stream-end" private ["stream-end" = "node/stream-end.js"];
+    "structured-clone" private ["structured-clone" = "node/structured-clone.js"];
+    "text-encoding" private ["text-encoding" = "node/text-encoding.js"];
+    "web-streams" private ["web-streams" = "node/web-streams.js"];
+    "webcrypto" private ["webcrypto" = "node/webcrypto.js"];
+    "whatwg-url" private ["whatwg-url" = "node/whatwg-url.js"];
 };
 
 /// Tests also get at what builtins get.
 #[cfg(test)]
 static BUILTINS: &[(&str, Builtin)] = builtins! {
-    "freshbase:clone" private ["clone" = "engine/clone.js"];
     "probe" public ["probe" = "../src/tests/probe.js"];
 };
 
 /// Globals that are builtins, loaded when they are first looked at: the global's name, the builtin, the property of its exports. Rows
 /// whose builtin does not exist are left out.
 static GLOBALS: &[[&str; 3]] = &[
-    ["AbortController", "freshbase:events", "AbortController"],
-    ["AbortSignal", "freshbase:events", "AbortSignal"],
-    ["Blob", "buffer", "Blob"],
+    ["AbortController", "event-target", "AbortController"],
+    ["AbortSignal", "event-target", "AbortSignal"],
+    ["Blob", "blob", "Blob"],
     ["Buffer", "buffer", "Buffer"],
-    ["Event", "freshbase:events", "Event"],
-    ["EventTarget", "freshbase:events", "EventTarget"],
-    ["File", "buffer", "File"],
-    ["FormData", "freshbase:fetch", "FormData"],
-    ["Headers", "freshbase:fetch", "Headers"],
-    ["Request", "freshbase:fetch", "Request"],
-    ["Response", "freshbase:fetch", "Response"],
-    ["TextDecoder", "util", "TextDecoder"],
-    ["TextEncoder", "util", "TextEncoder"],
-    ["URL", "url", "URL"],
-    ["URLSearchParams", "url", "URLSearchParams"],
-    ["atob", "buffer", "atob"],
-    ["btoa", "buffer", "btoa"],
-    ["crypto", "crypto", "webcrypto"],
-    ["fetch", "freshbase:fetch", "fetch"],
+    ["CryptoKey", "webcrypto", "CryptoKey"],
+    ["CustomEvent", "event-target", "CustomEvent"],
+    ["Event", "event-target", "Event"],
+    ["EventTarget", "event-target", "EventTarget"],
+    ["File", "blob", "File"],
+    ["FormData", "form-data", "FormData"],
+    ["Headers", "headers", "Headers"],
+    ["ReadableStream", "web-streams", "ReadableStream"],
+    ["Request", "fetch", "Request"],
+    ["Response", "fetch", "Response"],
+    ["TextDecoder", "text-encoding", "TextDecoder"],
+    ["TextEncoder", "text-encoding", "TextEncoder"],
+    ["URL", "whatwg-url", "URL"],
+    ["URLSearchParams", "whatwg-url", "URLSearchParams"],
+    ["crypto", "webcrypto", "crypto"],
+    ["fetch", "fetch", "fetch"],
     ["process", "process", "process"],
-    ["structuredClone", "freshbase:clone", "structuredClone"],
+    ["structuredClone", "structured-clone", "structuredClone"],
 ];
 
 /// The rows of [`GLOBALS`] that there is a builtin for.

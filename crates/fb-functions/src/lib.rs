@@ -80,6 +80,7 @@ mod hands;
 mod host;
 mod instance;
 mod limits;
+mod native;
 mod pool;
 mod queue;
 mod source_map;

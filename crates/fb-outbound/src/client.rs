@@ -1,4 +1,5 @@
 //! Requests: one connection each. Logins and hooks are rare enough that a pool would only blur which address was checked.
+//! Whoever sends many requests to one host opens a [`Session`](crate::Session).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +21,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::resolve::{Resolve, SystemResolver};
 use crate::target::{Host, Target};
@@ -29,7 +31,7 @@ use crate::{AllowedTarget, OutboundError, why_refused};
 const MAX_ADDRESSES: usize = 4;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Largest head of an answer in bytes.
-const MAX_HEAD: usize = 64 * 1024;
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
 
 /// Headers that this client sets itself: what delimits messages, and what would make the answer something else than the
 /// bytes that were counted.
@@ -139,13 +141,15 @@ pub struct Response {
 /// The client. Clones share everything; a clone costs one reference count.
 #[derive(Clone)]
 pub struct Outbound {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    options: OutboundOptions,
+pub(crate) struct Inner {
+    pub(crate) options: OutboundOptions,
     user_agent: HeaderValue,
     tls: TlsConnector,
+    /// The same, offering HTTP/2 and nothing else.
+    pub(crate) tls_http2: TlsConnector,
     resolver: Arc<dyn Resolve>,
 }
 
@@ -167,14 +171,33 @@ impl Outbound {
     /// A client that looks names up with `resolver`.
     pub fn with_resolver(options: OutboundOptions, resolver: Arc<dyn Resolve>) -> Result<Self, OutboundError> {
         let user_agent = HeaderValue::from_str(&options.user_agent).map_err(setup("reading the user agent"))?;
-        let tls = TlsConnector::from(Arc::new(tls_config(&options.extra_authorities)?));
+        let config = tls_config(&options.extra_authorities)?;
+        let mut http2 = config.clone();
+        http2.alpn_protocols = vec![b"h2".to_vec()];
         let inner = Inner {
             options,
             user_agent,
-            tls,
+            tls: TlsConnector::from(Arc::new(config)),
+            tls_http2: TlsConnector::from(Arc::new(http2)),
             resolver,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The same client with other limits: time for a whole request, and bytes of an answer's body.
+    pub fn with_limits(&self, timeout: Duration, max_response_bytes: usize) -> Self {
+        let inner = Inner {
+            options: OutboundOptions {
+                timeout,
+                max_response_bytes,
+                ..self.inner.options.clone()
+            },
+            user_agent: self.inner.user_agent.clone(),
+            tls: self.inner.tls.clone(),
+            tls_http2: self.inner.tls_http2.clone(),
+            resolver: self.inner.resolver.clone(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Requests `url` with GET.
@@ -204,24 +227,18 @@ impl Inner {
         let addresses = self.checked_addresses(&target).await?;
         let stream = connect(&addresses).await?;
         if target.is_tls {
-            let name = match &target.host {
-                Host::Ip(ip) => ServerName::from(*ip),
-                Host::Name(name) => {
-                    ServerName::try_from(name.clone()).map_err(unreachable("reading the host's name"))?
-                }
-            };
-            let stream = self
-                .tls
-                .connect(name, stream)
-                .await
-                .map_err(unreachable("starting TLS"))?;
+            let stream = encrypt(&self.tls, &target, stream).await?;
             self.exchange(stream, request).await
         } else {
             self.exchange(stream, request).await
         }
     }
 
-    fn prepare(&self, target: &Target, request: Request) -> Result<http::Request<Full<Bytes>>, OutboundError> {
+    pub(crate) fn prepare(
+        &self,
+        target: &Target,
+        request: Request,
+    ) -> Result<http::Request<Full<Bytes>>, OutboundError> {
         let invalid = |reason| OutboundError::Invalid { reason };
         if OWN_HEADERS.iter().any(|name| request.headers.contains_key(name)) {
             return Err(invalid("a header is given that the client sets itself"));
@@ -240,7 +257,7 @@ impl Inner {
     }
 
     /// The addresses to connect to: one lookup, and of its answer what passes the guard.
-    async fn checked_addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, OutboundError> {
+    pub(crate) async fn checked_addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, OutboundError> {
         let (host, addresses) = match &target.host {
             Host::Ip(ip) => (ip.to_string(), vec![*ip]),
             Host::Name(name) => {
@@ -306,8 +323,21 @@ impl Inner {
     }
 }
 
+/// Starts TLS with the host that the URL names.
+pub(crate) async fn encrypt(
+    tls: &TlsConnector,
+    target: &Target,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, OutboundError> {
+    let name = match &target.host {
+        Host::Ip(ip) => ServerName::from(*ip),
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(unreachable("reading the host's name"))?,
+    };
+    tls.connect(name, stream).await.map_err(unreachable("starting TLS"))
+}
+
 /// Connects to the first of `addresses` that accepts.
-async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, OutboundError> {
+pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, OutboundError> {
     let mut last: Result<TcpStream, std::io::Error> = Err(std::io::ErrorKind::AddrNotAvailable.into());
     for address in addresses {
         last = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
@@ -324,7 +354,7 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, OutboundError> {
     Ok(stream)
 }
 
-async fn read_body(mut body: hyper::body::Incoming, limit: usize) -> Result<Bytes, OutboundError> {
+pub(crate) async fn read_body(mut body: hyper::body::Incoming, limit: usize) -> Result<Bytes, OutboundError> {
     // An announced size is refused before anything is read.
     if body.size_hint().lower() > limit as u64 {
         return Err(OutboundError::TooLarge { limit });
@@ -362,7 +392,7 @@ fn tls_config(extra_authorities: &[String]) -> Result<ClientConfig, OutboundErro
     Ok(config)
 }
 
-fn unreachable<E: Into<crate::BoxError>>(during: &'static str) -> impl FnOnce(E) -> OutboundError {
+pub(crate) fn unreachable<E: Into<crate::BoxError>>(during: &'static str) -> impl FnOnce(E) -> OutboundError {
     move |source| OutboundError::Unreachable {
         during,
         source: source.into(),

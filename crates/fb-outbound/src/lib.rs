@@ -21,7 +21,9 @@ mod address;
 mod allow;
 mod client;
 mod error;
+mod follow;
 mod resolve;
+mod session;
 mod target;
 
 pub use address::why_refused;
@@ -29,6 +31,7 @@ pub use allow::{AllowError, AllowedTarget};
 pub use client::{Outbound, OutboundOptions, Request, Response};
 pub use error::{BoxError, OutboundError};
 pub use resolve::{Resolve, Resolving, SystemResolver};
+pub use session::Session;
 
 #[cfg(test)]
 mod tests;

@@ -598,4 +598,117 @@ mod tls {
         options.extra_authorities = vec!["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned()];
         assert!(matches!(Outbound::new(options), Err(OutboundError::Setup { .. })));
     }
+
+    /// Answers with its path and authority over HTTP/2, until the runtime of the test ends. The number of connections.
+    async fn http2_server(protocol: &'static [u8]) -> (u16, Arc<AtomicUsize>) {
+        use hyper_util::rt::{TokioExecutor, TokioIo};
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counter = connections.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                counter.fetch_add(1, Ordering::Relaxed);
+                let service = hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+                    let size = request.uri().query().and_then(|q| q.parse().ok()).unwrap_or(0);
+                    let text = format!("{} {}", request.uri(), request.headers().contains_key("host"));
+                    let body = http_body_util::Full::new(bytes::Bytes::from(text + &"x".repeat(size)));
+                    Ok::<_, std::convert::Infallible>(http::Response::new(body))
+                });
+                let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(connection);
+            }
+        });
+        (port, connections)
+    }
+
+    fn trusting(allow: &[&str]) -> Outbound {
+        let mut options = options(allow);
+        options.extra_authorities = vec![AUTHORITY.to_owned()];
+        options.max_response_bytes = 1000;
+        Outbound::with_resolver(options, Scripted::new(&[&["127.0.0.1"]])).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_session_carries_many_requests_over_one_checked_connection() {
+        let (port, connections) = http2_server(b"h2").await;
+        let origin = format!("https://idp.test:{port}");
+        let session = trusting(&["127.0.0.1"]).open_session(&origin).await.unwrap();
+        let get = async |path: &str| {
+            let request = Request::new(Method::GET, format!("{origin}{path}"));
+            session.send(request).await
+        };
+        let (a, b) = tokio::join!(get("/a"), get("/b?0"));
+        assert_eq!(a.unwrap().body, format!("{origin}/a false"));
+        assert_eq!(b.unwrap().body, format!("{origin}/b?0 false"));
+        assert!(session.is_open());
+        assert!(matches!(
+            get("/c?2000").await,
+            Err(OutboundError::TooLarge { limit: 1000 })
+        ));
+        get("/d").await.unwrap();
+        assert_eq!(connections.load(Ordering::Relaxed), 1);
+        for other in [
+            format!("https://idp.test:{}/", port ^ 1),
+            format!("http://idp.test:{port}/"),
+            format!("https://other.test:{port}/"),
+        ] {
+            let error = session.send(Request::new(Method::GET, other)).await.unwrap_err();
+            assert!(matches!(error, OutboundError::Invalid { .. }), "{error:?}");
+        }
+        let mut own_header = Request::new(Method::GET, format!("{origin}/a"));
+        own_header.headers.insert(header::HOST, HeaderValue::from_static("x"));
+        assert!(matches!(
+            session.send(own_header).await,
+            Err(OutboundError::Invalid { .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn s33_sessions_are_guarded_like_requests() {
+        let (port, connections) = http2_server(b"h2").await;
+        for url in [
+            format!("https://idp.test:{port}"),
+            format!("https://127.0.0.1:{port}"),
+            format!("http://127.0.0.1:{port}"),
+        ] {
+            let error = trusting(&["10.0.0.0/8"]).open_session(&url).await.unwrap_err();
+            assert!(matches!(error, OutboundError::Refused { .. }), "{url}: {error:?}");
+        }
+        let error = trusting(&["127.0.0.1"])
+            .open_session(&format!("https://other.test:{port}"))
+            .await;
+        assert!(matches!(
+            error,
+            Err(OutboundError::Unreachable {
+                during: "starting TLS",
+                ..
+            })
+        ));
+        assert_eq!(connections.load(Ordering::Relaxed), 0);
+        let (port, _) = http2_server(b"http/1.1").await;
+        let error = trusting(&["127.0.0.1"])
+            .open_session(&format!("https://idp.test:{port}"))
+            .await;
+        assert!(matches!(error, Err(OutboundError::Unreachable { .. })), "{error:?}");
+    }
 }

@@ -38,6 +38,7 @@ codes! {
     NO_APP = ("AppNotFound", 404, "Not Found", "The host name or path names an app that does not exist on this server.");
     METHOD_NOT_ALLOWED = ("MethodNotAllowed", 405, "Method Not Allowed", "The endpoint does not know this method; the Allow header lists those it does.");
     TIMEOUT = ("RequestTimeout", 408, "Request Timeout", "The body did not arrive in time.");
+    NO_CODE = ("CodeNotFound", 404, "Code Not Found", "There is no such code, or the module does not export what was called.");
     EXISTS = ("ObjectExists", 409, "Object Exists", "An object with this id, a user with this name, or another object with the same value in a unique index exists.");
     CONFLICT = ("Conflict", 409, "Conflict", "The request contradicts what exists, such as an app name or host name that is taken.");
     OUT_OF_DATE = ("ObjectOutOfDate", 412, "Object Out Of Date", "The condition on the object's version does not hold; load it again and retry.");
@@ -61,6 +62,8 @@ codes! {
     BAD_SCHEMA = ("SchemaNotCompatible", 469, "Schema Not Compatible", "The schema change contradicts the schema; replace the class, or change something else.");
     SYNTAX = ("SyntaxError", 471, "Syntax Error", "A filter or sort order cannot be parsed.");
     REFERENCED = ("TypeStillReferenced", 474, "Type Still Referenced", "The class is used by another one; change that first.");
+    ABORTED = ("ScriptAborted", 475, "Script Aborted", "The app's code refused on purpose, or the checks of the class did; message and data are the app's.");
+    CODE_FAILED = ("CodeFailed", 500, "Code Failed", "The app's code failed, or took more time or memory than it may; the app's log has the details.");
     INTERNAL = ("InternalError", 500, "Internal Server Error", "The server failed; its log has the details under the request id.");
     NOT_IMPLEMENTED = ("NotImplemented", 501, "Not Implemented", "This server does not offer the endpoint.");
     STORAGE_FULL = ("StorageFull", 507, "Insufficient Storage", "The storage of files is full; delete some, or ask the operator for more.");

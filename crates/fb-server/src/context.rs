@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use fb_app::functions::CodeCaller;
 use fb_app::{App, AppError, Session, Source};
 use fb_auth::Principal;
 use fb_types::ObjectKey;
 use http::{HeaderMap, Method, Uri, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -34,8 +35,13 @@ pub(crate) struct Ctx {
     pub(crate) app: Arc<App>,
     /// Who is asking: a session, nobody, or somebody with a token that is not valid.
     pub(crate) session: Result<Option<Session>, AppError>,
+    /// It is the app's own code that asks, on behalf of this caller.
+    pub(crate) code: Option<CodeCaller>,
     pub(crate) request: Request,
 }
+
+/// The body of a request: from a client, or from code in the same process.
+pub(crate) type RequestBody = Either<Incoming, Full<Bytes>>;
 
 /// The request itself.
 pub(crate) struct Request {
@@ -44,7 +50,7 @@ pub(crate) struct Request {
     /// As it was sent, with the API's base.
     pub(crate) uri: Uri,
     pub(crate) params: Params,
-    pub(crate) body: Option<Incoming>,
+    pub(crate) body: Option<RequestBody>,
     /// Its number, which its id is made from.
     pub(crate) number: u64,
     /// The other end of the connection.
@@ -76,8 +82,13 @@ impl Ctx {
     /// The caller; a token that is not valid is an error.
     pub(crate) fn caller(&self) -> Result<Principal, ApiError> {
         match &self.session {
+            // Code that logged in acts as that user from then on.
+            Ok(Some(session)) if self.code.is_some() => Ok(session.principal.as_code()),
             Ok(Some(session)) => Ok(session.principal.clone()),
-            Ok(None) => Ok(Principal::anonymous()),
+            Ok(None) => Ok(match &self.code {
+                Some(code) => code.principal.clone(),
+                None => Principal::anonymous(),
+            }),
             Err(AppError::BadToken) => Err(AppError::BadToken.into()),
             Err(error) => {
                 tracing::error!(app = %self.app.id(), error = %error, "a caller could not be resolved");
@@ -91,6 +102,9 @@ impl Ctx {
 
     /// Where the request comes from, as far as limits are concerned.
     pub(crate) fn source(&self) -> Source {
+        if self.code.is_some() {
+            return Source::code();
+        }
         source_of(self.request.peer, &self.request.headers, &self.state.trusted_proxies)
     }
 

@@ -2,6 +2,7 @@
 
 use fb_app::{AppError, OperatorError};
 use fb_files::FilesError;
+use fb_functions::CallError;
 use fb_oauth::OAuthError;
 use fb_query::{QueryError, UpdateError};
 use fb_store::{NodeError, StoreError};
@@ -21,6 +22,10 @@ pub(crate) struct ApiError {
     pub(crate) retry_after: Option<u64>,
     /// Headers that go with it, such as the methods that the endpoint knows.
     pub(crate) headers: Vec<(HeaderName, String)>,
+    /// What code threw, for those who may know.
+    pub(crate) exception: Option<String>,
+    /// What the app's code says about it, `data` in the body.
+    pub(crate) data: Option<Value>,
     /// What the second step of a login has to send along.
     pub(crate) mfa_token: Option<fb_auth::Secret>,
     /// For the log only.
@@ -34,6 +39,8 @@ impl ApiError {
             message: message.into(),
             retry_after: None,
             headers: Vec::new(),
+            exception: None,
+            data: None,
             mfa_token: None,
             source: None,
         }
@@ -42,6 +49,14 @@ impl ApiError {
     /// The same with a header.
     pub(crate) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same with what code threw, for those who may know: administrators, and everybody where the app says so.
+    pub(crate) fn with_exception(mut self) -> Self {
+        if let Some(exception) = self.exception.take() {
+            self.message = exception;
+        }
         self
     }
 
@@ -57,6 +72,31 @@ impl ApiError {
         }
     }
 
+    /// What a call of code came to. Its exceptions are the app's business: they are in the app's log, not in the answer.
+    fn from_code(error: CallError) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            CallError::Aborted { message, data } => Self {
+                data: data.and_then(|data| serde_json::from_str(&data).ok()),
+                ..Self::new(codes::ABORTED, message)
+            },
+            CallError::NoCode { .. } | CallError::NoExport { .. } => Self::new(codes::NO_CODE, text),
+            CallError::Busy => Self {
+                retry_after: Some(1),
+                ..Self::new(codes::UNAVAILABLE, text)
+            },
+            CallError::TooLong(_) | CallError::OutOfMemory => Self::new(codes::CODE_FAILED, text),
+            CallError::Failed(exception) => Self {
+                exception: Some(format!("{}: {}", exception.name, exception.message)),
+                ..Self::new(
+                    codes::CODE_FAILED,
+                    "The app's code failed. The app's log has the details.",
+                )
+            },
+            other => Self::internal(other),
+        }
+    }
+
     /// The body of the response. Server errors say no more than their request id.
     pub(crate) fn body(&self, request_id: &str) -> Value {
         let mut body = json!({
@@ -66,6 +106,9 @@ impl ApiError {
             "requestId": request_id,
             "stackTrace": [],
         });
+        if let Some(data) = &self.data {
+            body["data"] = data.clone();
+        }
         if let Some(token) = &self.mfa_token {
             body["data"] = json!({ "baqend-mfa-auth-token": token.expose() });
         }
@@ -98,6 +141,21 @@ impl From<AppError> for ApiError {
             AppError::UnsignedVariant => codes::DENIED,
             AppError::Variant(_) => codes::BAD_REQUEST,
             AppError::Render(_) => codes::BAD_IMAGE,
+            AppError::Code(_) => {
+                return match error {
+                    AppError::Code(code) => Self::from_code(*code),
+                    other => Self::internal(other),
+                };
+            }
+            AppError::NotValid(_) => {
+                return match error {
+                    AppError::NotValid(result) => Self {
+                        data: Some(result),
+                        ..Self::new(codes::ABORTED, "Object is not valid")
+                    },
+                    other => Self::internal(other),
+                };
+            }
             AppError::NoClass(_) => codes::NO_CLASS,
             AppError::NoBucket(_) => codes::NO_CLASS,
             AppError::BucketClosing(_) => codes::CONFLICT,

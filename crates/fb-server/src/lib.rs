@@ -6,6 +6,7 @@
 // The OpenAPI document is one big literal.
 #![recursion_limit = "256"]
 
+mod code;
 mod codes;
 mod content;
 mod context;
@@ -15,6 +16,7 @@ mod hosting;
 mod https;
 mod listen;
 mod metrics;
+mod multipart;
 mod openapi;
 mod qr;
 mod reply;

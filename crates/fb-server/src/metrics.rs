@@ -92,7 +92,8 @@ impl Metrics {
             .clone()
     }
 
-    /// The text of a scrape. `gauges` are measured values: name, help, label text, value.
+    /// The text of a scrape. `gauges` are measured values, and counters whose
+    /// names end with `_total`: name, help, label text, value.
     pub(crate) fn render(&self, gauges: &[(&str, &str, String, f64)]) -> String {
         let mut text = String::new();
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +150,8 @@ impl Metrics {
         let mut last = "";
         for (name, help, labels, value) in gauges {
             if *name != last {
-                head(&mut text, name, "gauge", help);
+                let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+                head(&mut text, name, kind, help);
                 last = name;
             }
             let _ = writeln!(text, "{name}{labels} {value}");

@@ -123,6 +123,7 @@ pub(crate) fn path_parameters(path: &'static str) -> impl Iterator<Item = &'stat
 fn tag(path: &str) -> &'static str {
     match path.split('/').nth(1) {
         Some("db") if path.starts_with("/db/User/") => "users",
+        Some("db") if path.starts_with("/db/Device/") => "devices",
         Some("db") if path.ends_with("/query") || path.ends_with("/count") => "queries",
         Some("db") => "objects",
         Some("schema") => "schema",
@@ -150,6 +151,12 @@ fn content(schema: &str) -> Value {
     }
     if schema == "Archive" {
         return json!({ "application/zip": { "schema": { "$ref": "#/components/schemas/Archive" } } });
+    }
+    if schema == "PushKey" {
+        return json!({ "text/plain": { "schema": { "$ref": "#/components/schemas/PushKey" } } });
+    }
+    if schema == "ApnsUpload" {
+        return json!({ "multipart/form-data": { "schema": { "$ref": "#/components/schemas/ApnsUpload" } } });
     }
     json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } })
 }
@@ -253,6 +260,47 @@ fn schemas() -> Value {
                 "lastModified": { "type": "string", "format": "date-time" },
                 "createdAt": { "type": "string", "format": "date-time" },
                 "headers": { "type": "object", "additionalProperties": text },
+            },
+        },
+        "DeviceRegistration": {
+            "type": "object",
+            "required": ["devicetype", "subscription"],
+            "properties": {
+                "devicetype": { "enum": ["Android", "IOS", "WebPush"] },
+                "subscription": {
+                    "type": "object",
+                    "description": "{\"token\": …}, or the JSON form of a browser's PushSubscription",
+                },
+                "device": { "type": ["object", "null"], "description": "Fields and rules of the device's object" },
+            },
+        },
+        "PushMessage": {
+            "type": "object",
+            "required": ["devices"],
+            "properties": {
+                "devices": { "type": "array", "items": text, "minItems": 1, "maxItems": 5000 },
+                "message": text, "subject": text, "sound": text, "badge": { "type": ["string", "integer"] }, "data": {},
+                "icon": text, "image": text, "actions": {}, "dir": text, "tag": text, "webBadge": text,
+                "vibrate": { "type": "array", "items": { "type": "number" } },
+                "renotify": { "type": "boolean" }, "requireInteraction": { "type": "boolean" },
+                "silent": { "type": "boolean" }, "nativeBadge": { "type": "integer", "minimum": 0 },
+                "ttl": { "type": "integer", "minimum": 0, "description": "Seconds that services keep it; at most 4 weeks" },
+            },
+        },
+        "VapidPublicKey": {
+            "type": "object",
+            "properties": { "publicKey": { "type": "string", "description": "base64url, as pushManager.subscribe takes it" } },
+        },
+        "PushKey": { "type": "string", "description": "The JSON file of a service account" },
+        "ApnsUpload": {
+            "type": "object",
+            "required": ["key", "teamId", "topic"],
+            "properties": {
+                "key": { "type": "string", "format": "binary", "description": "The .p8 file" },
+                "keyId": { "type": "string", "description": "Taken from the file's name if it is absent" },
+                "teamId": text,
+                "topic": { "type": "string", "description": "The app's bundle id" },
+                "environment": { "enum": ["production", "development"], "default": "production" },
             },
         },
         "StringList": { "type": "array", "items": text },

@@ -107,6 +107,14 @@ impl Reply {
         }
     }
 
+    /// Adds a header beside others of its name; a content type replaces the one there is.
+    pub(crate) fn add_header(&mut self, name: HeaderName, value: HeaderValue) {
+        match name == CONTENT_TYPE {
+            true => drop(self.0.headers_mut().insert(name, value)),
+            false => drop(self.0.headers_mut().append(name, value)),
+        }
+    }
+
     /// The same with a header.
     pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.0.headers_mut().insert(name, HeaderValue::from_static(value));

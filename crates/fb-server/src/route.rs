@@ -79,13 +79,16 @@ pub fn table() -> Vec<Route> {
     routes.extend(routes::root::routes());
     routes.extend(routes::connect::routes());
     routes.extend(routes::config::routes());
+    routes.extend(routes::push_keys::routes());
     routes.extend(routes::schema::routes());
     routes.extend(routes::users::routes());
+    routes.extend(routes::devices::routes());
     routes.extend(routes::queries::routes());
     routes.extend(routes::bulk::routes());
     routes.extend(routes::objects::routes());
     routes.extend(routes::indexes::routes());
     routes.extend(routes::files::routes());
+    routes.extend(routes::code::routes());
     routes
 }
 

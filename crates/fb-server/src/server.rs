@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use fb_app::{App, AppError, Apps, Session};
+use fb_app::functions::CodeCaller;
+use fb_app::{App, AppError, Apps, Profile, Session};
 use fb_mail::Catcher;
 use futures_util::FutureExt;
 use http::{Method, header};
+use http_body_util::Either;
 use hyper::body::Incoming;
 
 use crate::codes;
@@ -22,13 +24,15 @@ use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
 use crate::source::{TrustedProxy, source_of};
-use crate::{cors, hosting, listen, openapi, routes};
+use crate::{code, cors, hosting, listen, openapi, routes};
 
 /// Limits of the HTTP side. All are on by default.
 #[derive(Debug, Clone)]
 pub struct HttpLimits {
     /// Largest JSON body in bytes.
     pub body_bytes: usize,
+    /// Largest body of a request to a module in bytes.
+    pub module_body_bytes: usize,
     /// Largest import in bytes.
     pub import_bytes: usize,
     /// Longest path and query in bytes.
@@ -47,6 +51,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             body_bytes: 4 << 20,
+            module_body_bytes: 16 << 20,
             import_bytes: 64 << 20,
             uri_bytes: 16 << 10,
             connections: 10_000,
@@ -113,7 +118,9 @@ impl Server {
             shutting_down: AtomicBool::new(false),
             request_ids: RequestIds::new(),
         };
-        Ok(Self { state: Arc::new(state) })
+        let state = Arc::new(state);
+        state.apps.serve_code(Arc::new(code::Api::new(&state)));
+        Ok(Self { state })
     }
 
     /// Answers requests until `stop` is done, then finishes the running ones and closes all apps.
@@ -138,7 +145,7 @@ impl RequestIds {
         }
     }
 
-    fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -220,16 +227,12 @@ pub(crate) async fn answer(
         headers: parts.headers,
         uri: parts.uri,
         params: Params::default(),
-        body: Some(body),
+        body: Some(Either::Left(body)),
         number: request_number,
         peer,
         is_tls,
     };
-    let mut seen = Seen {
-        request_number,
-        app: None,
-        route: state.metrics.no_route(),
-    };
+    let mut seen = Seen::new(&state, request_number);
     let target = Target::of(path);
     let is_app = matches!(target, Target::App { .. });
     let wants_page = matches!(target, Target::Page) && hosting::is_navigation(&request);
@@ -288,20 +291,28 @@ pub(crate) async fn answer(
 }
 
 /// What was found out about a request, for logs and metrics.
-struct Seen {
+pub(crate) struct Seen {
     request_number: u64,
     app: Option<Arc<App>>,
     route: usize,
 }
 
 impl Seen {
+    pub(crate) fn new(state: &ServerState, request_number: u64) -> Self {
+        Self {
+            request_number,
+            app: None,
+            route: state.metrics.no_route(),
+        }
+    }
+
     fn route_name<'s>(&self, state: &'s ServerState) -> &'s str {
         state.router.routes.get(self.route).map_or("none", |route| route.name)
     }
 }
 
 /// Server errors are logged once, here. What clients do wrong is theirs to see.
-fn log_error(error: &ApiError, id: &str, seen: &Seen, method: &Method, path: &str) {
+pub(crate) fn log_error(error: &ApiError, id: &str, seen: &Seen, method: &Method, path: &str) {
     if error.code.status < 500 {
         return;
     }
@@ -365,7 +376,7 @@ async fn dispatch(
                 ApiError::new(codes::NO_APP, format!("There is no app for {which} here."))
             })?;
             seen.app = Some(app.clone());
-            app_request(state, request, app, path, seen).await
+            app_request(state, request, app, path, None, seen).await
         }
         Target::Admin(path) => Box::pin(routes::admin::handle(state, request, path)).await,
         Target::Setup(path) => Box::pin(routes::setup::handle(state, request, path)).await,
@@ -385,11 +396,12 @@ async fn dispatch(
     }
 }
 
-async fn app_request(
+pub(crate) async fn app_request(
     state: &Arc<ServerState>,
     mut request: Request,
     app: Arc<App>,
     path: &str,
+    code: Option<CodeCaller>,
     seen: &mut Seen,
 ) -> Result<Reply, ApiError> {
     let method = request.method.clone();
@@ -418,19 +430,31 @@ async fn app_request(
     let session = authenticate(&app, &request).await;
     // Renewal: a write with a token that is not brand-new gets a fresh one along. Never on reads, which may be cached.
     let renew = match &session {
-        Ok(Some(session)) if method != Method::GET && method != Method::HEAD => {
+        Ok(Some(session)) if method != Method::GET && method != Method::HEAD && code.is_none() => {
             let age = app.clock().now().millis() - session.claims.created_at.millis();
             (age >= RENEW_AFTER_MS).then(|| session.claims.clone())
         }
         _ => None,
     };
-    let reply = handler(Ctx {
+    let is_admin = matches!(&session, Ok(Some(session)) if session.principal.is_admin());
+    // What code is told of the request, if there is code that wants to know.
+    let has_say = method != Method::GET && method != Method::HEAD && app.has_handlers();
+    let about = has_say.then(|| code::describe(state, &request, path));
+    let answer = handler(Ctx {
         state: state.clone(),
         app: app.clone(),
         session,
+        code,
         request,
-    })
-    .await;
+    });
+    let reply = match about {
+        Some(about) => fb_app::functions::on_request(about, answer).await,
+        None => answer.await,
+    };
+    let reply = reply.map_err(|error| match is_admin || app.settings().profile == Profile::Baqend {
+        true => error.with_exception(),
+        false => error,
+    });
     match (reply, renew) {
         (Ok(reply), Some(claims)) if !reply.has_token() && reply.status() < 400 => {
             Ok(reply.token(app.renewed(&claims).as_ref()))

@@ -2,6 +2,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::commands;
 use crate::keys::KEYS;
 
 const ABOUT: &str = "A self-hosted, multi-tenant backend for apps";
@@ -12,7 +13,13 @@ const HELP: &str = "First steps:
   freshbase admin reset ann             let an administrator back in: new password, no second factor
   freshbase doctor                      say what is open to strangers, not backed up, or not encrypted
   freshbase backup main -o main.fbdb    copy an app into a file while it runs
-  freshbase config show                 list all configuration keys and where they come from";
+  freshbase config show                 list all configuration keys and where they come from
+
+For developers, from any machine (docs/cli.md):
+  freshbase login --url http://localhost:8080/v1     keep a login for an app
+  freshbase deploy --dry-run                         what would change, and who would gain access
+  freshbase deploy                                   schema, code and website of this folder
+  freshbase code logs --follow                       what the app's code writes to its log";
 
 /// The whole command line.
 pub(crate) fn command() -> Command {
@@ -54,6 +61,10 @@ pub(crate) fn command() -> Command {
                 .subcommand(with_keys(Command::new("check"), |_| true).about("Say what is wrong with the configuration; exit code 1 if anything is"))
                 .subcommand(with_keys(Command::new("show"), |_| true).about("List all keys, their values and where they come from")),
         )
+        .subcommands(commands::login::commands())
+        .subcommand(commands::deploy::command())
+        .subcommand(commands::schema::command())
+        .subcommand(commands::code::command())
 }
 
 fn files_arg(help: &'static str) -> Arg {
@@ -218,6 +229,14 @@ fn with_keys(command: Command, wanted: impl Fn(&str) -> bool) -> Command {
 #[expect(clippy::print_stdout, reason = "standard output is what commands are for")]
 pub(crate) fn print(text: &str) {
     println!("{text}");
+}
+
+/// Writes a text as it is, without a line break of its own.
+pub(crate) fn print_raw(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Prints what somebody should know although the command succeeded.

@@ -36,12 +36,19 @@ pub(crate) struct Config {
     pub(crate) object_bytes: usize,
     pub(crate) results: u64,
     pub(crate) query_time: Duration,
+    /// Memory of one running function in bytes.
+    pub(crate) function_memory_bytes: usize,
+    /// How long one function may compute.
+    pub(crate) function_cpu_time: Duration,
+    /// How long one function may take.
+    pub(crate) function_time: Duration,
     pub(crate) idle: Duration,
     pub(crate) http: HttpLimits,
     pub(crate) hash_cost: HashCost,
     pub(crate) waiting_hashes: usize,
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
     pub(crate) leaks_url: String,
+    pub(crate) push_endpoints: fb_push::Endpoints,
     pub(crate) outbound_allow: Vec<AllowedTarget>,
     pub(crate) smtp: Option<SmtpOptions>,
     pub(crate) mail_from: Sender,
@@ -96,12 +103,16 @@ impl Default for Config {
             object_bytes: limits.object_bytes,
             results: limits.results,
             query_time: limits.query_time,
+            function_memory_bytes: fb_functions::Limits::default().memory_bytes,
+            function_cpu_time: fb_functions::Limits::default().cpu_time,
+            function_time: fb_functions::Limits::default().wall_time,
             idle: Duration::from_secs(300),
             http: HttpLimits::default(),
             hash_cost: HashCost::default(),
             waiting_hashes: 64,
             trusted_proxies: Vec::new(),
             leaks_url: keys::LEAKS_URL.into(),
+            push_endpoints: fb_push::Endpoints::default(),
             outbound_allow: Vec::new(),
             smtp: None,
             mail_from: keys::sender(keys::MAIL_FROM).expect("the default sender is an address"),
@@ -139,10 +150,13 @@ pub(crate) struct Setting {
     pub(crate) source: String,
 }
 
+/// Variables of commands that talk to a server; a shell that has them may start one too.
+const CLIENT_VARIABLES: [&str; 2] = ["FRESHBASE_URL", "FRESHBASE_TOKEN"];
+
 /// Reads the configuration for a command. Also gives where each value comes from.
 pub(crate) fn load(matches: &ArgMatches) -> Result<(Config, Vec<Setting>), ConfigErrors> {
     let variables = std::env::vars()
-        .filter(|(name, _)| name.starts_with("FRESHBASE_"))
+        .filter(|(name, _)| name.starts_with("FRESHBASE_") && !CLIENT_VARIABLES.contains(&name.as_str()))
         .collect::<Vec<_>>();
     let file = matches.try_get_one::<String>("config").ok().flatten().cloned();
     let flag = |name: &str| matches.try_get_one::<String>(name).ok().flatten().cloned();
@@ -238,6 +252,10 @@ fn read_file(named: Option<&str>, errors: &mut Vec<String>) -> Found {
         }
     };
     for (name, value) in table {
+        // What developers keep there is read by `fb_cli::Project`.
+        if name == "project" {
+            continue;
+        }
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),

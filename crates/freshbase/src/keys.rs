@@ -251,6 +251,34 @@ pub(crate) const KEYS: &[Key] = &[
         }
     ),
     key!(
+        "fcm-url",
+        "URL",
+        "https://fcm.googleapis.com",
+        "Where Firebase Cloud Messaging is, for a proxy in between or for tests. It has to speak HTTP/2.",
+        |c, v| service_url(v).map(|url| c.push_endpoints.fcm = url)
+    ),
+    key!(
+        "fcm-token-url",
+        "URL",
+        "https://oauth2.googleapis.com/token",
+        "Where service accounts of Firebase get their tokens.",
+        |c, v| service_url(v).map(|url| c.push_endpoints.fcm_token = url)
+    ),
+    key!(
+        "apns-url",
+        "URL",
+        "https://api.push.apple.com",
+        "Where Apple's push service is, for a proxy in between or for tests. It has to speak HTTP/2.",
+        |c, v| service_url(v).map(|url| c.push_endpoints.apns = url)
+    ),
+    key!(
+        "apns-development-url",
+        "URL",
+        "https://api.sandbox.push.apple.com",
+        "The same for keys with the environment `development`.",
+        |c, v| service_url(v).map(|url| c.push_endpoints.apns_development = url)
+    ),
+    key!(
         "hash-memory",
         "SIZE",
         "19MiB",
@@ -347,6 +375,27 @@ pub(crate) const KEYS: &[Key] = &[
             c.files.root = (!v.is_empty()).then(|| v.into());
             Ok(())
         }
+    ),
+    key!(
+        "function-memory",
+        "SIZE",
+        "64MiB",
+        "Memory of one running function of an app's code.",
+        |c, v| size(v).map(|n| c.function_memory_bytes = n)
+    ),
+    key!(
+        "function-cpu-time",
+        "TIME",
+        "2s",
+        "How long one call of an app's code may compute.",
+        |c, v| duration(v).map(|d| c.function_cpu_time = d)
+    ),
+    key!(
+        "function-time",
+        "TIME",
+        "30s",
+        "How long one call of an app's code may take, waiting included.",
+        |c, v| duration(v).map(|d| c.function_time = d)
     ),
     key!("max-file", "SIZE", "5GiB", "Largest file.", |c, v| size(v)
         .map(|n| c.file_bytes = n as u64)),
@@ -447,6 +496,17 @@ pub(crate) const ACME_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/di
 
 /// Sender of mails on a node that nobody configured.
 pub(crate) const MAIL_FROM: &str = "Freshbase <noreply@localhost>";
+
+/// The URL of a service without a slash at its end.
+fn service_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(rest) if !rest.is_empty() && !text.contains(char::is_whitespace) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err("a URL that begins with https://".to_owned()),
+    }
+}
 
 pub(crate) fn sender(text: &str) -> Result<fb_mail::Sender, String> {
     text.parse().map_err(|e: fb_mail::AddressError| e.to_string())

@@ -10,6 +10,7 @@ mod https;
 mod keys;
 mod logging;
 mod master_key;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -23,7 +24,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             cli::print_error(&error);
-            ExitCode::FAILURE
+            match error.downcast_ref::<fb_cli::CliError>() {
+                Some(error) => ExitCode::from(error.exit_code()),
+                None => ExitCode::FAILURE,
+            }
         }
     }
 }

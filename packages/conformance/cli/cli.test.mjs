@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 
 import { loadGeneration } from '../lib/generations.mjs';
 import { startServer } from '../lib/server.mjs';
+import { withCode } from '../lib/code.mjs';
 
 const { sdkDir } = loadGeneration('v4');
 const BINARY = process.env.FRESHBASE;
@@ -218,4 +219,58 @@ test('the CLI makes a bucket that everybody can load from, and leaves one that e
   assert.equal((await asRoot('PUT', `${api()}/file/shared`, own)).status, 204);
   await node(['-e', script, 'shared'], dir);
   assert.deepEqual(await (await asRoot('GET', `${api()}/file/shared`)).json(), own);
+});
+
+test('deploy brings handlers and modules, and download brings modules back', async () => {
+  // Code is kept in memory here, as the protocol says, until the server keeps it itself.
+  const app = await withCode(server.origin);
+  try {
+    const url = `${app.origin}/v1`;
+    assert.equal((await asRoot('POST', `${api()}/schema/Task`, { fields: { name: { type: '/db/String' } } })).status, 200);
+    const hello = "exports.call = () => 'hällo';\n";
+    const dir = folder('code', {
+      'baqend/hello.js': hello,
+      'baqend/user.register.es6': 'exports.call = (db, mail) => mail;',
+      'baqend/Task/insert.js': 'exports.onInsert = () => {};',
+      'baqend/Task/validate.js': 'name.isLength(1, 80);',
+      'baqend/Task/README.md': 'no code',
+      'baqend/Nothing/insert.js': 'no class of the app',
+    });
+    const { stdout } = await baqend(['deploy', '--code', url], dir);
+    assert.match(stdout, /insert handler for Task deployed\.[^]*Code deployment completed\./);
+    assert.deepEqual([...app.stored.keys()].sort(), [
+      '/code/Task/insert', '/code/Task/validate', '/code/hello/module', '/code/user.register/module',
+    ]);
+    assert.equal(app.stored.get('/code/hello/module'), hello);
+
+    const back = folder('download');
+    await baqend(['download', '--code', url], back);
+    assert.equal(readFileSync(path.join(back, 'baqend', 'hello.js'), 'utf8'), hello);
+    assert.equal(readFileSync(path.join(back, 'baqend', 'user.register.js'), 'utf8'), 'exports.call = (db, mail) => mail;');
+  } finally {
+    await app.stop();
+  }
+});
+
+test('schema download and upload go both ways, and freshbase reads the same files', async () => {
+  const dir = folder('schema');
+  assert.equal((await asRoot('POST', `${api()}/schema/Shared`, { fields: { name: { type: '/db/String' } } })).status, 200);
+  await baqend(['schema', 'download', api()], dir);
+  const file = path.join(dir, 'baqend', 'schema', 'Shared.json');
+  const text = readFileSync(file, 'utf8');
+  const password = path.join(home, 'password');
+  writeFileSync(password, 'root');
+  const freshbase = (args) => promisify(execFile)(BINARY, [...args, '--url', api(), '--user', 'root', '--password-file', password], {
+    cwd: dir, env: { PATH: process.env.PATH, HOME: home },
+  });
+  assert.match((await freshbase(['schema', 'plan'])).stdout, /Nothing to change/);
+  await freshbase(['schema', 'pull']);
+  assert.equal(readFileSync(file, 'utf8'), text);
+
+  const changed = JSON.parse(text);
+  changed.fields.due = { name: 'due', type: '/db/DateTime', order: 1 };
+  writeFileSync(file, JSON.stringify(changed, null, 2));
+  const { stdout } = await baqend(['schema', 'deploy', api()], dir);
+  assert.match(stdout, /successfully updated/);
+  assert.match((await freshbase(['schema', 'plan'])).stdout, /Nothing to change/);
 });

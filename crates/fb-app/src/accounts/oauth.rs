@@ -278,6 +278,7 @@ impl App {
             inactive: false,
             verified: address.is_some(),
             identities: vec![identity.to_owned()],
+            by: fb_auth::Principal::anonymous(),
         };
         let (id, _) = self.create_user(&draft, Vec::new).await?;
         Ok(id.key().clone())

@@ -9,6 +9,9 @@ use fb_types::schema::USER;
 use fb_types::{Acl, Class, Document, ObjectId, ObjectKey, Rule, Schema, Stored, Version};
 use serde_json::{Map, Value};
 
+use crate::functions::{CodeType, Subject};
+use crate::objects::NewAcl;
+
 use super::credentials::{ACCOUNTS, Credentials, USERNAMES, fold, record};
 use super::links::LinkPurpose;
 use super::{Account, Source, check_username};
@@ -47,6 +50,8 @@ pub(crate) struct Draft {
     /// The name is an address that was shown to be the user's own.
     pub(crate) verified: bool,
     pub(crate) identities: Vec<String>,
+    /// On whose behalf code runs that has a say in new users.
+    pub(crate) by: Principal,
 }
 
 impl App {
@@ -87,6 +92,7 @@ impl App {
             inactive: verify,
             verified: false,
             identities: Vec::new(),
+            by: caller.clone(),
         };
         let created = self.create_user(&draft, Vec::new).await;
         if verify {
@@ -161,7 +167,20 @@ impl App {
     pub(crate) async fn new_user(&self, schema: &Schema, draft: &Draft) -> Result<(ObjectId, Batch), AppError> {
         let class = self.entity(schema, USER)?;
         let id = Self::id_of(class, &self.store().allocate_key(class.name()).await?);
-        let (fields, acl) = draft_of(schema, class, draft, &id)?;
+        let (mut fields, mut acl) = draft_of(schema, class, draft, &id)?;
+        if self.has_code_before(&draft.by, USER, CodeType::Insert) {
+            let user = Subject {
+                id: &id,
+                version: None,
+                acl: Some(acl.clone()),
+                fields: &fields,
+            };
+            let prepared = self.prepare(&draft.by, schema, class, CodeType::Insert, user).await?;
+            prepared.over(&mut fields);
+            // Whatever code says of the rules, they stay the user's own.
+            let rules = prepared.acl(NewAcl::Set(Some(acl))).over(None);
+            acl = Arc::new(with_self(rules.map(|acl| Acl::clone(&acl)), &id));
+        }
 
         let (new_id, shape) = (id.clone(), class.shape());
         let decide = move |before: Option<&Stored>, moment: Moment| match before {

@@ -114,7 +114,7 @@ impl App {
             return Err(AppError::TooLarge(format!("an app has at most {MAX_BUCKETS} buckets")));
         }
         if self.settings().profile == Profile::Secure {
-            crate::schema::close_data(&mut rules);
+            fb_auth::close_data(&mut rules);
         }
         let data = json!({ "rules": rules });
         let bucket = Bucket {

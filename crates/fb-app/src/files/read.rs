@@ -221,7 +221,7 @@ impl App {
     /// Work that keeps a processor busy and a lot of memory in use, on a thread for that; an error if too many wait for a
     /// turn. What it works on is read within its turn, and the turn lasts until the work ends, also if nobody waits for it any
     /// more: neither many clients at once nor many that hang up make it more than was meant to run.
-    pub(super) async fn heavy<T: Send + 'static>(
+    pub(crate) async fn heavy<T: Send + 'static>(
         &self,
         during: &'static str,
         read: impl Future<Output = Result<Bytes, AppError>>,

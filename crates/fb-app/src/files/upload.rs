@@ -134,7 +134,7 @@ impl Uploading {
         let said = self.new.media_type.as_deref().and_then(media_type::normalise);
         let media_type = said.unwrap_or_else(|| media_type::guess(self.id.path().as_str(), &self.head));
         let media_type = media_type.as_str().to_owned();
-        let etag = tag(&written.digest, &media_type);
+        let etag = fb_auth::content_tag(&written.digest, &media_type);
         let (content, path, new) = (pending.id(), self.id.path().clone(), self.new);
         let decide = move |before: Option<&FileEntry>, moment: Moment| {
             new.condition.check(before)?;
@@ -182,21 +182,9 @@ impl Uploading {
     }
 }
 
-/// The validator of a content with this digest and media type.
-fn tag(digest: &[u8], media_type: &str) -> String {
-    let mut text = fb_auth::encode_hex(digest);
-    text.push(' ');
-    text.push_str(media_type);
-    short(&text)
-}
-
 /// The validator of what had `etag`, under another media type.
 pub(super) fn retagged(etag: &str, media_type: &str) -> String {
-    short(&format!("{etag} {media_type}"))
-}
-
-fn short(text: &str) -> String {
-    let mut digest = fb_auth::fingerprint(text);
+    let mut digest = fb_auth::fingerprint(&format!("{etag} {media_type}"));
     digest.truncate(32);
     digest
 }

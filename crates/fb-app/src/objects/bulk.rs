@@ -2,6 +2,7 @@
 
 use fb_auth::{Admin, Operation, Principal, authorize, authorize_admin};
 use fb_store::{Batch, Effect, ObjectWrite, Refusal, Write};
+use fb_types::schema::DEVICE;
 use fb_types::{ObjectId, ObjectKey, Stored};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
@@ -178,11 +179,15 @@ impl App {
         let class = self.entity(&schema, bucket)?;
         let keys = self.store().keys(&admin.grant(class.name()), 0, TRUNCATE_CHUNK).await?;
         let count = keys.len() as u64;
-        let writes = keys
-            .into_iter()
-            .map(|key| delete_whatever(admin, class, key, schema.rev()))
-            .collect();
-        self.store().commit(Batch { writes }).await?;
+        let mut writes = Vec::with_capacity(keys.len());
+        for key in keys {
+            if bucket == DEVICE {
+                writes.extend(self.registration_to_remove(&key).await?);
+            }
+            writes.push(delete_whatever(admin, class, key, schema.rev()));
+        }
+        let committed = self.store().commit(Batch { writes }).await;
+        committed.map_err(|error| AppError::from_commit(error, &class.name().reference()))?;
         Ok(count)
     }
 }

@@ -2,16 +2,18 @@
 
 use fb_auth::{Errand, Operation, Principal, authorize};
 use fb_store::{Batch, Effect, ObjectWrite, Refusal};
-use fb_types::schema::{ROLE, USER, is_predefined_role};
+use fb_types::schema::{DEVICE, ROLE, USER, is_predefined_role};
 use fb_types::{ObjectKey, Stored};
 use serde_json::json;
 
 use super::Condition;
 use crate::audit::Action;
+use crate::functions::CodeType;
 use crate::{App, AppError};
 
 impl App {
-    /// Deletes the object. Without a condition a missing object is no error. A user's credentials go with the user.
+    /// Deletes the object. Without a condition a missing object is no error. A user's credentials go with the user,
+    /// a device's registration with the device.
     pub async fn delete(
         &self,
         caller: &Principal,
@@ -23,7 +25,7 @@ impl App {
             let deleted = self
                 .despite_schema_changes(|| self.try_delete(caller, bucket, key, condition))
                 .await;
-            // A user's credentials changed between reading and removing them.
+            // A user's credentials, or a device's registration, changed between reading and removing them.
             if !matches!(deleted, Err(AppError::Contended)) {
                 return deleted;
             }
@@ -42,6 +44,14 @@ impl App {
         let grant = authorize(caller, Operation::Delete, class)?;
         let is_predefined = bucket == ROLE && is_predefined_role(key);
         let id = Self::id_of(class, key);
+        if self.has_code_before(caller, bucket, CodeType::Delete)
+            && let Some(stored) = self.before_image(bucket, key).await?
+        {
+            condition
+                .check(Some(&stored))
+                .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
+            self.before_delete(caller, class, &id).await?;
+        }
         // What is not there is not deleted, and leaves no entry in the audit log.
         let is_account = matches!(bucket, USER | ROLE);
         let is_logged = is_account && self.fetch_for(Errand::Audit, bucket, key).await?.is_some();
@@ -68,6 +78,7 @@ impl App {
                 batch.writes.extend(self.credentials_to_remove(key).await?);
                 batch.writes.push(entry(Action::UserDeleted)?);
             }
+            DEVICE => batch.writes.extend(self.registration_to_remove(key).await?),
             ROLE if is_logged => batch.writes.push(entry(Action::RoleDeleted)?),
             _ => {}
         }

@@ -2,11 +2,12 @@
 
 use fb_auth::{Objects, Operation, Principal, authorize};
 use fb_store::{Effect, Moment, Refusal};
-use fb_types::schema::server_assigns_ids;
+use fb_types::schema::{DEVICE, server_assigns_ids};
 use fb_types::{Class, FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
 use super::{NewAcl, Seen};
+use crate::functions::{CodeType, Subject};
 use crate::{App, AppError};
 
 impl App {
@@ -21,17 +22,29 @@ impl App {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Insert, class)?;
-        if bucket == "Device" {
+        if bucket == DEVICE {
             return Err(AppError::Invalid(
                 "Inserts of devices are not allowed, register the device instead".into(),
             ));
         }
-        let acl = NewAcl::from_json(input)?.over(None);
-        let fields = schema.check_fields(class, input, None)?;
+        let acl = NewAcl::from_json(input)?;
+        let mut fields = schema.check_fields(class, input, None)?;
         let has_value = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
         grant.fields().authorize_new(Objects::All, has_value)?;
         let key = self.key_for_insert(class, input).await?;
         let id = Self::id_of(class, &key);
+        let mut acl = acl.over(None);
+        if self.has_code_before(caller, bucket, CodeType::Insert) {
+            let object = Subject {
+                id: &id,
+                version: None,
+                acl: acl.clone(),
+                fields: &fields,
+            };
+            let prepared = self.prepare(caller, &schema, class, CodeType::Insert, object).await?;
+            prepared.over(&mut fields);
+            acl = prepared.acl(NewAcl::Set(acl)).over(None);
+        }
 
         let shape = class.shape();
         let fields = FieldsText::new(&fields);

@@ -35,7 +35,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    fn check(self, before: Option<&Stored>) -> Result<(), Refusal> {
+    pub(crate) fn check(self, before: Option<&Stored>) -> Result<(), Refusal> {
         match (self, before) {
             (Self::None, _) | (Self::Exists, Some(_)) => Ok(()),
             (Self::Version(expected), Some(stored)) if stored.version == expected => Ok(()),
@@ -58,6 +58,20 @@ impl App {
             }
             result => result,
         }
+    }
+
+    /// Runs a write that code prepares from the object as it is; again if the object changed meanwhile.
+    async fn despite_other_writes<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, AppError>
+    where
+        F: Future<Output = Result<T, AppError>>,
+    {
+        for _ in 1..ATTEMPTS {
+            match self.despite_schema_changes(&attempt).await {
+                Err(AppError::Contended) => {}
+                result => return result,
+            }
+        }
+        self.despite_schema_changes(&attempt).await
     }
 
     /// Commits one write of one object that is there afterwards. `input` is what the caller sent: what makes somebody a
@@ -104,9 +118,12 @@ impl App {
     }
 }
 
+/// How often a write is prepared anew because the object changed meanwhile.
+const ATTEMPTS: usize = 8;
+
 /// What a client's JSON says about the object's rules.
 #[derive(Debug, Clone)]
-enum NewAcl {
+pub(crate) enum NewAcl {
     /// Nothing: they stay.
     Unchanged,
     /// These from now on; `None` is public.
@@ -114,14 +131,14 @@ enum NewAcl {
 }
 
 impl NewAcl {
-    fn from_json(input: &Map<String, Value>) -> Result<Self, AppError> {
+    pub(crate) fn from_json(input: &Map<String, Value>) -> Result<Self, AppError> {
         match input.get("acl") {
             None => Ok(Self::Unchanged),
             Some(acl) => Ok(Self::Set(Acl::from_json(acl)?.map(Arc::new))),
         }
     }
 
-    fn over(&self, before: Option<&Stored>) -> Option<Arc<Acl>> {
+    pub(crate) fn over(&self, before: Option<&Stored>) -> Option<Arc<Acl>> {
         match self {
             Self::Unchanged => before.and_then(|stored| stored.acl.clone()),
             Self::Set(acl) => acl.clone(),

@@ -1,12 +1,15 @@
 //! Change parts of one object.
 
-use fb_auth::{Objects, Operation, Principal, authorize};
+use std::sync::Arc;
+
+use fb_auth::{Denied, Grant, Objects, Operation, Principal, authorize};
 use fb_query::Update;
 use fb_store::{Effect, Moment, Refusal};
-use fb_types::{Document, ObjectKey, Stored};
+use fb_types::{Class, Document, ObjectId, ObjectKey, Schema, Stored, Timestamp, Version};
 use serde_json::Value;
 
-use super::{Condition, Seen};
+use super::{Condition, NewAcl, Seen};
+use crate::functions::{CodeType, Prepared, Subject};
 use crate::{App, AppError};
 
 impl App {
@@ -19,7 +22,7 @@ impl App {
         condition: Condition,
         operations: &Value,
     ) -> Result<Seen, AppError> {
-        self.despite_schema_changes(|| self.try_update_partially(caller, bucket, key, condition, operations))
+        self.despite_other_writes(|| self.try_update_partially(caller, bucket, key, condition, operations))
             .await
     }
 
@@ -42,22 +45,31 @@ impl App {
         }
         let id = Self::id_of(class, key);
 
-        let (context, class_then, new_id) = (schema.clone(), class.clone(), id.clone());
+        let change = Change {
+            schema: schema.clone(),
+            class: class.clone(),
+            id: id.clone(),
+            update,
+        };
+        let prepared = match self.has_code_before(caller, bucket, CodeType::Update) {
+            true => self.prepare_partial(caller, &grant, condition, &change).await?,
+            false => None,
+        };
         let object_bytes = self.limits().object_bytes;
         let decide = move |before: Option<&Stored>, moment: Moment| {
             condition.check(before)?;
             let stored = before.ok_or(Refusal::Missing)?;
-            let mut document = Document::open(new_id.clone(), stored)
-                .map_err(|e| AppError::internal("reading an object", e).refuse())?;
-            if stored.shape < class_then.shape() {
-                context.complete(&class_then, &mut document.fields);
+            let mut document = change.apply(stored, moment.now).map_err(AppError::refuse)?;
+            if let Some((version, prepared)) = &prepared {
+                if *version != stored.version {
+                    return Err(AppError::Contended.refuse());
+                }
+                prepared.over(&mut document.fields);
+                document.acl = prepared.acl(NewAcl::Unchanged).over(Some(stored));
             }
-            update
-                .apply(&context, &class_then, &mut document.fields, moment.now)
-                .map_err(|e| AppError::from(e).refuse())?;
             document.version = stored.version.next();
             document.updated_at = moment.now;
-            let after = document.store(class_then.shape());
+            let after = document.store(change.class.shape());
             if after.body.len() > object_bytes {
                 // Not how many: the caller may not see all of them.
                 let text = format!("the object would have more than {object_bytes} bytes");
@@ -78,5 +90,58 @@ impl App {
             Err(AppError::OutOfDate { id, found: None }) if condition == Condition::None => Err(AppError::NoObject(id)),
             written => written,
         }
+    }
+
+    /// Shows code the object as it would be. `None` if there is nothing to update, which the commit then says.
+    async fn prepare_partial(
+        &self,
+        caller: &Principal,
+        grant: &Grant,
+        condition: Condition,
+        change: &Change,
+    ) -> Result<Option<(Version, Prepared)>, AppError> {
+        let (class, id) = (&change.class, &change.id);
+        let Some(stored) = self.before_image(class.name().as_str(), id.key()).await? else {
+            return Ok(None);
+        };
+        condition
+            .check(Some(&stored))
+            .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
+        if !grant.scope().may_write(stored.acl.as_deref()) {
+            return Err(Denied::Object(id.to_string()).into());
+        }
+        let document = change.apply(&stored, self.clock().now())?;
+        let object = Subject {
+            id,
+            version: Some(stored.version),
+            acl: stored.acl.clone(),
+            fields: &document.fields,
+        };
+        let prepared = self
+            .prepare(caller, &change.schema, class, CodeType::Update, object)
+            .await?;
+        Ok(Some((stored.version, prepared)))
+    }
+}
+
+/// An update of one object.
+struct Change {
+    schema: Arc<Schema>,
+    class: Arc<Class>,
+    id: ObjectId,
+    update: Update,
+}
+
+impl Change {
+    /// The object after the update; its version and time are still the old ones.
+    fn apply(&self, stored: &Stored, now: Timestamp) -> Result<Document, AppError> {
+        let mut document =
+            Document::open(self.id.clone(), stored).map_err(|e| AppError::internal("reading an object", e))?;
+        if stored.shape < self.class.shape() {
+            self.schema.complete(&self.class, &mut document.fields);
+        }
+        self.update
+            .apply(&self.schema, &self.class, &mut document.fields, now)?;
+        Ok(document)
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::fields::Replacement;
 use super::{Condition, NewAcl, Seen};
+use crate::functions::{CodeType, Subject};
 use crate::{App, AppError};
 
 impl App {
@@ -20,7 +21,7 @@ impl App {
         condition: Condition,
         input: &Map<String, Value>,
     ) -> Result<Seen, AppError> {
-        self.despite_schema_changes(|| self.try_update(caller, bucket, key, condition, input))
+        self.despite_other_writes(|| self.try_update(caller, bucket, key, condition, input))
             .await
     }
 
@@ -51,9 +52,34 @@ impl App {
                 )));
             }
         }
-        let acl = NewAcl::from_json(input)?;
+        let mut acl = NewAcl::from_json(input)?;
         let fields = schema.check_fields(class, input, None)?;
-        let text = FieldsText::new(&fields);
+        let mut text = FieldsText::new(&fields);
+        let mut prepared = None;
+        if self.has_code_before(caller, bucket, CodeType::Update)
+            || condition == Condition::None && self.has_code_before(caller, bucket, CodeType::Insert)
+        {
+            let stored = self.before_image(bucket, key).await?;
+            condition
+                .check(stored.as_deref())
+                .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
+            let (kind, version) = match &stored {
+                Some(stored) => (CodeType::Update, Some(stored.version)),
+                None => (CodeType::Insert, None),
+            };
+            let object = Subject {
+                id: &id,
+                version,
+                acl: acl.over(stored.as_deref()),
+                fields: &fields,
+            };
+            let changes = self.prepare(caller, &schema, class, kind, object).await?;
+            let mut changed = fields.clone();
+            changes.over(&mut changed);
+            text = FieldsText::new(&changed);
+            acl = changes.acl(acl);
+            prepared = Some((changes, stored.is_some()));
+        }
         self.check_size(text.object_bytes())?;
 
         let replacement = Replacement::new(&schema, class, &id, grant.fields(), input, fields);
@@ -61,6 +87,12 @@ impl App {
         let may_insert = !server_assigns_ids(class.name()) && class.name().as_str() != "Device";
         let decide = move |before: Option<&Stored>, moment: Moment| {
             condition.check(before)?;
+            if prepared
+                .as_ref()
+                .is_some_and(|(_, was_there)| *was_there != before.is_some())
+            {
+                return Err(AppError::Contended.refuse());
+            }
             if before.is_none() && !may_insert {
                 let class = replacement.class().name();
                 return Err(AppError::Invalid(format!("ids of {class} are given by the server")).refuse());
@@ -75,7 +107,11 @@ impl App {
             if !replacement.needs_stored() {
                 return Ok(Effect::Put(header.store(shape, &text)));
             }
-            let after = header.store(shape, &FieldsText::new(&replacement.over(before)?));
+            let mut fields = replacement.over(before)?;
+            if let Some((changes, _)) = &prepared {
+                changes.over(&mut fields);
+            }
+            let after = header.store(shape, &FieldsText::new(&fields));
             if after.body.len() > object_bytes {
                 let text = format!("the object would have more than {object_bytes} bytes");
                 return Err(AppError::TooLarge(text).refuse());

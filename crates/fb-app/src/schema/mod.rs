@@ -5,10 +5,10 @@ mod refit;
 
 use std::sync::Arc;
 
-use fb_auth::{Denied, Errand, Principal, authorize_class, system};
+use fb_auth::{Denied, Errand, Principal, authorize_class, close, system};
 use fb_store::{Alteration, Batch, IndexDef, Rewrite};
-use fb_types::schema::{ADMIN_ROLE, FieldAcl, FieldDef, LOGGED_IN_ROLE, OBJECT};
-use fb_types::{ClassAcl, ClassDef, ClassName, PRINCIPAL_EVERYBODY, Permission, Rule, RuleMap, Schema, SchemaError};
+use fb_types::schema::{FieldAcl, FieldDef, OBJECT};
+use fb_types::{ClassAcl, ClassDef, ClassName, Permission, Schema, SchemaError};
 
 use serde_json::{Value, json};
 
@@ -105,6 +105,9 @@ impl App {
                 rewrites.push(Rewrite { class, apply });
             }
         }
+        let is_removed = |bucket: &str| old.class(bucket).is_some() && new.class(bucket).is_none();
+        let code_to_remove = crate::functions::removal(&self.code().sources.load(), is_removed);
+        let has_code_to_remove = !code_to_remove.is_empty();
         // The caller's rights were checked edit by edit; the store only takes the server's word.
         let admin = system(Errand::AlterSchema);
         let alteration = Alteration {
@@ -113,10 +116,15 @@ impl App {
             rewrites,
             indexes: self.renamed_indexes(&new, &renames).await?,
             also: Batch {
-                writes: vec![self.audit(&new, caller, Action::SchemaChanged, "schema", changes)?],
+                writes: std::iter::once(self.audit(&new, caller, Action::SchemaChanged, "schema", changes)?)
+                    .chain(code_to_remove)
+                    .collect(),
             },
         };
         self.store().alter(&admin, alteration).await?;
+        if has_code_to_remove {
+            self.reload_code().await?;
+        }
         Ok(new)
     }
 
@@ -217,64 +225,9 @@ fn moved_fields_keep_rules(old: &Schema, new: &Schema) -> Result<(), AppError> {
     Ok(())
 }
 
-/// In the secure profile nobody is allowed by silence: a data permission without rules, or with rules that only deny, is
-/// given to logged-in users. Anonymous callers need an explicit `"*": "allow"`.
-fn close(def: &mut ClassDef) {
-    if def.embedded {
-        return;
-    }
-    close_data(&mut def.acl);
-}
-
-/// The same for rules by themselves: those of a class, or of a bucket of files.
-pub(crate) fn close_data(acl: &mut ClassAcl) {
-    for permission in Permission::DATA {
-        if is_open(acl, permission) {
-            let mut rules = acl.rules(permission).cloned().unwrap_or_default();
-            // Where logged-in users are denied nobody is left but administrators.
-            let denied = rules.get(LOGGED_IN_ROLE).is_some();
-            rules.insert(if denied { ADMIN_ROLE } else { LOGGED_IN_ROLE }, Rule::Allow);
-            acl.set(permission, rules);
-        }
-    }
-}
-
-/// True if whoever is not denied may: no rule allows, and none denies everybody.
-fn is_open(acl: &ClassAcl, permission: Permission) -> bool {
-    acl.rules(permission).is_none_or(|rules| {
-        rules.get(PRINCIPAL_EVERYBODY) != Some(Rule::Deny) && !rules.iter().any(|(_, rule)| rule == Rule::Allow)
-    })
-}
-
-/// The same for a predefined class of a new app; roles are written by administrators alone.
-pub(crate) fn close_predefined(def: &mut ClassDef) {
-    if def.class == "/db/Role" {
-        for permission in [Permission::Insert, Permission::Update, Permission::Delete] {
-            def.acl.set(permission, RuleMap::allow(ADMIN_ROLE));
-        }
-    }
-    close(def);
-}
-
-/// A class that an administrator defines without saying who may change its schema is the administrators' alone. In the
-/// secure profile that goes for whoever defines it, and rules that only deny do not say it.
+/// What rules that are left out mean for a class that `caller` defines.
 fn guard_schema(def: &mut ClassDef, caller: &Principal, profile: Profile) {
-    let is_secure = profile == Profile::Secure;
-    if !is_secure && !caller.is_admin() {
-        return;
-    }
-    for permission in [
-        Permission::SchemaAdd,
-        Permission::SchemaReplace,
-        Permission::SchemaSubclass,
-    ] {
-        let fits = !def.embedded || permission.fits_embedded();
-        if fits && (def.acl.is_public(permission) || is_secure && is_open(&def.acl, permission)) {
-            let mut rules = def.acl.rules(permission).cloned().unwrap_or_default();
-            rules.insert(ADMIN_ROLE, Rule::Allow);
-            def.acl.set(permission, rules);
-        }
-    }
+    fb_auth::guard_schema(def, profile == Profile::Secure, caller.is_admin());
 }
 
 fn may(caller: &Principal, permission: Permission, schema: &Schema, class: &ClassName) -> Result<(), AppError> {

@@ -69,7 +69,11 @@ impl Fixture {
             }),
             mail_from: Sender::new(None, "app@example.com").unwrap(),
             outbound: Outbound::new(OutboundOptions::default()).unwrap(),
+            engine: fb_functions::Engine::new(fb_functions::EngineOptions::default()).unwrap(),
+            function_limits: fb_functions::Limits::default(),
+            function_outbound: Outbound::new(OutboundOptions::default()).unwrap(),
             leaks_url: String::new(),
+            push_endpoints: Default::default(),
             domain: "localhost".into(),
         };
         let node = SqliteNode::open(dir.path(), SqliteOptions::default()).unwrap();

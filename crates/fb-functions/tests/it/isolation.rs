@@ -76,7 +76,7 @@ async fn two_calls_at_once_have_two_instances() {
 }
 
 #[tokio::test]
-async fn structured_clone_copies_what_can_be_copied() {
+async fn s14_structured_clone_copies_what_can_be_copied() {
     let app = module(
         r#"exports.call = () => {
             const inner = { d: new Date(5), r: /a/gi, m: new Map([[{ k: 1 }, new Set([1])]]), u: new Uint16Array([1, 300]), e: new RangeError('x'), n: undefined, b: 2n };

@@ -128,7 +128,7 @@ async fn logs_have_levels_and_limits() {
     assert_eq!((lines[1].level, lines[1].message.as_str()), (LogLevel::Warn, "b"));
     assert_eq!(lines[2].level, LogLevel::Error);
     assert!(
-        lines[2].message.starts_with("TypeError: c\nat "),
+        lines[2].message.starts_with("TypeError: c\n    at "),
         "{}",
         lines[2].message
     );

@@ -10,3 +10,5 @@ mod isolation;
 mod kinds;
 mod limits;
 mod modules;
+mod node;
+mod node_http;

@@ -29,7 +29,7 @@ async fn s14_only_own_names_are_modules() {
         "fs",
         "node:child_process",
         "qjs:os",
-        "os",
+        "net",
         "std",
         "../../etc/passwd",
         "./m/../m",

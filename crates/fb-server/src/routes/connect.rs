@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use fb_auth::Secret;
+use fb_auth::{Principal, Secret};
 use http::header;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::devices;
 use super::root::empty_bloom_filter;
 use super::schema::schema_json;
 use crate::context::Ctx;
@@ -30,7 +31,7 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn connect(ctx: Ctx) -> Result<Reply, ApiError> {
-    answer(&ctx)
+    answer(&ctx).await
 }
 
 async fn connect_via_post(mut ctx: Ctx) -> Result<Reply, ApiError> {
@@ -43,11 +44,11 @@ async fn connect_via_post(mut ctx: Ctx) -> Result<Reply, ApiError> {
             ctx.session = ctx.app.authenticate(&token).await.map(Some);
         }
     }
-    answer(&ctx)
+    answer(&ctx).await
 }
 
 /// Who presents a token that is not valid is simply not logged in.
-fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
+async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
     let session = ctx.session.as_ref().ok().and_then(Option::as_ref);
     let (user, token) = match session {
         Some(session) => {
@@ -58,11 +59,19 @@ fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
         }
         None => (None, None),
     };
+    let caller = session.map_or_else(Principal::anonymous, |session| session.principal.clone());
+    let device = match devices::of_cookie(ctx, &caller).await? {
+        Some(device) => {
+            serde_json::from_slice(&device.body()).map_err(|e| fb_app::AppError::internal("reading a device", e))?
+        }
+        None => Value::Null,
+    };
+    let is_private = session.is_some() || !device.is_null();
     let mut body = json!({
         "bloomFilterRefresh": BLOOM_FILTER_REFRESH,
         "schema": schema_json(&ctx.app.schema()),
         "token": token.as_ref().map(Secret::expose),
-        "device": null,
+        "device": device,
         "bloomFilter": empty_bloom_filter(),
         "gzip": false,
     });
@@ -79,11 +88,7 @@ fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
     };
     Ok(reply.header(
         header::CACHE_CONTROL,
-        if session.is_some() {
-            "private, no-store"
-        } else {
-            "no-cache"
-        },
+        if is_private { "private, no-store" } else { "no-cache" },
     ))
 }
 

@@ -2,12 +2,15 @@
 
 pub(crate) mod admin;
 pub(crate) mod bulk;
+pub(crate) mod code;
 pub(crate) mod config;
 pub(crate) mod connect;
+pub(crate) mod devices;
 pub(crate) mod files;
 pub(crate) mod indexes;
 pub(crate) mod node;
 pub(crate) mod objects;
+pub(crate) mod push_keys;
 pub(crate) mod queries;
 pub(crate) mod root;
 pub(crate) mod schema;

@@ -76,6 +76,30 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
             *cache as f64,
         ));
     }
+    let pushes = state.apps.push_counts();
+    for (app, counts) in &pushes {
+        for (result, count) in [
+            ("delivered", counts.delivered),
+            ("gone", counts.gone),
+            ("failed", counts.failed),
+            ("retried", counts.retried),
+        ] {
+            gauges.push((
+                "freshbase_push_total",
+                "Push messages by what became of an attempt.",
+                format!("{{app=\"{app}\",result=\"{result}\"}}"),
+                count as f64,
+            ));
+        }
+    }
+    for (app, counts) in &pushes {
+        gauges.push((
+            "freshbase_push_waiting",
+            "Push messages that are not delivered yet.",
+            format!("{{app=\"{app}\"}}"),
+            counts.waiting as f64,
+        ));
+    }
     Ok(Reply::text(
         200,
         "text/plain;version=0.0.4;charset=utf-8",

@@ -2,12 +2,14 @@
 
 use fb_app::objects::{Condition, Seen};
 use fb_types::Version;
+use fb_types::schema::DEVICE;
 use http::header;
 
 use crate::context::{Ctx, Request};
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::route::{Access, Route, route};
+use crate::routes::devices;
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -38,7 +40,11 @@ async fn create_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
 
 async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let seen = ctx.app.load(&caller, &ctx.bucket()?, &ctx.key()?).await?;
+    let (bucket, key) = (ctx.bucket()?, ctx.key()?);
+    let seen = match devices::own_device(&ctx, &caller, &bucket, &key).await? {
+        Some(own) => own,
+        None => ctx.app.load(&caller, &bucket, &key).await?,
+    };
     if !seen.depends_on_caller() && not_modified(&ctx.request, seen.version()) {
         let reply = Reply::empty(304).etag(seen.version());
         return Ok(reply.header(header::CACHE_CONTROL, cache_control(&seen)));
@@ -58,7 +64,14 @@ async fn replace_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
 async fn delete_object(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let (bucket, key) = (ctx.bucket()?, ctx.key()?);
-    ctx.app.delete(&caller, &bucket, &key, condition(&ctx.request)?).await?;
+    let condition = condition(&ctx.request)?;
+    if bucket == DEVICE
+        && let Some(cookie) = devices::cookie(&ctx)
+        && ctx.app.delete_own_device(&cookie, &key, condition).await?
+    {
+        return Ok(Reply::empty(204));
+    }
+    ctx.app.delete(&caller, &bucket, &key, condition).await?;
     Ok(Reply::empty(204))
 }
 

@@ -11,6 +11,8 @@ pub const OBJECT: &str = "Object";
 pub const USER: &str = "User";
 /// Bucket of the roles.
 pub const ROLE: &str = "Role";
+/// Bucket of the devices that get push messages.
+pub const DEVICE: &str = "Device";
 /// Bucket of the application's log.
 pub const APP_LOG: &str = "logs.AppLog";
 /// Bucket of the audit log.

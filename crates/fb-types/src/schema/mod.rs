@@ -17,8 +17,8 @@ use crate::value::Checker;
 use crate::{ClassName, ValueError};
 
 pub use builtin::{
-    ADMIN_ROLE, APP_LOG, AUDIT_LOG, LOGGED_IN_ROLE, NODE_ROLE, OBJECT, ROLE, ROOT_USER, USER, is_predefined_role,
-    predefined, server_assigns_ids,
+    ADMIN_ROLE, APP_LOG, AUDIT_LOG, DEVICE, LOGGED_IN_ROLE, NODE_ROLE, OBJECT, ROLE, ROOT_USER, USER,
+    is_predefined_role, predefined, server_assigns_ids,
 };
 pub use class::{Class, Field};
 pub use def::{ClassAcl, ClassDef, FieldAcl, FieldDef, FieldFlag, Permission};

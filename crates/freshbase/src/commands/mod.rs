@@ -3,8 +3,13 @@
 mod admin;
 mod app;
 mod backup;
+pub(crate) mod code;
 mod config;
+pub(crate) mod deploy;
 mod doctor;
+pub(crate) mod login;
+pub(crate) mod remote;
+pub(crate) mod schema;
 mod serve;
 
 use std::fs::{File, TryLockError};
@@ -17,6 +22,7 @@ use anyhow::Context;
 use clap::ArgMatches;
 use fb_app::{AppLimits, Apps, AppsOptions};
 use fb_auth::Secret;
+use fb_functions::{Engine, EngineOptions};
 use fb_mail::{Catcher, Outbox, OutboxOptions};
 use fb_outbound::{Outbound, OutboundOptions};
 use fb_store_sqlite::{Durability, SqliteNode, SqliteOptions};
@@ -39,6 +45,12 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         Some(("backup", matches)) => backup::back_up(matches),
         Some(("restore", matches)) => backup::restore(matches),
         Some(("config", matches)) => config::run(matches),
+        Some(("login", matches)) => login::log_in(matches),
+        Some(("logout", matches)) => login::log_out(matches),
+        Some(("whoami", matches)) => login::who_am_i(matches),
+        Some(("deploy", matches)) => deploy::run(matches),
+        Some(("schema", matches)) => schema::run(matches),
+        Some(("code", matches)) => code::run(matches),
         _ => anyhow::bail!("unknown command; see freshbase --help"),
     }
 }
@@ -49,6 +61,9 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .build()
         .context("starting the runtime")
 }
+
+/// Largest answer that code can fetch, in bytes.
+const FETCHED_BYTES: usize = 16 << 20;
 
 fn sqlite_options(config: &Config) -> SqliteOptions {
     SqliteOptions {
@@ -62,7 +77,21 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
 }
 
 fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> anyhow::Result<AppsOptions> {
+    let outbound = Outbound::new(OutboundOptions {
+        allow: config.outbound_allow.clone(),
+        user_agent: concat!("Freshbase/", env!("CARGO_PKG_VERSION")).into(),
+        ..OutboundOptions::default()
+    })?;
+    let function_limits = fb_functions::Limits {
+        memory_bytes: config.function_memory_bytes,
+        cpu_time: config.function_cpu_time,
+        wall_time: config.function_time,
+        ..fb_functions::Limits::default()
+    };
     Ok(AppsOptions {
+        engine: Engine::new(EngineOptions::default())?,
+        function_outbound: outbound.with_limits(function_limits.wall_time, FETCHED_BYTES),
+        function_limits,
         clock: Arc::new(SystemClock),
         limits: AppLimits {
             cache_bytes: config.cache_bytes,
@@ -79,12 +108,9 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
         files: crate::files::store(config)?,
         outbox,
         mail_from: config.mail_from.clone(),
-        outbound: Outbound::new(OutboundOptions {
-            allow: config.outbound_allow.clone(),
-            user_agent: concat!("Freshbase/", env!("CARGO_PKG_VERSION")).into(),
-            ..OutboundOptions::default()
-        })?,
+        outbound,
         leaks_url: config.leaks_url.clone(),
+        push_endpoints: config.push_endpoints.clone(),
         domain: config.domain.clone(),
     })
 }

@@ -97,6 +97,14 @@ fn rows() -> Vec<Row> {
             json!({ "overlapSeconds": 600 }),
             "tokens",
         ),
+        row("pushKey.changed", "POST", "/config/VAPIDKeys", none(), "VAPIDKeys"),
+        row(
+            "pushKey.changed",
+            "POST",
+            "/config/GCMKey",
+            json!("AAAA:APA91b"),
+            "GCMKey",
+        ),
         row(
             "bucket.changed",
             "PUT",
@@ -218,6 +226,8 @@ fn s58_what_administrators_fail_to_do_leaves_no_entry() {
         ("PUT", "/config", json!({ "sessionSeconds": 1 })),
         ("PUT", "/config", json!({ "nonsense": 1 })),
         ("POST", "/config/tokenKeys", json!({ "overlapSeconds": -1 })),
+        ("POST", "/config/GCMKey", json!({ "type": "service_account" })),
+        ("POST", "/config/APNSCert", Value::Null),
         (
             "PUT",
             "/schema/Thing",

@@ -138,6 +138,30 @@ fn rows() -> Vec<Row> {
             json!({ "purpose": "verifyEmail" }),
             200,
         ),
+        // Before there are any keys; who asks does not matter.
+        same("vapid_public_key", "/config/VAPIDPublicKey", none(), [404; 4]),
+        admin("generate_vapid_keys", "/config/VAPIDKeys", none(), 200),
+        admin("set_fcm_key", "/config/GCMKey", json!("AAAA:APA91b"), 204),
+        // A body that is no form is looked at only for administrators.
+        same("set_apns_key", "/config/APNSCert", none(), [466, 466, 400, 460]),
+        data(
+            "register_device",
+            "/db/Device/register",
+            json!({ "devicetype": "Android", "subscription": { "token": "token-@" } }),
+            200,
+        ),
+        same(
+            "is_device_registered",
+            "/db/Device/registered",
+            none(),
+            [404, 404, 404, 460],
+        ),
+        admin(
+            "push_message",
+            "/db/Device/push",
+            json!({ "devices": ["/db/Device/none"], "message": "x" }),
+            204,
+        ),
         // Whoever knows the old password or has a link may, whoever else is logged in.
         same(
             "new_password",

@@ -8,7 +8,7 @@ use crate::{command, finish, freshbase, server, text};
 #[test]
 fn help_names_the_essentials_of_each_command() {
     let dir = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &[&str]); 16] = [
+    let cases: [(&[&str], &[&str]); 24] = [
         (
             &["--help"],
             &[
@@ -24,6 +24,9 @@ fn help_names_the_essentials_of_each_command() {
                 "freshbase admin create",
                 "freshbase admin reset",
                 "freshbase doctor",
+                "For developers",
+                "freshbase login",
+                "freshbase deploy",
             ],
         ),
         (
@@ -105,6 +108,54 @@ fn help_names_the_essentials_of_each_command() {
         (&["config", "--help"], &["check", "show"]),
         (&["config", "check", "--help"], &["exit code 1", "--config"]),
         (&["config", "show", "--help"], &["--listen", "--config"]),
+        (
+            &["login", "--help"],
+            &[
+                "--url",
+                "--app",
+                "--password-file",
+                "FRESHBASE_URL",
+                "FRESHBASE_TOKEN",
+                "Examples",
+                "never the password",
+            ],
+        ),
+        (&["logout", "--help"], &["--url", "--app"]),
+        (&["whoami", "--help"], &["--url", "exit code 5"]),
+        (
+            &["deploy", "--help"],
+            &[
+                "--only",
+                "--dry-run",
+                "--allow-public",
+                "--allow-data-loss",
+                "--prune",
+                "--yes",
+                "--json",
+                "Examples",
+                "Exit codes",
+                "www/",
+                "code/Todo/insert.js",
+                "schema/Todo.json",
+                "[project]",
+            ],
+        ),
+        (
+            &["schema", "--help"],
+            &["plan", "apply", "pull", "Examples", "--allow-data-loss"],
+        ),
+        (
+            &["schema", "apply", "--help"],
+            &["--allow-public", "--allow-data-loss", "--prune", "--url"],
+        ),
+        (
+            &["code", "--help"],
+            &["list", "get", "put", "delete", "pull", "logs", "Examples"],
+        ),
+        (
+            &["code", "logs", "--help"],
+            &["--follow", "--level", "--count", "--json"],
+        ),
     ];
     for (args, parts) in cases {
         let help = freshbase(dir.path(), args).ok();
@@ -138,6 +189,16 @@ fn what_makes_no_sense_is_refused_with_usage() {
         &["serve", "--admin-password", "x"],
         &["app", "create", "x", "--admin-user", "ann"],
         &["app", "create", "x", "--compat", "nonsense"],
+        &["deploy", "--nonsense"],
+        &["deploy", "--password-file", "x"],
+        &["login", "--user", "x", "--token", "x"],
+        &["login", "--user", "x", "--password", "x"],
+        &["schema"],
+        &["schema", "plan", "--allow-public"],
+        &["code"],
+        &["code", "get"],
+        &["code", "put", "x"],
+        &["code", "logs", "--count", "many"],
     ] {
         let run = freshbase(dir.path(), args);
         assert_eq!(run.code, Some(2), "{args:?}: {}", run.err);

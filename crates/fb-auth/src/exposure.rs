@@ -1,10 +1,8 @@
 //! What an app's class-level rules leave open to callers whom nobody has given anything: evaluated with the one kernel.
 
-use fb_auth::{FileOperation, Principal, Roles, authorize_class, authorize_file};
-use fb_types::schema::USER;
-use fb_types::{Bucket, BucketName, ClassName, ObjectId, ObjectKey, Permission, Schema};
+use fb_types::{Bucket, BucketName, Class, ClassName, ObjectId, Permission, Schema};
 
-use crate::AppError;
+use crate::{FileOperation, NoRandomness, Principal, Roles, authorize_class, authorize_file, encode_hex, random_bytes};
 
 /// A caller without any role of the app's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,34 +36,38 @@ pub struct FileExposure {
 }
 
 /// A logged-in user that no rule names: rules that let it, let any user.
-pub(crate) fn any_user() -> Result<Principal, AppError> {
-    let key = ObjectKey::from_raw(&uuid::Uuid::new_v4().to_string())?;
-    Ok(Principal::user(
-        ObjectId::new(ClassName::new(USER)?, key),
-        Roles::default(),
-    ))
+pub fn any_user() -> Result<Principal, NoRandomness> {
+    Ok(Principal::user(unnamed_user()?, Roles::default()))
 }
 
-fn audiences() -> Result<[(Audience, Principal); 2], AppError> {
+/// The id of a user that no rule names.
+pub(crate) fn unnamed_user() -> Result<ObjectId, NoRandomness> {
+    let id = format!("/db/User/{}", encode_hex(&random_bytes::<16>()?));
+    Ok(id.parse().expect("hex digits are a key"))
+}
+
+fn audiences() -> Result<[(Audience, Principal); 2], NoRandomness> {
     Ok([
         (Audience::Anonymous, Principal::anonymous()),
         (Audience::LoggedIn, any_user()?),
     ])
 }
 
+/// What each permission on files is good for by itself.
+pub(crate) const FILE_OPERATIONS: [(Permission, FileOperation); 5] = [
+    (Permission::Load, FileOperation::Load),
+    (Permission::Insert, FileOperation::Insert),
+    (Permission::Update, FileOperation::Update),
+    (Permission::Delete, FileOperation::Delete),
+    (Permission::Query, FileOperation::List),
+];
+
 /// All permissions on files that are open, in the order of `buckets`. Rules of single files may take back some of them.
-pub(crate) fn file_exposures<'b>(buckets: impl Iterator<Item = &'b Bucket>) -> Result<Vec<FileExposure>, AppError> {
+pub fn file_exposures<'b>(buckets: impl Iterator<Item = &'b Bucket>) -> Result<Vec<FileExposure>, NoRandomness> {
     let audiences = audiences()?;
-    let operations = [
-        (Permission::Load, FileOperation::Load),
-        (Permission::Insert, FileOperation::Insert),
-        (Permission::Update, FileOperation::Update),
-        (Permission::Delete, FileOperation::Delete),
-        (Permission::Query, FileOperation::List),
-    ];
     let mut found = Vec::new();
     for bucket in buckets {
-        for (permission, operation) in operations {
+        for (permission, operation) in FILE_OPERATIONS {
             let may = |caller: &Principal| authorize_file(caller, operation, bucket).is_ok();
             if let Some((audience, _)) = audiences.iter().find(|(_, caller)| may(caller)) {
                 found.push(FileExposure {
@@ -81,20 +83,13 @@ pub(crate) fn file_exposures<'b>(buckets: impl Iterator<Item = &'b Bucket>) -> R
 
 /// All permissions that are open, in the order of the classes' names. Rules of single objects and fields may take back
 /// some of them.
-pub(crate) fn exposures(schema: &Schema) -> Result<Vec<Exposure>, AppError> {
+pub fn exposures(schema: &Schema) -> Result<Vec<Exposure>, NoRandomness> {
     let audiences = audiences()?;
     let mut found = Vec::new();
     for class in schema.classes() {
-        // The root and embedded classes have no objects of their own, but their schema can be changed.
-        let has_objects = !class.is_embedded() && class.super_class().is_some();
-        for permission in Permission::ALL {
-            let fits = if is_of_schema(permission) {
-                !class.is_embedded() || permission.fits_embedded()
-            } else {
-                has_objects
-            };
+        for permission in permissions_of(class) {
             let may = |caller: &Principal| authorize_class(caller, permission, class).is_ok();
-            let widest = audiences.iter().find(|(_, caller)| fits && may(caller));
+            let widest = audiences.iter().find(|(_, caller)| may(caller));
             if let Some((audience, _)) = widest {
                 found.push(Exposure {
                     class: class.name().clone(),
@@ -106,6 +101,19 @@ pub(crate) fn exposures(schema: &Schema) -> Result<Vec<Exposure>, AppError> {
     }
     found.sort_by(|a, b| a.class.cmp(&b.class));
     Ok(found)
+}
+
+/// The permissions that mean something on a class.
+pub(crate) fn permissions_of(class: &Class) -> impl Iterator<Item = Permission> {
+    // The root and embedded classes have no objects of their own, but their schema can be changed.
+    let has_objects = !class.is_embedded() && class.super_class().is_some();
+    Permission::ALL.into_iter().filter(move |permission| {
+        if is_of_schema(*permission) {
+            !class.is_embedded() || permission.fits_embedded()
+        } else {
+            has_objects
+        }
+    })
 }
 
 impl Exposure {
@@ -151,7 +159,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::schema::close_predefined;
+    use crate::defaults::close_predefined;
 
     /// What is open on the classes of a schema, one line each: `Class anonymous: load, query`.
     fn open(defs: Vec<ClassDef>) -> Vec<String> {

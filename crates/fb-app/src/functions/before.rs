@@ -1,0 +1,178 @@
+//! Code that has a say in what is written: checks of fields, and handlers before inserts, updates and deletes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fb_auth::{Errand, Principal};
+use fb_functions::CallKind;
+use fb_types::{Acl, Class, ObjectId, ObjectKey, Schema, Stored, Version};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::sources::CodeType;
+use super::{CodeCaller, request};
+use crate::objects::NewAcl;
+use crate::{App, AppError};
+
+/// An object that is about to be written.
+pub(crate) struct Subject<'a> {
+    pub(crate) id: &'a ObjectId,
+    /// `None` if it is about to be inserted.
+    pub(crate) version: Option<Version>,
+    pub(crate) acl: Option<Arc<Acl>>,
+    /// All fields in normal form.
+    pub(crate) fields: &'a Map<String, Value>,
+}
+
+/// What code makes of an object: the fields and rules that it changed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Prepared {
+    fields: Map<String, Value>,
+    acl: Option<Option<Arc<Acl>>>,
+}
+
+impl Prepared {
+    /// Lays the changes over fields in normal form.
+    pub(crate) fn over(&self, fields: &mut Map<String, Value>) {
+        for (name, value) in &self.fields {
+            fields.insert(name.clone(), value.clone());
+        }
+    }
+
+    /// The rules that the object gets.
+    pub(crate) fn acl(&self, of_the_caller: NewAcl) -> NewAcl {
+        match &self.acl {
+            Some(acl) => NewAcl::Set(acl.clone()),
+            None => of_the_caller,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Validated {
+    valid: bool,
+    result: Value,
+}
+
+#[derive(Deserialize)]
+struct Handled {
+    object: Map<String, Value>,
+}
+
+impl App {
+    /// True if code has a say in such writes of this caller. Writes of code call no code.
+    pub(crate) fn has_code_before(&self, caller: &Principal, bucket: &str, kind: CodeType) -> bool {
+        let sources = self.code().sources.load();
+        if !sources.has_handlers() || caller.is_code() {
+            return false;
+        }
+        let is_validated = kind != CodeType::Delete && sources.has(bucket, CodeType::Validate);
+        is_validated || sources.has(bucket, kind)
+    }
+
+    /// The object as it is, for code that has a say in what becomes of it.
+    pub(crate) async fn before_image(&self, bucket: &str, key: &ObjectKey) -> Result<Option<Arc<Stored>>, AppError> {
+        self.fetch_for(Errand::RunCode, bucket, key).await
+    }
+
+    /// Runs what the class has: its checks, then its handler. `kind` is that of the handler.
+    pub(crate) async fn prepare(
+        &self,
+        caller: &Principal,
+        schema: &Schema,
+        class: &Class,
+        kind: CodeType,
+        object: Subject<'_>,
+    ) -> Result<Prepared, AppError> {
+        let bucket = class.name().as_str();
+        let sources = self.code().sources.load_full();
+        if sources.has(bucket, CodeType::Validate) {
+            self.validate(caller, class, &object).await?;
+        }
+        if !sources.has(bucket, kind) {
+            return Ok(Prepared::default());
+        }
+        let mut before = Map::with_capacity(object.fields.len() + 3);
+        before.insert("id".to_owned(), json!(object.id.to_string()));
+        before.insert("version".to_owned(), json!(object.version.map(|v| v.0)));
+        before.insert("acl".to_owned(), json!(object.acl));
+        for (name, value) in object.fields {
+            before.insert(name.clone(), value.clone());
+        }
+        let call_kind = match object.version {
+            None => CallKind::Insert,
+            Some(_) => CallKind::Update,
+        };
+        let input = Map::from_iter([
+            ("object".to_owned(), Value::Object(before)),
+            ("request".to_owned(), request()),
+        ]);
+        let outcome = self
+            .run(as_code(caller), call_kind, (bucket, kind), input, Bytes::new())
+            .await?;
+        let Handled { object: after } =
+            serde_json::from_str(&outcome.json).map_err(|e| AppError::internal("reading an object from code", e))?;
+        let acl = Acl::from_json(after.get("acl").unwrap_or(&Value::Null))?.map(Arc::new);
+        let checked = schema.check_fields(class, &after, None)?;
+        let is_changed = |name: &str, value: &Value| {
+            let is_read_only = class.field(name).is_some_and(|field| field.is_read_only());
+            !is_read_only && object.fields.get(name) != Some(value)
+        };
+        Ok(Prepared {
+            fields: checked
+                .into_iter()
+                .filter(|(name, value)| is_changed(name, value))
+                .collect(),
+            acl: (acl != object.acl).then_some(acl),
+        })
+    }
+
+    async fn validate(&self, caller: &Principal, class: &Class, object: &Subject<'_>) -> Result<(), AppError> {
+        let of = |ty: &str, value: Value| json!({ "type": ty, "value": value });
+        let mut fields = Map::new();
+        fields.insert("id".to_owned(), of("String", json!(object.id.to_string())));
+        fields.insert("version".to_owned(), of("Integer", json!(object.version.map(|v| v.0))));
+        fields.insert("acl".to_owned(), of("JsonObject", json!(object.acl)));
+        for field in class.fields() {
+            let value = object.fields.get(field.name()).cloned().unwrap_or_default();
+            let ty = field.ty().to_string();
+            fields.insert(field.name().to_owned(), of(ty.trim_start_matches("/db/"), value));
+        }
+        let bucket = class.name().as_str();
+        let input = Map::from_iter([("fields".to_owned(), Value::Object(fields))]);
+        let outcome = self
+            .run(
+                as_code(caller),
+                CallKind::Validate,
+                (bucket, CodeType::Validate),
+                input,
+                Bytes::new(),
+            )
+            .await?;
+        let Validated { valid, result } =
+            serde_json::from_str(&outcome.json).map_err(|e| AppError::internal("reading a validation", e))?;
+        match valid {
+            true => Ok(()),
+            false => Err(AppError::NotValid(result)),
+        }
+    }
+
+    /// Runs the handler before a delete.
+    pub(crate) async fn before_delete(&self, caller: &Principal, class: &Class, id: &ObjectId) -> Result<(), AppError> {
+        let input = Map::from_iter([
+            ("object".to_owned(), json!({ "id": id.to_string() })),
+            ("request".to_owned(), request()),
+        ]);
+        let code = (class.name().as_str(), CodeType::Delete);
+        self.run(as_code(caller), CallKind::Delete, code, input, Bytes::new())
+            .await?;
+        Ok(())
+    }
+}
+
+fn as_code(caller: &Principal) -> CodeCaller {
+    CodeCaller {
+        principal: caller.as_code(),
+        depth: 1,
+    }
+}

@@ -1,0 +1,121 @@
+//! Calling code.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fb_auth::Principal;
+use fb_functions::{Call, CallError, CallKind, HttpResponse, Outcome};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::host::CallHost;
+use super::sources::{CodeType, no_code};
+use super::{CodeCaller, MAX_DEPTH};
+use crate::app_log::Level;
+use crate::{App, AppError};
+
+/// A call of a module by a request.
+#[derive(Debug, Clone)]
+pub struct ModuleCall<'a> {
+    /// The module's name.
+    pub name: &'a str,
+    /// What code is told about the request: see `fb-functions`' `docs/calls.md`.
+    pub request: Value,
+    /// The request's body.
+    pub body: Bytes,
+    /// How many calls stand in each other so far.
+    pub depth: u8,
+}
+
+/// The head of an answer, as code gives it.
+#[derive(Deserialize)]
+struct Head {
+    status: u16,
+    headers: Vec<(String, String)>,
+}
+
+impl App {
+    /// Answers a request with a module. Everybody may; what the module may do is what its caller may.
+    pub async fn call_module(&self, caller: &Principal, call: ModuleCall<'_>) -> Result<HttpResponse, AppError> {
+        if !self.code().sources.load().has(call.name, CodeType::Module) {
+            return Err(no_code(call.name, CodeType::Module));
+        }
+        if call.depth >= MAX_DEPTH {
+            return Err(AppError::Invalid(format!(
+                "more than {MAX_DEPTH} modules call each other"
+            )));
+        }
+        let code_caller = CodeCaller {
+            principal: caller.as_code(),
+            depth: call.depth + 1,
+        };
+        let input = Map::from_iter([("request".to_owned(), call.request)]);
+        let outcome = self
+            .run(
+                code_caller,
+                CallKind::Request,
+                (call.name, CodeType::Module),
+                input,
+                call.body,
+            )
+            .await?;
+        let head: Head =
+            serde_json::from_str(&outcome.json).map_err(|e| AppError::internal("reading an answer of code", e))?;
+        Ok(HttpResponse {
+            status: head.status,
+            headers: head.headers,
+            body: outcome.body,
+        })
+    }
+
+    /// Runs code. What goes wrong in it is in the app's log then.
+    pub(crate) async fn run(
+        &self,
+        caller: CodeCaller,
+        kind: CallKind,
+        (bucket, code_type): (&str, CodeType),
+        mut input: Map<String, Value>,
+        body: Bytes,
+    ) -> Result<Outcome, AppError> {
+        let app = self
+            .handle()
+            .ok_or_else(|| AppError::internal("running code", "the app is asleep"))?;
+        let user = caller.principal.user_id().cloned();
+        input.insert("me".to_owned(), json!(user.as_ref().map(ToString::to_string)));
+        let call = Call {
+            kind,
+            bucket: bucket.to_owned(),
+            code_type: code_type.as_str().to_owned(),
+            input: Value::Object(input).to_string(),
+            body,
+        };
+        let code = self.code().sources.load().code().clone();
+        let host = Arc::new(CallHost::new(app, caller));
+        match self.code().pool.call(&code, call, host).await {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => {
+                let name = format!("/code/{bucket}/{}", code_type.as_str());
+                self.log_failure(&name, &error, user.as_ref());
+                Err(AppError::Code(Box::new(error)))
+            }
+        }
+    }
+
+    fn log_failure(&self, name: &str, error: &CallError, user: Option<&fb_types::ObjectId>) {
+        let data = match error {
+            // What code says on purpose is between it and its caller.
+            CallError::Aborted { .. } | CallError::NoCode { .. } => return,
+            CallError::Failed(exception) => json!({
+                "code": name,
+                "name": exception.name,
+                "message": exception.message,
+                "stack": exception.stack,
+            }),
+            _ => json!({ "code": name }),
+        };
+        if let CallError::Internal(reason) = error {
+            tracing::error!(app = %self.id(), code = name, "code could not be run: {reason}");
+        }
+        self.log_line(Level::Error, &format!("{name}: {error}"), data, user);
+    }
+}

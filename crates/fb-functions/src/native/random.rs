@@ -1,0 +1,24 @@
+//! Randomness of the operating system.
+
+use rquickjs::{Ctx, Object};
+
+use super::bytes::{Failure, MAX_BYTES, Output};
+use super::{define, give};
+
+pub(super) fn install<'js>(native: &Object<'js>) -> rquickjs::Result<()> {
+    define(native, "randomBytes", |ctx: Ctx<'js>, length: f64| {
+        give(&ctx, random(length).map(Output))
+    })
+}
+
+fn random(length: f64) -> Result<Vec<u8>, Failure> {
+    if !(0.0..=MAX_BYTES as f64).contains(&length) {
+        return Err(Failure::new(
+            "ERR_OUT_OF_RANGE",
+            format!("size must be 0 to {MAX_BYTES}"),
+        ));
+    }
+    let mut bytes = vec![0; length as usize];
+    getrandom::fill(&mut bytes).map_err(|_| Failure::new("ERR_OPERATION_FAILED", "the system gives no randomness"))?;
+    Ok(bytes)
+}

@@ -1,0 +1,112 @@
+//! `/code`: reading and writing code, and calling modules.
+
+use fb_app::functions::{CodeType, ModuleCall};
+use http::header;
+use serde_json::{Value, json};
+
+use crate::code::{describe, set_headers, utf8};
+use crate::context::Ctx;
+use crate::error::ApiError;
+use crate::reply::Reply;
+use crate::route::{Access, Route, route};
+
+const TEXT: &str = "text/plain;charset=utf-8";
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        route!(GET "/code" list_code, "List the modules", Access::Admin, answers: &[(200, Some("StringList"))]),
+        route!(GET "/code-content" list_code_content, "All code with its texts", Access::Admin,
+            answers: &[(200, Some("Anything"))]),
+        route!(GET "/code/{bucket}" call_module_get, "Call a module", Access::Public, answers: &[(200, Some("Anything")), (204, None)]),
+        route!(POST "/code/{bucket}" call_module_post, "Call a module with a body", Access::Public, body: "Anything",
+            answers: &[(200, Some("Anything")), (204, None)]),
+        route!(GET "/code/{bucket}/{type}" get_code, "Read a piece of code", Access::Admin, answers: &[(200, None)]),
+        route!(PUT "/code/{bucket}/{type}" set_code, "Write a piece of code", Access::Admin, body: "Code",
+            answers: &[(200, None)]),
+        route!(DELETE "/code/{bucket}/{type}" delete_code, "Delete a piece of code", Access::Admin,
+            answers: &[(204, None)]),
+    ]
+}
+
+async fn list_code(ctx: Ctx) -> Result<Reply, ApiError> {
+    let modules = ctx.app.list_modules(&ctx.caller()?)?;
+    Ok(Reply::json(200, &json!(modules)).header(header::CACHE_CONTROL, "private, no-store"))
+}
+
+async fn list_code_content(ctx: Ctx) -> Result<Reply, ApiError> {
+    let all = ctx.app.all_code(&ctx.caller()?)?;
+    let all: Vec<Value> = all
+        .into_iter()
+        .map(|(id, text)| json!({ "id": id, "code": &*text }))
+        .collect();
+    Ok(Reply::json(200, &json!(all)).header(header::CACHE_CONTROL, "private, no-store"))
+}
+
+async fn get_code(ctx: Ctx) -> Result<Reply, ApiError> {
+    let text = ctx.app.read_code(&ctx.caller()?, &ctx.bucket()?, code_type(&ctx)?)?;
+    Ok(source(&text))
+}
+
+async fn set_code(mut ctx: Ctx) -> Result<Reply, ApiError> {
+    let caller = ctx.caller()?;
+    fb_auth::authorize_admin(&caller, "write code").map_err(fb_app::AppError::from)?;
+    let kind = code_type(&ctx)?;
+    let limit = ctx.state.limits.body_bytes;
+    let body = ctx.request.bytes(limit).await?;
+    let text = utf8(&body)?;
+    ctx.app.write_code(&caller, &ctx.bucket()?, kind, text).await?;
+    Ok(source(text))
+}
+
+async fn delete_code(ctx: Ctx) -> Result<Reply, ApiError> {
+    ctx.app
+        .delete_code(&ctx.caller()?, &ctx.bucket()?, code_type(&ctx)?)
+        .await?;
+    Ok(Reply::empty(204))
+}
+
+fn code_type(ctx: &Ctx) -> Result<CodeType, ApiError> {
+    Ok(ctx.request.param("type")?.parse()?)
+}
+
+/// Clients take the text as it is, so it goes out as it came in.
+fn source(text: &str) -> Reply {
+    Reply::text(200, TEXT, text.to_owned())
+        .header(header::CACHE_CONTROL, "private, no-store")
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+}
+
+async fn call_module_get(ctx: Ctx) -> Result<Reply, ApiError> {
+    call(ctx).await
+}
+
+async fn call_module_post(ctx: Ctx) -> Result<Reply, ApiError> {
+    call(ctx).await
+}
+
+async fn call(mut ctx: Ctx) -> Result<Reply, ApiError> {
+    let caller = ctx.caller()?;
+    let limit = ctx.state.limits.module_body_bytes;
+    let body = ctx.request.bytes(limit).await?;
+    let name = ctx.bucket()?.into_owned();
+    // Below the module's name.
+    let mut request = describe(&ctx.state, &ctx.request, "/");
+    request["originalUrl"] = json!(ctx.request.path());
+    let call = ModuleCall {
+        name: &name,
+        request,
+        body,
+        depth: ctx.code.as_ref().map_or(0, |code| code.depth),
+    };
+    let answer = ctx.app.call_module(&caller, call).await?;
+    let mut reply = Reply::bytes(answer.status, answer.body);
+    let is_cacheable = answer
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("cache-control"));
+    set_headers(&mut reply, answer.headers);
+    if !is_cacheable {
+        reply.set_header(header::CACHE_CONTROL, "private, no-store");
+    }
+    Ok(reply.header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+}

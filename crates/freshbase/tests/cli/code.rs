@@ -1,0 +1,215 @@
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use fb_testkit::root;
+use serde_json::json;
+
+use crate::between::{Between, Does, code};
+use crate::{Machine, finish, server};
+
+type Stored = Arc<Mutex<BTreeMap<String, String>>>;
+
+/// A machine whose app has code, kept in memory.
+fn machine(server: &fb_testkit::Server) -> (Machine, Stored, Between) {
+    let stored = Stored::default();
+    let kept = stored.clone();
+    let between = Between::new(Some(server), move |asked| code(asked, &kept).unwrap_or(Does::HandsOn));
+    let mut machine = Machine::new(server);
+    machine.url = between.url.clone();
+    (machine, stored, between)
+}
+
+#[test]
+fn code_is_deployed_by_text_and_pruned() {
+    let server = server();
+    let (machine, stored, _between) = machine(&server);
+    machine.write("code/hello.js", "exports.call = () => 'hällo';\n");
+    machine.write("code/Todo/insert.js", "exports.onInsert = () => {};");
+    machine.write("code/big/index.js", "module.exports = require('./hello');");
+    let plan = "code\n  + Todo/insert\n  + big (module)\n  + hello (module)\n";
+    assert_eq!(
+        machine.run(&["deploy"]).ok(),
+        format!("{plan}Deployed to {}.\n", machine.url)
+    );
+    assert_eq!(
+        stored.lock().unwrap()["/code/hello/module"],
+        "exports.call = () => 'hällo';\n"
+    );
+    assert!(machine.run(&["deploy"]).ok().starts_with("Nothing to change"));
+    machine.write("code/hello.js", "exports.call = () => 2;\n");
+    std::fs::remove_dir_all(machine.project().join("code/big")).unwrap();
+    let run = machine.run(&["deploy"]);
+    assert!(
+        run.out.contains("  ~ hello (module)") && run.err.contains("which stay: big (module)"),
+        "{}{}",
+        run.out,
+        run.err
+    );
+    machine.run(&["deploy", "--prune", "--yes"]).ok();
+    let left: Vec<String> = stored.lock().unwrap().keys().cloned().collect();
+    assert_eq!(left, ["/code/Todo/insert", "/code/hello/module"]);
+}
+
+#[test]
+fn the_layout_of_the_published_cli_is_understood() {
+    let server = server();
+    let (machine, stored, _between) = machine(&server);
+    machine.write("baqend/hello.js", "1");
+    machine.write("baqend/Todo/update.js", "2");
+    machine.write(
+        "baqend/schema/Todo.json",
+        r#"{ "class": "/db/Todo", "acl": {}, "fields": {} }"#,
+    );
+    machine.run(&["deploy"]).ok();
+    assert_eq!(stored.lock().unwrap().len(), 2);
+    server.client().get("/schema/Todo").expect(200);
+}
+
+#[test]
+fn single_pieces_are_read_written_and_removed() {
+    let server = server();
+    let (machine, stored, _between) = machine(&server);
+    machine.write("x.js", "line\n\n");
+    machine.run(&["code", "put", "Todo/insert", "x.js"]).ok();
+    machine.run(&["code", "put", "hello", "x.js"]).ok();
+    assert_eq!(machine.run(&["code", "get", "/code/hello/module"]).ok(), "line\n\n");
+    assert_eq!(
+        machine.run(&["code", "list"]).ok(),
+        "Todo/insert  6 bytes\nhello (module)  6 bytes\n"
+    );
+    assert_eq!(
+        machine.run(&["code", "list", "--json"]).json()[0]["id"],
+        "/code/Todo/insert"
+    );
+    machine.run(&["code", "delete", "hello"]).ok();
+    assert!(
+        machine
+            .run(&["code", "get", "hello"])
+            .failed(1)
+            .contains("no hello (module)")
+    );
+    machine.run(&["code", "delete", "hello"]).failed(1);
+    machine.run(&["code", "put", "../x", "x.js"]).failed(2);
+    machine.run(&["code", "put", "hello", "nosuch.js"]).failed(1);
+    assert_eq!(stored.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn pulled_code_replaces_no_changes_unless_it_is_told_to() {
+    let server = server();
+    let (machine, stored, _between) = machine(&server);
+    stored
+        .lock()
+        .unwrap()
+        .insert("/code/hello/module".into(), "remote".into());
+    stored
+        .lock()
+        .unwrap()
+        .insert("/code/Todo/insert".into(), "handler".into());
+    machine.run(&["code", "pull"]).ok();
+    assert_eq!(
+        (machine.read("code/hello.js"), machine.read("code/Todo/insert.js")),
+        ("remote".into(), "handler".into())
+    );
+    assert!(machine.run(&["code", "pull"]).ok().contains("up to date"));
+    machine.write("code/hello.js", "edited");
+    assert!(machine.run(&["code", "pull"]).failed(3).contains("hello.js"));
+    assert_eq!(machine.read("code/hello.js"), "edited");
+    machine.run(&["code", "pull", "--force"]).ok();
+    assert_eq!(machine.read("code/hello.js"), "remote");
+}
+
+#[test]
+fn code_that_needs_node_says_so_where_there_is_none() {
+    let server = server();
+    let (machine, _stored, _between) = machine(&server);
+    machine.write("package.json", "{}");
+    machine.write("code/hello.js", "require('left-pad')");
+    let mut command = machine.command(&["deploy"]);
+    command.env("PATH", machine.project());
+    let error = finish(command).failed(1);
+    assert!(
+        error.contains("install Node") && error.contains("npm install --save-dev esbuild"),
+        "{error}"
+    );
+}
+
+#[test]
+fn too_large_code_is_explained() {
+    let server = server();
+    let between = Between::new(Some(&server), |asked| {
+        match (asked.method.as_str(), asked.path.as_str()) {
+            ("PUT", _) => Does::Answers(413, "application/json", r#"{"message":"Code may have 1 MiB."}"#.into()),
+            (_, "/code-content") => Does::Answers(200, "application/json", "[]".into()),
+            _ => Does::HandsOn,
+        }
+    });
+    let mut machine = Machine::new(&server);
+    machine.url = between.url.clone();
+    machine.write("code/hello.js", "x".repeat(5000));
+    machine.write("www/index.html", "page");
+    let error = machine.run(&["deploy"]).failed(4);
+    assert!(
+        error.contains("Code may have 1 MiB. It has 5 KiB.") && error.contains("index.html: not tried"),
+        "{error}"
+    );
+    server.client().get("/file/www/index.html").expect(404);
+}
+
+#[test]
+fn a_server_without_code_says_so() {
+    let between = Between::new(None, |asked| match asked.path.as_str() {
+        "/db/User/me" => Does::Answers(200, "application/json", r#"{"username":"ann"}"#.into()),
+        _ => Does::Answers(404, "application/json", "{}".into()),
+    });
+    let mut machine = Machine::stranger(&between.url);
+    machine.token = Some("00".into());
+    machine.write("code/hello.js", "1");
+    assert!(machine.run(&["deploy"]).failed(1).contains("runs no code"));
+}
+
+#[test]
+fn the_log_is_shown_newest_first_and_followed() {
+    let server = server();
+    let client = root(&server);
+    let log = |n: u32, level: &str, message: &str| {
+        let entry = json!({ "date": format!("2026-01-01T00:00:0{n}.000Z"), "level": level, "message": message });
+        client.post("/db/logs.AppLog", &entry).expect(201);
+    };
+    log(1, "info", "first");
+    log(2, "error", "sec\u{1b}[2Jond");
+    let machine = Machine::new(&server);
+    let out = machine.run(&["code", "logs"]).ok();
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(
+        lines[0].contains("error") && lines[0].contains("sec\u{fffd}[2Jond") && lines[1].contains("first"),
+        "{out}"
+    );
+    assert_eq!(
+        machine.run(&["code", "logs", "--level", "error", "--json"]).json()["level"],
+        "error"
+    );
+    assert_eq!(machine.run(&["code", "logs", "-n", "1"]).ok().lines().count(), 1);
+
+    let mut following = machine
+        .command(&["code", "logs", "--follow"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    lines.next().unwrap();
+    lines.next().unwrap();
+    log(2, "info", "the same moment");
+    log(3, "info", "third");
+    let next = [lines.next().unwrap(), lines.next().unwrap()];
+    following.kill().unwrap();
+    following.wait().unwrap();
+    assert!(
+        next[0].contains("the same moment") && next[1].contains("third"),
+        "{next:?}"
+    );
+}
