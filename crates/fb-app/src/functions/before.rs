@@ -127,10 +127,8 @@ impl App {
             )
             .await
             .map_err(|error| self.without_export(error, (bucket, kind), caller))?;
-        let Handled { object: after } =
-            serde_json::from_str(&outcome.json).map_err(|e| AppError::internal("reading an object from code", e))?;
         // That it cannot be stored is no fault of the caller's.
-        let no_object = |error: AppError| {
+        let no_object = |error: String| {
             let exception = Exception {
                 name: "TypeError".to_owned(),
                 message: format!("the handler made an object that cannot be stored: {error}"),
@@ -138,11 +136,13 @@ impl App {
             };
             self.code_failed((bucket, kind), CallError::Failed(Box::new(exception)), caller.user_id())
         };
-        let acl = Acl::from_json(after.get("acl").unwrap_or(&Value::Null)).map_err(|e| no_object(e.into()))?;
+        let after: Handled = serde_json::from_str(&outcome.json).map_err(|e| no_object(e.to_string()))?;
+        let after = after.object;
+        let acl = Acl::from_json(after.get("acl").unwrap_or(&Value::Null)).map_err(|e| no_object(e.to_string()))?;
         let acl = acl.map(Arc::new);
         let checked = schema
             .check_fields(class, &after, None)
-            .map_err(|e| no_object(e.into()))?;
+            .map_err(|e| no_object(e.to_string()))?;
         let is_changed = |name: &str, value: &Value| {
             let is_read_only = class.field(name).is_some_and(|field| field.is_read_only());
             !is_read_only && object.fields.get(name) != Some(value)

@@ -11,7 +11,10 @@ fn fields(admin: &Client) {
 }
 
 fn register(client: &Client, user: Value) -> fb_testkit::Response {
-    client.post("/db/User/register", &json!({ "user": user, "password": "a secret", "login": true }))
+    client.post(
+        "/db/User/register",
+        &json!({ "user": user, "password": "a secret", "login": true }),
+    )
 }
 
 #[test]
@@ -35,18 +38,27 @@ fn a_registration_calls_the_insert_handler_of_user() {
     assert_eq!(answer.json()["data"]["name"], "banned");
     assert_eq!(answer.header("baqend-authorization-token"), None);
     // Whoever was refused left no name behind.
-    put(&admin, "User/update", "exports.onUpdate = (db, user) => { user.plan = 'by update'; }");
+    put(
+        &admin,
+        "User/update",
+        "exports.onUpdate = (db, user) => { user.plan = 'by update'; }",
+    );
     let created = register(&anybody, json!({ "username": "ann", "plan": "gold" })).expect(200);
     let user = created.json();
     assert_eq!((&user["plan"], &user["username"]), (&json!("free"), &json!("ann")));
-    let ann = anybody.clone().with_token(created.header("baqend-authorization-token").unwrap());
+    let ann = anybody
+        .clone()
+        .with_token(created.header("baqend-authorization-token").unwrap());
     let me = ann.get("/db/User/me").expect(200).json();
     assert_eq!(me["plan"], "free");
     let id = me["id"].as_str().unwrap();
     assert_eq!(me["acl"]["write"][id], "allow", "users keep the rights on themselves");
     let login = anybody.post("/db/User/login", &json!({ "username": "ann", "password": "a secret" }));
     login.expect(200);
-    assert_eq!(ann.post(id, &json!({ "$set": { "email": "x" } })).expect(200).json()["plan"], "by update");
+    assert_eq!(
+        ann.post(id, &json!({ "$set": { "email": "x" } })).expect(200).json()["plan"],
+        "by update"
+    );
     assert_eq!(admin.get("/db/User/count").expect(200).json()["count"], 2);
 }
 
@@ -54,7 +66,11 @@ fn a_registration_calls_the_insert_handler_of_user() {
 fn users_that_code_registers_call_no_code() {
     let (_server, admin, anybody) = open();
     fields(&admin);
-    put(&admin, "User/insert", "exports.onInsert = () => { throw new Abort('closed'); }");
+    put(
+        &admin,
+        "User/insert",
+        "exports.onInsert = () => { throw new Abort('closed'); }",
+    );
     put(
         &admin,
         "sign.up/module",
@@ -63,7 +79,11 @@ fn users_that_code_registers_call_no_code() {
     register(&anybody, json!({ "username": "ann" })).expect_error(475, "ScriptAborted");
     let answer = anybody.post("/code/sign.up", &json!({ "name": "ann" })).expect(200);
     assert_eq!(answer.json()["id"], answer.json()["me"]);
-    assert_eq!(answer.header("baqend-authorization-token"), None, "what code got is code's");
+    assert_eq!(
+        answer.header("baqend-authorization-token"),
+        None,
+        "what code got is code's"
+    );
     // A login in code is code's alone, too, and ends with the call.
     put(
         &admin,
@@ -84,7 +104,10 @@ fn whoever_registers_twice_is_still_made_what_code_makes_of_it() {
     let (admin, anybody) = (root(&server), server.client());
     fields(&admin);
     admin
-        .put("/config", &json!({ "emailVerification": true, "publicUrl": "https://shop.example/v1" }))
+        .put(
+            "/config",
+            &json!({ "emailVerification": true, "publicUrl": "https://shop.example/v1" }),
+        )
         .expect(200);
     put(
         &admin,
@@ -97,7 +120,11 @@ fn whoever_registers_twice_is_still_made_what_code_makes_of_it() {
         register(&anybody, user).expect(204);
         let found = admin.query("User", &json!({ "username": "ann@example.com" }));
         let user = &found[0];
-        assert_eq!((&user["plan"], &user["email"]), (&json!("free"), &json!(format!("{n}"))), "{user}");
+        assert_eq!(
+            (&user["plan"], &user["email"]),
+            (&json!("free"), &json!(format!("{n}"))),
+            "{user}"
+        );
         let id = user["id"].as_str().unwrap();
         let allowed = json!({ id: "allow", "/db/Role/1": "allow" });
         assert_eq!(user["acl"]["read"], allowed, "rights of nobody else: {user}");
@@ -109,18 +136,35 @@ fn whoever_registers_twice_is_still_made_what_code_makes_of_it() {
 fn s58_members_that_a_handler_adds_to_a_role_are_in_the_audit_log() {
     let (_server, admin, anybody) = open();
     let (ann, id) = super::user(&admin, &anybody, "ann");
-    put(&admin, "Role/insert", &format!("exports.onInsert = (db, role) => {{ role.users.add(db.User.ref('{id}')); }}"));
-    put(&admin, "Role/update", "exports.onUpdate = (db, role) => { role.users.clear(); }");
-    let role = admin.post("/db/Role", &json!({ "name": "team", "users": [] })).expect(201).json();
+    put(
+        &admin,
+        "Role/insert",
+        &format!("exports.onInsert = (db, role) => {{ role.users.add(db.User.ref('{id}')); }}"),
+    );
+    put(
+        &admin,
+        "Role/update",
+        "exports.onUpdate = (db, role) => { role.users.clear(); }",
+    );
+    let role = admin
+        .post("/db/Role", &json!({ "name": "team", "users": [] }))
+        .expect(201)
+        .json();
     assert_eq!(role["users"], json!([id]));
     let path = role["id"].as_str().unwrap();
     ann.post(&format!("{path}/assume"), &Value::Null).expect(200);
     let entries = admin.query("logs.AuditLog", &json!({ "action": "role.written" }));
     assert_eq!(entries[0]["data"]["request"]["users"], json!([]));
     assert_eq!(entries[0]["data"]["code"]["users"], json!([id]));
-    admin.put(path, &json!({ "name": "team", "users": [id, "/db/User/1"] })).expect(200);
-    ann.post(&format!("{path}/assume"), &Value::Null).expect_error(466, "PermissionDenied");
-    let entries = admin.query("logs.AuditLog", &json!({ "action": "role.written", "data.code.users": [] }));
+    admin
+        .put(path, &json!({ "name": "team", "users": [id, "/db/User/1"] }))
+        .expect(200);
+    ann.post(&format!("{path}/assume"), &Value::Null)
+        .expect_error(466, "PermissionDenied");
+    let entries = admin.query(
+        "logs.AuditLog",
+        &json!({ "action": "role.written", "data.code.users": [] }),
+    );
     assert_eq!(entries.len(), 1, "{entries:?}");
 }
 
@@ -137,16 +181,25 @@ fn s10_handlers_write_neither_names_nor_passwords_nor_deactivate() {
             user.plan = 'x';
         }",
     );
-    for answer in [ann.put(&id, &json!({ "username": "ann" })), ann.post(&id, &json!({ "$set": { "email": "e" } }))] {
+    for answer in [
+        ann.put(&id, &json!({ "username": "ann" })),
+        ann.post(&id, &json!({ "$set": { "email": "e" } })),
+    ] {
         let user = answer.expect(200).json();
         assert_eq!((&user["username"], &user["plan"]), (&json!("ann"), &json!("x")));
         assert!(user["inactive"].is_null(), "{user}");
     }
     // No user comes into being by saving one, so no handler is asked.
-    put(&admin, "User/insert", "exports.onInsert = () => { throw new Abort('asked'); }");
+    put(
+        &admin,
+        "User/insert",
+        "exports.onInsert = () => { throw new Abort('asked'); }",
+    );
     let status = anybody.put("/db/User/none", &json!({ "username": "x" })).status;
     assert!(matches!(status, 400 | 466), "{status}");
-    let message = admin.put("/db/User/none", &json!({ "username": "x" })).expect_error(400, "BadRequest");
+    let message = admin
+        .put("/db/User/none", &json!({ "username": "x" }))
+        .expect_error(400, "BadRequest");
     assert!(message.contains("given by the server"), "{message}");
     assert_eq!(try_put(&ann, "User/insert", "x").status, 466);
 }

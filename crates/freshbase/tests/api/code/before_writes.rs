@@ -15,7 +15,9 @@ fn checks_come_first_then_the_handler_then_the_store() {
         "Todo/insert",
         "exports.onInsert = (db, todo) => { todo.note = `${this === undefined} handled ${todo.name}`; todo.name = ''; }",
     );
-    anybody.post("/db/Todo", &json!({ "name": "x" })).expect_error(475, "ScriptAborted");
+    anybody
+        .post("/db/Todo", &json!({ "name": "x" }))
+        .expect_error(475, "ScriptAborted");
     // What the handler makes of it is not checked again, as it is the app's own word.
     let created = anybody.post("/db/Todo", &json!({ "name": "long" })).expect(201).json();
     assert_eq!(created["name"], "");
@@ -50,10 +52,18 @@ fn handlers_get_the_object_in_its_normal_form_with_everything_that_belongs_to_it
         "request": { "method": "POST", "agent": "mine" } });
     assert_eq!(created["seen"], expected);
     assert!(created["seen"]["me"].to_string().contains("/db/User/1"), "{created}");
-    let updated = anybody.put("/db/Todo/a", &json!({ "s": "x", "list": null, "acl": null })).expect(200).json();
+    let updated = anybody
+        .put("/db/Todo/a", &json!({ "s": "x", "list": null, "acl": null }))
+        .expect(200)
+        .json();
     expected["version"] = json!(1);
     expected["s"] = json!("x");
-    for (name, value) in [("date", json!(false)), ("list", json!(false)), ("other", Value::Null), ("me", Value::Null)] {
+    for (name, value) in [
+        ("date", json!(false)),
+        ("list", json!(false)),
+        ("other", Value::Null),
+        ("me", Value::Null),
+    ] {
         expected[name] = value;
     }
     expected["acl"] = json!({ "read": {}, "write": {} });
@@ -77,12 +87,24 @@ fn loading_the_object_in_its_handler_gives_what_is_stored() {
     for kind in ["insert", "update", "delete"] {
         put(&admin, &format!("Todo/{kind}"), code);
     }
-    let created = anybody.post("/db/Todo", &json!({ "id": "/db/Todo/a", "n": 1 })).expect(201).json();
-    assert_eq!(created["before"], json!({ "found": false, "other": true, "n": null, "now": 1 }));
-    for update in [anybody.put("/db/Todo/a", &json!({ "n": 2 })), anybody.post("/db/Todo/a", &json!({ "$inc": { "n": 1 } }))] {
+    let created = anybody
+        .post("/db/Todo", &json!({ "id": "/db/Todo/a", "n": 1 }))
+        .expect(201)
+        .json();
+    assert_eq!(
+        created["before"],
+        json!({ "found": false, "other": true, "n": null, "now": 1 })
+    );
+    for update in [
+        anybody.put("/db/Todo/a", &json!({ "n": 2 })),
+        anybody.post("/db/Todo/a", &json!({ "$inc": { "n": 1 } })),
+    ] {
         let updated = update.expect(200).json();
         let n = updated["n"].as_i64().unwrap();
-        assert_eq!(updated["before"], json!({ "found": true, "other": true, "n": n - 1, "now": n }));
+        assert_eq!(
+            updated["before"],
+            json!({ "found": true, "other": true, "n": n - 1, "now": n })
+        );
     }
     let answer = anybody.delete("/db/Todo/a");
     assert_eq!(answer.expect_error(475, "ScriptAborted"), "kept");
@@ -93,7 +115,15 @@ fn loading_the_object_in_its_handler_gives_what_is_stored() {
 #[test]
 fn what_handlers_change_is_stored_and_nothing_else() {
     let (_server, admin, anybody) = open();
-    class(&admin, "Todo", &[("name", "String"), ("list", "collection.List[/db/String]"), ("o", "JsonObject")]);
+    class(
+        &admin,
+        "Todo",
+        &[
+            ("name", "String"),
+            ("list", "collection.List[/db/String]"),
+            ("o", "JsonObject"),
+        ],
+    );
     put(
         &admin,
         "Todo/insert",
@@ -104,12 +134,20 @@ fn what_handlers_change_is_stored_and_nothing_else() {
             return { name: 'returned' };
         };",
     );
-    let created = anybody.post("/db/Todo", &json!({ "id": "/db/Todo/a", "name": "mine", "list": ["a"] }));
+    let created = anybody.post(
+        "/db/Todo",
+        &json!({ "id": "/db/Todo/a", "name": "mine", "list": ["a"] }),
+    );
     let created = created.expect(201).json();
-    assert_eq!((&created["name"], &created["list"]), (&json!("mine"), &json!(["a", "by code"])));
+    assert_eq!(
+        (&created["name"], &created["list"]),
+        (&json!("mine"), &json!(["a", "by code"]))
+    );
     assert_eq!(created["acl"]["write"], json!({ "/db/Role/1": "allow" }));
     assert_eq!(anybody.get("/db/Todo/a").expect(200).json(), created);
-    anybody.put("/db/Todo/a", &json!({ "name": "x" })).expect_error(466, "PermissionDenied");
+    anybody
+        .put("/db/Todo/a", &json!({ "name": "x" }))
+        .expect_error(466, "PermissionDenied");
 
     // What is not the handler's to change: id, version, times.
     put(
@@ -140,14 +178,30 @@ fn what_code_writes_calls_no_code() {
             await new db.Todo({ id: 'second-' + todo.key, n: -1 }).insert();
         };",
     );
-    put(&admin, "Todo/update", "exports.onUpdate = () => { throw new Abort('no'); }");
-    put(&admin, "Copy/insert", "exports.onInsert = () => { throw new Abort('never'); }");
+    put(
+        &admin,
+        "Todo/update",
+        "exports.onUpdate = () => { throw new Abort('no'); }",
+    );
+    put(
+        &admin,
+        "Copy/insert",
+        "exports.onInsert = () => { throw new Abort('never'); }",
+    );
     put(&admin, "Copy/validate", "n.is('never', () => false);");
-    anybody.post("/db/Todo", &json!({ "id": "/db/Todo/a", "n": 5 })).expect(201);
+    anybody
+        .post("/db/Todo", &json!({ "id": "/db/Todo/a", "n": 5 }))
+        .expect(201);
     assert_eq!(anybody.get("/db/Copy/of-a").expect(200).json()["n"], 5);
     assert_eq!(anybody.get("/db/Todo/second-a").expect(200).json()["n"], -1);
-    anybody.post("/db/Copy", &json!({ "n": 1 })).expect_error(475, "ScriptAborted");
-    put(&admin, "change/module", "exports.call = async (db) => { const t = await db.Todo.load('a'); t.n = 6; await t.save(); return t.n; }");
+    anybody
+        .post("/db/Copy", &json!({ "n": 1 }))
+        .expect_error(475, "ScriptAborted");
+    put(
+        &admin,
+        "change/module",
+        "exports.call = async (db) => { const t = await db.Todo.load('a'); t.n = 6; await t.save(); return t.n; }",
+    );
     assert_eq!(anybody.get("/code/change").expect(200).json(), 6);
 }
 
@@ -156,7 +210,11 @@ fn imports_and_removals_of_whole_classes_call_no_code() {
     let (_server, admin, _) = open();
     class(&admin, "Todo", &[("n", "Integer")]);
     for (kind, name) in [("insert", "onInsert"), ("update", "onUpdate"), ("delete", "onDelete")] {
-        put(&admin, &format!("Todo/{kind}"), &format!("exports.{name} = () => {{ throw new Abort('no'); }}"));
+        put(
+            &admin,
+            &format!("Todo/{kind}"),
+            &format!("exports.{name} = () => {{ throw new Abort('no'); }}"),
+        );
     }
     put(&admin, "Todo/validate", "n.is('never', () => false);");
     let objects = json!([{ "id": "/db/Todo/a", "n": 1 }, { "id": "/db/Todo/b", "n": 2 }]);
@@ -176,19 +234,35 @@ fn an_object_that_cannot_be_stored_is_the_handlers_mistake() {
         ("todo.s = 5n;", ""),
         ("todo.acl.allowReadAccess('nobody at all');", ""),
     ] {
-        put(&admin, "Todo/insert", &format!("exports.onInsert = (db, todo) => {{ {code} }}"));
-        let message = anybody.post("/db/Todo", &json!({ "id": "/db/Todo/a", "n": 1 })).expect_error(500, "CodeFailed");
+        put(
+            &admin,
+            "Todo/insert",
+            &format!("exports.onInsert = (db, todo) => {{ {code} }}"),
+        );
+        let message = anybody
+            .post("/db/Todo", &json!({ "id": "/db/Todo/a", "n": 1 }))
+            .expect_error(500, "CodeFailed");
         assert!(message.contains(about), "{code}: {message}");
-        let message = admin.post("/db/Todo", &json!({ "n": 1 })).expect_error(500, "CodeFailed");
+        let message = admin
+            .post("/db/Todo", &json!({ "n": 1 }))
+            .expect_error(500, "CodeFailed");
         assert!(message.contains(about), "{code}: {message}");
         anybody.get("/db/Todo/a").expect(404);
     }
     assert!(!logged(&admin, "cannot be stored").is_empty());
-    put(&admin, "Todo/insert", "exports.onInsert = (db, todo) => { todo.big = 'x'.repeat(5 << 20); }");
-    anybody.post("/db/Todo", &json!({ "n": 1 })).expect_error(413, "TooLarge");
+    put(
+        &admin,
+        "Todo/insert",
+        "exports.onInsert = (db, todo) => { todo.big = 'x'.repeat(5 << 20); }",
+    );
+    anybody
+        .post("/db/Todo", &json!({ "n": 1 }))
+        .expect_error(413, "TooLarge");
     // A handler that exports nothing is a mistake as well, and not something that is not found.
     put(&admin, "Todo/insert", "exports.insert = () => {}");
-    let message = anybody.post("/db/Todo", &json!({ "n": 1 })).expect_error(500, "CodeFailed");
+    let message = anybody
+        .post("/db/Todo", &json!({ "n": 1 }))
+        .expect_error(500, "CodeFailed");
     assert!(message.contains("onInsert"), "{message}");
     put(&admin, "Todo/delete", "exports.insert = () => {}");
     admin.delete("/code/Todo/insert").expect(204);
@@ -201,20 +275,44 @@ fn an_abort_says_what_code_wants_to_say() {
     let (_server, admin, anybody) = open();
     class(&admin, "Todo", &[("n", "Integer")]);
     for (code, message, data) in [
-        ("throw new Abort('This is not allowed.')", "This is not allowed.", Value::Null),
-        ("throw new Abort('äö<b>\"', { a: [1, null], __proto__: { x: 1 } })", "äö<b>\"", json!({ "a": [1, null] })),
-        ("return Promise.reject(new Abort('later', 'text'))", "later", json!("text")),
-        ("throw new Abort('line\\r\\nset-cookie: x=1', [0])", "line\r\nset-cookie: x=1", json!([0])),
+        (
+            "throw new Abort('This is not allowed.')",
+            "This is not allowed.",
+            Value::Null,
+        ),
+        (
+            "throw new Abort('äö<b>\"', { a: [1, null], __proto__: { x: 1 } })",
+            "äö<b>\"",
+            json!({ "a": [1, null] }),
+        ),
+        (
+            "return Promise.reject(new Abort('later', 'text'))",
+            "later",
+            json!("text"),
+        ),
+        (
+            "throw new Abort('line\\r\\nset-cookie: x=1', [0])",
+            "line\r\nset-cookie: x=1",
+            json!([0]),
+        ),
     ] {
         put(&admin, "Todo/insert", &format!("exports.onInsert = () => {{ {code} }}"));
         let answer = anybody.post("/db/Todo", &json!({ "id": "/db/Todo/a" }));
         assert_eq!(answer.expect_error(475, "ScriptAborted"), message);
-        assert_eq!(answer.json().get("data").cloned().unwrap_or_default(), data, "{}", text(&answer));
+        assert_eq!(
+            answer.json().get("data").cloned().unwrap_or_default(),
+            data,
+            "{}",
+            text(&answer)
+        );
         assert_eq!(answer.header("set-cookie"), None);
         anybody.get("/db/Todo/a").expect(404);
     }
     let lines = admin.query("logs.AppLog", &json!({}));
-    assert!(lines.is_empty(), "what code says on purpose is no error of it: {lines:?}");
+    assert!(
+        lines.is_empty(),
+        "what code says on purpose is no error of it: {lines:?}"
+    );
 }
 
 #[test]
@@ -229,7 +327,11 @@ fn code_knows_who_calls_but_not_the_callers_token() {
             todo.seen = JSON.stringify([db.token, req.headers, req.url, req.rawHeaders, process.env, names(req), db.User.me && db.User.me.id]);
         };",
     );
-    put(&admin, "look/module", "exports.call = (db, data, req) => JSON.stringify([db.token ?? null, data, req.headers, req.url, req.originalUrl, process.env]);");
+    put(
+        &admin,
+        "look/module",
+        "exports.call = (db, data, req) => JSON.stringify([db.token ?? null, data, req.headers, req.url, req.originalUrl, process.env]);",
+    );
     let (ann, id) = user(&admin, &anybody, "ann");
     let token = ann.token().unwrap();
     let headers = [("cookie", "session=secret-cookie"), ("x-visible", "yes")];
@@ -239,7 +341,13 @@ fn code_knows_who_calls_but_not_the_callers_token() {
     }
     assert!(seen.contains(&id) && seen.contains("x-visible"), "{seen}");
     for (method, body) in [("GET", ""), ("POST", "{}")] {
-        let seen = text(&ann.request(method, "/code/look?a=1", &headers, body.as_bytes()).expect(200));
-        assert!(!seen.contains(token) && !seen.contains("secret-cookie") && seen.contains("x-visible"), "{seen}");
+        let seen = text(
+            &ann.request(method, "/code/look?a=1", &headers, body.as_bytes())
+                .expect(200),
+        );
+        assert!(
+            !seen.contains(token) && !seen.contains("secret-cookie") && seen.contains("x-visible"),
+            "{seen}"
+        );
     }
 }

@@ -23,7 +23,10 @@ fn s48_what_code_throws_is_in_the_log_and_told_to_administrators_only() {
         for answer in answers {
             answer.expect_error(500, "CodeFailed");
             let told = text(&answer);
-            assert!(!told.contains("secret detail") && !told.contains("RangeError") && !told.contains("module:"), "{told}");
+            assert!(
+                !told.contains("secret detail") && !told.contains("RangeError") && !told.contains("module:"),
+                "{told}"
+            );
         }
     }
     for answer in [ann.post("/db/Todo", &json!({})), ann.delete("/db/Todo/a")] {
@@ -31,25 +34,42 @@ fn s48_what_code_throws_is_in_the_log_and_told_to_administrators_only() {
         assert!(!text(&answer).contains("secret detail"), "{}", text(&answer));
     }
     ann.get("/db/Todo/a").expect(200);
-    for answer in [admin.get("/code/fails"), admin.post("/db/Todo", &json!({})), admin.delete("/db/Todo/a")] {
+    for answer in [
+        admin.get("/code/fails"),
+        admin.post("/db/Todo", &json!({})),
+        admin.delete("/db/Todo/a"),
+    ] {
         let message = answer.expect_error(500, "CodeFailed");
         assert!(message.contains("RangeError: secret detail"), "{message}");
     }
     let lines = logged(&admin, "/code/fails/module");
     let line = &lines[0];
     assert_eq!(line["level"], "error");
-    assert!(line.to_string().contains("secret detail") && line.to_string().contains("/code/fails/module:4:"), "{line}");
+    assert!(
+        line.to_string().contains("secret detail") && line.to_string().contains("/code/fails/module:4:"),
+        "{line}"
+    );
     assert!(lines.iter().any(|line| line["user"] == json!(id)), "{lines:?}");
     logged(&admin, "/code/Todo/insert:4:");
     logged(&admin, "/code/Todo/delete:4:");
-    ann.post("/db/logs.AppLog/query", &json!({})).expect_error(466, "PermissionDenied");
+    ann.post("/db/logs.AppLog/query", &json!({}))
+        .expect_error(466, "PermissionDenied");
 }
 
 #[test]
 fn the_open_profile_tells_everybody() {
     let (_server, admin, anybody) = open();
-    put(&admin, "fails/module", "exports.call = () => { throw new Error('told') }");
-    assert!(anybody.get("/code/fails").expect_error(500, "CodeFailed").contains("told"));
+    put(
+        &admin,
+        "fails/module",
+        "exports.call = () => { throw new Error('told') }",
+    );
+    assert!(
+        anybody
+            .get("/code/fails")
+            .expect_error(500, "CodeFailed")
+            .contains("told")
+    );
 }
 
 #[test]
@@ -82,8 +102,14 @@ fn whatever_is_thrown_ends_in_one_clean_answer() {
     for code in thrown {
         for (path, code) in [
             ("fails/module", format!("exports.call = () => {{ {code} }}")),
-            ("fails/module", format!("exports.get = exports.post = () => {{ {code} }}")),
-            ("fails/module", format!("exports.get = exports.post = async () => {{ await 1; {code} }}")),
+            (
+                "fails/module",
+                format!("exports.get = exports.post = () => {{ {code} }}"),
+            ),
+            (
+                "fails/module",
+                format!("exports.get = exports.post = async () => {{ await 1; {code} }}"),
+            ),
             ("Todo/insert", format!("exports.onInsert = async () => {{ {code} }}")),
         ] {
             put(&admin, path, &code);
@@ -102,7 +128,10 @@ fn whatever_is_thrown_ends_in_one_clean_answer() {
 #[test]
 fn s36_markup_in_errors_is_json() {
     let (_server, admin, anybody) = open();
-    for code in ["throw new Abort('<script>alert(1)</script>')", "throw new Error('<script>alert(1)</script>')"] {
+    for code in [
+        "throw new Abort('<script>alert(1)</script>')",
+        "throw new Error('<script>alert(1)</script>')",
+    ] {
         put(&admin, "fails/module", &format!("exports.call = () => {{ {code} }}"));
         let answer = anybody.request("GET", "/code/fails", &[("accept", "text/html")], b"");
         assert!(answer.status >= 475);
@@ -115,7 +144,13 @@ fn s36_markup_in_errors_is_json() {
 fn code_that_does_not_load_says_so_whenever_it_is_called() {
     let (_server, admin, anybody) = open();
     class(&admin, "Todo", &[("n", "Integer")]);
-    for code in ["exports.call = (", "throw new Error('loading')", "require('./missing')", "require('fs')", "await 1; import x from 'y'"] {
+    for code in [
+        "exports.call = (",
+        "throw new Error('loading')",
+        "require('./missing')",
+        "require('fs')",
+        "await 1; import x from 'y'",
+    ] {
         put(&admin, "broken/module", code);
         put(&admin, "uses/module", "exports.call = () => require('./broken')");
         put(&admin, "Todo/update", code);
@@ -127,23 +162,36 @@ fn code_that_does_not_load_says_so_whenever_it_is_called() {
     anybody.put("/db/Todo/a", &json!({})).expect(200);
     anybody.put("/db/Todo/a", &json!({})).expect_error(500, "CodeFailed");
     // Of the exports that a method needs there are none.
-    put(&admin, "only/module", "exports.post = (db, req, res) => res.send('x'); exports.get = 5;");
+    put(
+        &admin,
+        "only/module",
+        "exports.post = (db, req, res) => res.send('x'); exports.get = 5;",
+    );
     anybody.get("/code/only").expect_error(404, "CodeNotFound");
     assert_eq!(text(&anybody.post("/code/only", &json!({})).expect(200)), "x");
     for method in ["PUT", "DELETE", "PATCH"] {
-        anybody.request(method, "/code/only", &[], b"").expect_error(405, "MethodNotAllowed");
+        anybody
+            .request(method, "/code/only", &[], b"")
+            .expect_error(405, "MethodNotAllowed");
     }
 }
 
 #[test]
 fn a_body_that_is_no_json_is_the_clients_mistake() {
     let (_server, admin, anybody) = open();
-    for code in ["exports.call = (db, data) => ({ data })", "exports.post = (db, req, res) => res.json({ data: req.body })"] {
+    for code in [
+        "exports.call = (db, data) => ({ data })",
+        "exports.post = (db, req, res) => res.json({ data: req.body })",
+    ] {
         put(&admin, "echo/module", code);
         let send = |kind: &str, body: &[u8]| anybody.request("POST", "/code/echo", &[("content-type", kind)], body);
         let deep = ["[".repeat(5000), "]".repeat(5000)].concat();
         for bad in ["{", "{\"a\":}", "nothing", "[1,]", "\u{1}", "{} {}", &deep] {
-            for kind in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
+            for kind in [
+                "application/json",
+                "Application/JSON; charset=utf-8",
+                "application/problem+json",
+            ] {
                 send(kind, bad.as_bytes()).expect_error(400, "MalformedJson");
             }
         }

@@ -9,7 +9,9 @@ use crate::{class, open, server};
 const NODE: &str = "/db/Role/2";
 
 fn class_with(admin: &Client, name: &str, fields: Value, acl: Value) {
-    admin.put(&format!("/schema/{name}"), &json!({ "fields": fields, "acl": acl })).expect(200);
+    admin
+        .put(&format!("/schema/{name}"), &json!({ "fields": fields, "acl": acl }))
+        .expect(200);
 }
 
 #[test]
@@ -26,14 +28,26 @@ fn s04_code_may_what_its_caller_may_and_what_node_may() {
     class_with(&admin, "OfNode", n.clone(), to(NODE));
     class_with(&admin, "OfAnn", n.clone(), to(&ann_id));
     class_with(&admin, "OfAdmin", n.clone(), to("/db/Role/1"));
-    class_with(&admin, "NotOfNode", n.clone(), json!({ "load": { "*": "allow", NODE: "deny" } }));
+    class_with(
+        &admin,
+        "NotOfNode",
+        n.clone(),
+        json!({ "load": { "*": "allow", NODE: "deny" } }),
+    );
     class_with(&admin, "Open", n, to("*"));
     for name in ["OfNode", "OfAnn", "OfAdmin", "NotOfNode"] {
         admin.put(&format!("/db/{name}/a"), &json!({ "n": 1 })).expect(200);
     }
-    for (key, id) in [("ann", ann_id.as_str()), ("bob", &bob_id), ("node", NODE), ("admin", "/db/Role/1")] {
+    for (key, id) in [
+        ("ann", ann_id.as_str()),
+        ("bob", &bob_id),
+        ("node", NODE),
+        ("admin", "/db/Role/1"),
+    ] {
         let acl = json!({ "read": { id: "allow" }, "write": { id: "allow" } });
-        admin.put(&format!("/db/Open/{key}"), &json!({ "n": 1, "acl": acl })).expect(200);
+        admin
+            .put(&format!("/db/Open/{key}"), &json!({ "n": 1, "acl": acl }))
+            .expect(200);
     }
     put(
         &admin,
@@ -50,8 +64,12 @@ fn s04_code_may_what_its_caller_may_and_what_node_may() {
         }",
     );
     let sees = |client: &Client| client.get("/code/sees").expect(200).json();
-    let expected = |seen: Value, objects: Value, me: Value| json!({ "seen": seen, "open": objects, "written": objects, "me": me });
-    assert_eq!(sees(&anybody), expected(json!(["OfNode"]), json!(["node"]), Value::Null));
+    let expected =
+        |seen: Value, objects: Value, me: Value| json!({ "seen": seen, "open": objects, "written": objects, "me": me });
+    assert_eq!(
+        sees(&anybody),
+        expected(json!(["OfNode"]), json!(["node"]), Value::Null)
+    );
     let mut of_ann = expected(json!(["OfNode", "OfAnn"]), json!(["ann", "node"]), json!(ann_id));
     assert_eq!(sees(&ann), of_ann);
     of_ann = expected(json!(["OfNode"]), json!(["bob", "node"]), json!(bob_id));
@@ -65,7 +83,11 @@ fn s04_code_may_what_its_caller_may_and_what_node_may() {
         client.get("/db/Open/node").expect(404);
     }
     // A token in the request is not good for code, nor is one that is none.
-    anybody.clone().with_token("00").get("/code/sees").expect_error(460, "BadCredentials");
+    anybody
+        .clone()
+        .with_token("00")
+        .get("/code/sees")
+        .expect_error(460, "BadCredentials");
 }
 
 #[test]
@@ -122,7 +144,10 @@ fn handlers_set_fields_that_their_callers_may_not_and_show_them_no_more() {
     put(&admin, "Todo/update", code);
     let hidden = |n: i64| {
         let object = admin.get("/db/Todo/a").expect(200).json();
-        assert_eq!((&object["sealed"], &object["hidden"]), (&json!(format!("sealed {n}")), &json!(format!("hidden {n}"))));
+        assert_eq!(
+            (&object["sealed"], &object["hidden"]),
+            (&json!(format!("sealed {n}")), &json!(format!("hidden {n}")))
+        );
     };
     let check = |answer: fb_testkit::Response, n: i64| {
         let object = answer.json();
@@ -131,9 +156,16 @@ fn handlers_set_fields_that_their_callers_may_not_and_show_them_no_more() {
         hidden(n);
         object
     };
-    check(ann.post("/db/Todo", &json!({ "id": "/db/Todo/a", "n": 1 })).expect(201), 1);
+    check(
+        ann.post("/db/Todo", &json!({ "id": "/db/Todo/a", "n": 1 })).expect(201),
+        1,
+    );
     check(ann.put("/db/Todo/a", &json!({ "n": 2 })).expect(200), 2);
-    check(ann.put("/db/Todo/a", &json!({ "n": 3, "sealed": "sealed 2" })).expect(200), 3);
+    check(
+        ann.put("/db/Todo/a", &json!({ "n": 3, "sealed": "sealed 2" }))
+            .expect(200),
+        3,
+    );
     check(ann.get("/db/Todo/a").expect(200), 3);
     // The handler works with the rights of its caller and node, but is given the object: hidden fields come with partial updates.
     for (method, path, body) in [
@@ -144,7 +176,8 @@ fn handlers_set_fields_that_their_callers_may_not_and_show_them_no_more() {
         ("POST", "/db/Todo/a", json!({ "$set": { "sealed": "mine" } })),
         ("POST", "/db/Todo/a", json!({ "$set": { "hidden": "mine" } })),
     ] {
-        ann.request(method, path, &[], body.to_string().as_bytes()).expect_error(466, "PermissionDenied");
+        ann.request(method, path, &[], body.to_string().as_bytes())
+            .expect_error(466, "PermissionDenied");
     }
     hidden(3);
 }
@@ -161,18 +194,24 @@ fn who_may_not_write_an_object_gets_nothing_done_by_its_handlers() {
     let acl = json!({ "read": { "/db/Role/1": "allow" }, "write": { "/db/Role/1": "allow" } });
     admin.put("/db/Todo/a", &json!({ "n": 1, "acl": acl })).expect(200);
     let ran = || admin.get("/db/Ran/count").expect(200).json()["count"].as_i64().unwrap();
-    ann.post("/db/Todo/a", &json!({ "$set": { "n": 2 } })).expect_error(466, "PermissionDenied");
+    ann.post("/db/Todo/a", &json!({ "$set": { "n": 2 } }))
+        .expect_error(466, "PermissionDenied");
     assert_eq!(ran(), 0, "a handler would be shown an object that is not its caller's");
     // Here the handler is shown what the caller sent, before the object is looked at.
-    ann.put("/db/Todo/a", &json!({ "n": 2 })).expect_error(466, "PermissionDenied");
+    ann.put("/db/Todo/a", &json!({ "n": 2 }))
+        .expect_error(466, "PermissionDenied");
     ann.delete("/db/Todo/a").expect_error(466, "PermissionDenied");
     let object = admin.get("/db/Todo/a").expect(200).json();
-    assert_eq!((&object["n"], &object["version"], &object["acl"]), (&json!(1), &json!(1), &acl));
+    assert_eq!(
+        (&object["n"], &object["version"], &object["acl"]),
+        (&json!(1), &json!(1), &acl)
+    );
     // Without the class's permission nothing runs.
     let before = ran();
     let closed = json!({ "insert": { "/db/Role/1": "allow" }, "update": { "/db/Role/1": "allow" }, "delete": { "/db/Role/1": "allow" } });
     class_with(&admin, "Todo", json!({ "n": { "type": "/db/Integer" } }), closed);
-    ann.put("/db/Todo/a", &json!({ "n": 2 })).expect_error(466, "PermissionDenied");
+    ann.put("/db/Todo/a", &json!({ "n": 2 }))
+        .expect_error(466, "PermissionDenied");
     ann.post("/db/Todo/a", &json!({})).expect_error(466, "PermissionDenied");
     ann.delete("/db/Todo/a").expect_error(466, "PermissionDenied");
     assert_eq!(ran(), before);

@@ -9,18 +9,44 @@ use crate::{class, open, server};
 fn code_is_answered_as_it_was_sent() {
     let (_server, admin, _) = open();
     class(&admin, "Todo", &[("n", "Integer")]);
-    for source in ["exports.call = () => 'ä\u{1F980}\r\n\t';", "", "syntax error (", "\u{feff}x", "a\u{0}b"] {
-        for path in ["hello/module", "code.Test_1/module", "Todo/insert", "Todo/update", "Todo/delete", "Todo/validate"] {
+    for source in [
+        "exports.call = () => 'ä\u{1F980}\r\n\t';",
+        "",
+        "syntax error (",
+        "\u{feff}x",
+        "a\u{0}b",
+    ] {
+        for path in [
+            "hello/module",
+            "code.Test_1/module",
+            "Todo/insert",
+            "Todo/update",
+            "Todo/delete",
+            "Todo/validate",
+        ] {
             let answer = try_put(&admin, path, source).expect(200);
             assert_eq!(answer.header("content-type"), Some("text/plain;charset=utf-8"));
             assert_eq!(text(&answer), source);
-            let read = admin.request("GET", &format!("/code/{path}"), &[("accept", "text/*")], b"").expect(200);
-            assert_eq!((text(&read).as_str(), read.header("cache-control")), (source, Some("private, no-store")));
+            let read = admin
+                .request("GET", &format!("/code/{path}"), &[("accept", "text/*")], b"")
+                .expect(200);
+            assert_eq!(
+                (text(&read).as_str(), read.header("cache-control")),
+                (source, Some("private, no-store"))
+            );
         }
     }
-    assert_eq!(admin.get("/code").expect(200).json(), json!(["/code/code.Test_1/module", "/code/hello/module"]));
+    assert_eq!(
+        admin.get("/code").expect(200).json(),
+        json!(["/code/code.Test_1/module", "/code/hello/module"])
+    );
     let all = admin.get("/code-content").expect(200).json();
-    let ids: Vec<&str> = all.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap())
+        .collect();
     assert_eq!(
         ids,
         [
@@ -79,11 +105,21 @@ fn s13_names_and_types_that_make_no_sense_are_refused() {
     // Names that mean something to JavaScript are names like others.
     for name in ["__proto__", "constructor", "toString", "hasOwnProperty", "prototype"] {
         admin.get(&format!("/code/{name}")).expect_error(404, "CodeNotFound");
-        admin.get(&format!("/code/{name}/module")).expect_error(404, "CodeNotFound");
-        put(&admin, &format!("{name}/module"), "exports.call = () => 'I am one'; exports.name = 'x'");
+        admin
+            .get(&format!("/code/{name}/module"))
+            .expect_error(404, "CodeNotFound");
+        put(
+            &admin,
+            &format!("{name}/module"),
+            "exports.call = () => 'I am one'; exports.name = 'x'",
+        );
         assert_eq!(text(&admin.get(&format!("/code/{name}")).expect(200)), "I am one");
     }
-    put(&admin, "reads/module", "exports.call = () => require('./__proto__').name + typeof require('./constructor').call");
+    put(
+        &admin,
+        "reads/module",
+        "exports.call = () => require('./__proto__').name + typeof require('./constructor').call",
+    );
     assert_eq!(text(&admin.get("/code/reads").expect(200)), "xfunction");
 }
 
@@ -114,7 +150,11 @@ fn code_that_is_acknowledged_is_there_after_a_crash_and_runs() {
     class(&admin, "Todo", &[("n", "Integer")]);
     put(&admin, "hello/module", "exports.call = () => 'old'");
     put(&admin, "gone/module", "exports.call = () => 'gone'");
-    put(&admin, "Todo/insert", "exports.onInsert = (db, todo) => { todo.n = 7; }");
+    put(
+        &admin,
+        "Todo/insert",
+        "exports.onInsert = (db, todo) => { todo.n = 7; }",
+    );
     put(&admin, "hello/module", "exports.call = () => 'new'");
     admin.delete("/code/gone/module").expect(204);
     running.kill();
@@ -132,12 +172,19 @@ fn a_change_counts_from_the_next_request_on() {
     for n in 0..20 {
         put(&admin, "part/module", &format!("exports.n = {n};"));
         put(&admin, "hello/module", "exports.call = () => require('./part').n");
-        put(&admin, "Todo/insert", &format!("exports.onInsert = (db, todo) => {{ todo.n = {n}; }}"));
+        put(
+            &admin,
+            "Todo/insert",
+            &format!("exports.onInsert = (db, todo) => {{ todo.n = {n}; }}"),
+        );
         assert_eq!(anybody.get("/code/hello").expect(200).json(), n);
         assert_eq!(anybody.post("/db/Todo", &json!({})).expect(201).json()["n"], n);
     }
     admin.delete("/code/Todo/insert").expect(204);
-    assert_eq!(anybody.post("/db/Todo", &json!({ "n": 99 })).expect(201).json()["n"], 99);
+    assert_eq!(
+        anybody.post("/db/Todo", &json!({ "n": 99 })).expect(201).json()["n"],
+        99
+    );
     admin.delete("/code/part/module").expect(204);
     anybody.get("/code/hello").expect_error(500, "CodeFailed");
     admin.delete("/code/hello/module").expect(204);
@@ -152,7 +199,11 @@ fn writers_at_the_same_time_lose_nothing() {
             let admin = &admin;
             scope.spawn(move || {
                 for n in 0..10 {
-                    put(admin, &format!("m{thread}.n{n}/module"), &format!("exports.call = () => {n}"));
+                    put(
+                        admin,
+                        &format!("m{thread}.n{n}/module"),
+                        &format!("exports.call = () => {n}"),
+                    );
                     put(admin, "shared/module", &format!("exports.call = () => '{thread}.{n}'"));
                     if n % 2 == 1 {
                         admin.delete(&format!("/code/m{thread}.n{n}/module")).expect(204);
@@ -176,13 +227,19 @@ fn a_class_takes_its_code_along() {
     let (_server, admin, anybody) = open();
     for name in ["Todo", "Other"] {
         class(&admin, name, &[("n", "Integer")]);
-        put(&admin, &format!("{name}/insert"), "exports.onInsert = (db, todo) => { todo.n = 7; }");
+        put(
+            &admin,
+            &format!("{name}/insert"),
+            "exports.onInsert = (db, todo) => { todo.n = 7; }",
+        );
         put(&admin, &format!("{name}/validate"), "n.isInt();");
     }
     put(&admin, "Todo/module", "exports.call = () => 1");
     admin.delete("/schema/Todo").expect(204);
     for kind in ["insert", "validate"] {
-        admin.get(&format!("/code/Todo/{kind}")).expect_error(404, "CodeNotFound");
+        admin
+            .get(&format!("/code/Todo/{kind}"))
+            .expect_error(404, "CodeNotFound");
         admin.get(&format!("/code/Other/{kind}")).expect(200);
     }
     admin.get("/code/Todo/module").expect(200);
@@ -191,7 +248,12 @@ fn a_class_takes_its_code_along() {
     assert_eq!(created["n"], 1, "a class of the same name begins without code");
     // The same when the whole schema is replaced.
     let schema = admin.get("/schema").expect(200).json();
-    let rest: Vec<&Value> = schema.as_array().unwrap().iter().filter(|c| c["class"] != "/db/Other").collect();
+    let rest: Vec<&Value> = schema
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|c| c["class"] != "/db/Other")
+        .collect();
     admin.put("/schema", &json!(rest)).expect(200);
     admin.get("/code/Other/insert").expect_error(404, "CodeNotFound");
 }

@@ -29,7 +29,9 @@ fn what_is_not_valid_is_not_stored_and_says_why() {
     for update in [json!({ "$inc": { "age": -1 } }), json!({ "$set": { "name": "" } })] {
         anybody.post("/db/Person/a", &update).expect_error(475, "ScriptAborted");
     }
-    anybody.post("/db/Person/a", &json!({ "$inc": { "age": 1 } })).expect(200);
+    anybody
+        .post("/db/Person/a", &json!({ "$inc": { "age": 1 } }))
+        .expect(200);
     let stored = anybody.get("/db/Person/a").expect(200).json();
     assert_eq!((&stored["age"], &stored["version"]), (&json!(19), &json!(2)));
 }
@@ -60,7 +62,10 @@ fn validation_code_is_published_with_its_class_and_ignored_when_it_comes_back() 
     let mut class = admin.get("/schema/Person").expect(200).json();
     class["validationCode"] = json!("age.is('never', () => false)");
     class["fields"]["more"] = json!({ "name": "more", "type": "/db/String", "order": 2 });
-    for answer in [admin.post("/schema/Person", &class), admin.put("/schema/Person", &class)] {
+    for answer in [
+        admin.post("/schema/Person", &class),
+        admin.put("/schema/Person", &class),
+    ] {
         assert_eq!(answer.expect(200).json()["validationCode"], CHECKS);
     }
     let schema = admin.get("/schema").expect(200).json();
@@ -68,7 +73,9 @@ fn validation_code_is_published_with_its_class_and_ignored_when_it_comes_back() 
         assert_eq!(of_class(&answer.expect(200).json(), "/db/Person"), Some(json!(CHECKS)));
     }
     everywhere(Some(CHECKS));
-    anybody.post("/db/Person", &json!({ "name": "xy", "age": 18 })).expect(201);
+    anybody
+        .post("/db/Person", &json!({ "name": "xy", "age": 18 }))
+        .expect(201);
     admin.delete("/code/Person/validate").expect(204);
     everywhere(None);
     anybody.post("/db/Person", &json!({ "name": "" })).expect(201);
@@ -79,7 +86,9 @@ fn s36_validation_code_cannot_end_the_script_of_the_connect_page() {
     let (_server, admin, anybody) = open();
     class(&admin, "Person", &[("name", "String")]);
     put(&admin, "Person/validate", "// </script><script>alert(1)</script><!--");
-    let page = anybody.request("GET", "/connect", &[("accept", "text/html")], b"").expect(200);
+    let page = anybody
+        .request("GET", "/connect", &[("accept", "text/html")], b"")
+        .expect(200);
     let html = super::text(&page);
     assert!(html.contains("alert(1)") && !html.contains("<script>alert"), "{html}");
     assert_eq!(html.matches("</script>").count(), 2);
@@ -101,10 +110,16 @@ fn validation_code_has_the_language_and_nothing_else() {
         "this is no code",
     ] {
         put(&admin, "Person/validate", code);
-        anybody.post("/db/Person", &json!({ "name": "x" })).expect_error(500, "CodeFailed");
+        anybody
+            .post("/db/Person", &json!({ "name": "x" }))
+            .expect_error(500, "CodeFailed");
     }
     // Nothing stays from one object to the next.
-    put(&admin, "Person/validate", "globalThis.seen = (globalThis.seen ?? 0) + 1; name.is('seen', () => globalThis.seen === 1);");
+    put(
+        &admin,
+        "Person/validate",
+        "globalThis.seen = (globalThis.seen ?? 0) + 1; name.is('seen', () => globalThis.seen === 1);",
+    );
     for _ in 0..3 {
         let status = anybody.post("/db/Person", &json!({ "name": "x" })).status;
         assert!(matches!(status, 201 | 500), "{status}");

@@ -8,8 +8,16 @@ use crate::{class, open};
 /// Handlers that say in `by` that they ran, and how often.
 fn saying(admin: &fb_testkit::Client) {
     class(admin, "Todo", &[("n", "Integer"), ("by", "String"), ("ran", "Integer")]);
-    put(admin, "Todo/insert", "exports.onInsert = (db, todo) => { todo.by = 'insert'; todo.ran = 1; }");
-    put(admin, "Todo/update", "exports.onUpdate = (db, todo) => { todo.by = 'update'; todo.ran = (todo.ran ?? 0) + 1; }");
+    put(
+        admin,
+        "Todo/insert",
+        "exports.onInsert = (db, todo) => { todo.by = 'insert'; todo.ran = 1; }",
+    );
+    put(
+        admin,
+        "Todo/update",
+        "exports.onUpdate = (db, todo) => { todo.by = 'update'; todo.ran = (todo.ran ?? 0) + 1; }",
+    );
 }
 
 #[test]
@@ -22,11 +30,21 @@ fn saving_calls_the_handler_for_what_it_comes_to() {
     let any = [("if-match", "*")];
     assert_eq!(by(anybody.request("PUT", "/db/Todo/a", &any, b"{}")), "update");
     assert_eq!(by(anybody.post("/db/Todo/a", &json!({}))), "update");
-    assert_eq!(anybody.post("/db/Todo", &json!({ "id": "/db/Todo/b" })).expect(201).json()["by"], "insert");
+    assert_eq!(
+        anybody
+            .post("/db/Todo", &json!({ "id": "/db/Todo/b" }))
+            .expect(201)
+            .json()["by"],
+        "insert"
+    );
     // With one handler alone, the other kind of write goes its own way.
     admin.delete("/code/Todo/update").expect(204);
     assert_eq!(by(anybody.put("/db/Todo/a", &json!({ "by": "me" }))), "me");
-    put(&admin, "Todo/update", "exports.onUpdate = (db, todo) => { todo.by = 'update'; }");
+    put(
+        &admin,
+        "Todo/update",
+        "exports.onUpdate = (db, todo) => { todo.by = 'update'; }",
+    );
     admin.delete("/code/Todo/insert").expect(204);
     assert_eq!(by(anybody.put("/db/Todo/c", &json!({ "by": "me" }))), "me");
     assert_eq!(by(anybody.put("/db/Todo/c", &json!({ "by": "me" }))), "update");
@@ -37,7 +55,8 @@ fn a_condition_that_does_not_hold_runs_no_handler() {
     let (_server, admin, anybody) = open();
     saying(&admin);
     class(&admin, "Ran", &[]);
-    let code = "exports.onUpdate = exports.onDelete = exports.onInsert = async (db, todo) => { await new db.Ran().insert(); }";
+    let code =
+        "exports.onUpdate = exports.onDelete = exports.onInsert = async (db, todo) => { await new db.Ran().insert(); }";
     for kind in ["insert", "update", "delete"] {
         put(&admin, &format!("Todo/{kind}"), code);
     }
@@ -47,20 +66,32 @@ fn a_condition_that_does_not_hold_runs_no_handler() {
         let answer = anybody.request(method, path, &old, if method == "DELETE" { b"" } else { b"{}" });
         answer.expect_error(412, "ObjectOutOfDate");
     }
-    anybody.post("/db/Todo/a", &json!({ "$set": { "n": 1 } })).expect_error(404, "ObjectNotFound");
+    anybody
+        .post("/db/Todo/a", &json!({ "$set": { "n": 1 } }))
+        .expect_error(404, "ObjectNotFound");
     anybody.delete("/db/Todo/a").expect(204);
     assert_eq!(ran(), 0, "nothing was there");
     anybody.put("/db/Todo/a", &json!({ "n": 1 })).expect(200);
     assert_eq!(ran(), 1);
     for (method, body) in [("PUT", &b"{}"[..]), ("POST", b"{}"), ("DELETE", b"")] {
-        anybody.request(method, "/db/Todo/a", &old, body).expect_error(412, "ObjectOutOfDate");
+        anybody
+            .request(method, "/db/Todo/a", &old, body)
+            .expect_error(412, "ObjectOutOfDate");
     }
     // What makes no sense does not get to the handler either.
-    anybody.put("/db/Todo/a", &json!({ "n": "x" })).expect_error(463, "InvalidTypeValue");
-    anybody.post("/db/Todo/a", &json!({ "$set": { "nothing": 1 } })).expect_error(400, "UnknownField");
-    anybody.post("/db/Todo", &json!({ "n": [] })).expect_error(463, "InvalidTypeValue");
+    anybody
+        .put("/db/Todo/a", &json!({ "n": "x" }))
+        .expect_error(463, "InvalidTypeValue");
+    anybody
+        .post("/db/Todo/a", &json!({ "$set": { "nothing": 1 } }))
+        .expect_error(400, "UnknownField");
+    anybody
+        .post("/db/Todo", &json!({ "n": [] }))
+        .expect_error(463, "InvalidTypeValue");
     assert_eq!(ran(), 1);
-    anybody.request("DELETE", "/db/Todo/a", &[("if-match", "\"1\"")], b"").expect(204);
+    anybody
+        .request("DELETE", "/db/Todo/a", &[("if-match", "\"1\"")], b"")
+        .expect(204);
     assert_eq!(ran(), 2);
 }
 
@@ -76,14 +107,24 @@ fn a_version_that_changes_while_the_handler_runs_is_a_conflict() {
         "exports.onUpdate = async (db, todo) => { await db.Todo.partialUpdate('a').inc('n', 10).execute(); todo.s = 'handled'; }",
     );
     let first = [("if-match", "\"1\"")];
-    anybody.request("PUT", "/db/Todo/a", &first, b"{\"n\":2}").expect_error(412, "ObjectOutOfDate");
+    anybody
+        .request("PUT", "/db/Todo/a", &first, b"{\"n\":2}")
+        .expect_error(412, "ObjectOutOfDate");
     let now = anybody.get("/db/Todo/a").expect(200).json();
-    assert_eq!((&now["n"], &now["s"], &now["version"]), (&json!(11), &Value::Null, &json!(2)));
+    assert_eq!(
+        (&now["n"], &now["s"], &now["version"]),
+        (&json!(11), &Value::Null, &json!(2))
+    );
     // Without a condition the last one wins.
     let now = anybody.put("/db/Todo/a", &json!({ "n": 2 })).expect(200).json();
-    assert_eq!((&now["n"], &now["s"], &now["version"]), (&json!(2), &json!("handled"), &json!(4)));
+    assert_eq!(
+        (&now["n"], &now["s"], &now["version"]),
+        (&json!(2), &json!("handled"), &json!(4))
+    );
     // A partial update is of the object as it is, which this handler never lets be.
-    anybody.post("/db/Todo/a", &json!({ "$inc": { "n": 1 } })).expect_error(503, "Unavailable");
+    anybody
+        .post("/db/Todo/a", &json!({ "$inc": { "n": 1 } }))
+        .expect_error(503, "Unavailable");
 }
 
 #[test]
@@ -105,14 +146,20 @@ fn partial_updates_at_the_same_time_lose_nothing() {
             let anybody = &anybody;
             scope.spawn(move || {
                 for _ in 0..10 {
-                    let after = anybody.post("/db/Todo/a", &json!({ "$inc": { "n": 1 } })).expect(200).json();
+                    let after = anybody
+                        .post("/db/Todo/a", &json!({ "$inc": { "n": 1 } }))
+                        .expect(200)
+                        .json();
                     assert_eq!(after["by"], format!("n is {}", after["n"]));
                 }
             });
         }
     });
     let now = anybody.get("/db/Todo/a").expect(200).json();
-    assert_eq!((&now["n"], &now["ran"], &now["version"]), (&json!(120), &json!(121), &json!(121)));
+    assert_eq!(
+        (&now["n"], &now["ran"], &now["version"]),
+        (&json!(120), &json!(121), &json!(121))
+    );
 }
 
 #[test]
@@ -121,11 +168,20 @@ fn inserts_of_one_id_at_the_same_time_make_one_object() {
     saying(&admin);
     let new = json!({ "id": "/db/Todo/a", "n": 1 });
     let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| anybody.post("/db/Todo", &new).status)).collect();
+        let threads: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| anybody.post("/db/Todo", &new).status))
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
-    assert!(statuses.iter().all(|status| matches!(status, 201 | 409)), "{statuses:?}");
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 201).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.iter().all(|status| matches!(status, 201 | 409)),
+        "{statuses:?}"
+    );
     // Saves of one id: each runs the handler for what it came to.
     std::thread::scope(|scope| {
         for _ in 0..6 {
@@ -173,7 +229,11 @@ fn a_schema_that_changes_while_a_handler_runs_is_respected() {
     class(&admin, "Todo", &[("n", "Integer"), ("old", "String")]);
     let alter = |fields: Value| admin.put("/schema/Todo", &json!({ "fields": fields })).expect(200);
     let done = std::sync::atomic::AtomicBool::new(false);
-    put(&admin, "Todo/insert", "exports.onInsert = async (db, todo) => { await new Promise((d) => setTimeout(d, 1)); todo.n = 7; }");
+    put(
+        &admin,
+        "Todo/insert",
+        "exports.onInsert = async (db, todo) => { await new Promise((d) => setTimeout(d, 1)); todo.n = 7; }",
+    );
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for n in 0..10 {
@@ -221,7 +281,9 @@ fn a_client_that_hangs_up_leaves_nothing_half_written() {
     }
     // Calls that nobody waits for any more hold no places: as many as can run at once, and one more.
     for n in 0..40 {
-        anybody.post("/db/Todo", &json!({ "id": format!("/db/Todo/{n}"), "n": 1 })).expect(201);
+        anybody
+            .post("/db/Todo", &json!({ "id": format!("/db/Todo/{n}"), "n": 1 }))
+            .expect(201);
     }
     for n in 0..5 {
         anybody.get(&format!("/db/Todo/slow{n}")).expect(404);
