@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fb_auth::{Errand, Principal};
 use fb_functions::{CallError, CallKind, Exception};
+use fb_store::StoreError;
 use fb_types::{Acl, Class, ObjectId, ObjectKey, Schema, Stored, Version};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -126,7 +127,16 @@ impl App {
                 Bytes::new(),
             )
             .await
-            .map_err(|error| self.without_export(error, (bucket, kind), caller))?;
+            .map_err(|error| self.without_export(error, (bucket, kind), caller));
+        let outcome = match outcome {
+            // It saw another schema than the one it was called for.
+            Err(AppError::Code(error))
+                if matches!(*error, CallError::Failed(_)) && self.schema().rev() != schema.rev() =>
+            {
+                return Err(AppError::Store(StoreError::SchemaChanged));
+            }
+            outcome => outcome?,
+        };
         // That it cannot be stored is no fault of the caller's.
         let no_object = |error: String| {
             let exception = Exception {

@@ -47,18 +47,20 @@ impl Condition {
 }
 
 impl App {
-    /// Runs a write that was checked against a schema; once more while no schema change can come in between, if one did.
+    /// Runs a write that was checked against a schema; again if that changed, in the end while no schema change can come in
+    /// between. Not at once: code that has a say in the write may change the schema itself.
     pub(crate) async fn despite_schema_changes<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, AppError>
     where
         F: Future<Output = Result<T, AppError>>,
     {
-        match attempt().await {
-            Err(AppError::Store(StoreError::SchemaChanged)) => {
-                let _settled = self.schema_edits.lock().await;
-                attempt().await
+        for _ in 0..2 {
+            match attempt().await {
+                Err(AppError::Store(StoreError::SchemaChanged)) => {}
+                result => return result,
             }
-            result => result,
         }
+        let _settled = self.schema_edits.lock().await;
+        attempt().await
     }
 
     /// Runs a write that code prepares from the object as it is; again if the object changed meanwhile.
