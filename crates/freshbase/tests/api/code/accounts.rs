@@ -181,8 +181,9 @@ fn s10_handlers_write_neither_names_nor_passwords_nor_deactivate() {
             user.plan = 'x';
         }",
     );
+    let any = [("if-match", "*")];
     for answer in [
-        ann.put(&id, &json!({ "username": "ann" })),
+        ann.request("PUT", &id, &any, b"{\"username\":\"ann\"}"),
         ann.post(&id, &json!({ "$set": { "email": "e" } })),
     ] {
         let user = answer.expect(200).json();

@@ -227,13 +227,7 @@ fn imports_and_removals_of_whole_classes_call_no_code() {
 fn an_object_that_cannot_be_stored_is_the_handlers_mistake() {
     let (_server, admin, anybody) = open();
     class(&admin, "Todo", &[("n", "Integer"), ("s", "String"), ("big", "String")]);
-    for (code, about) in [
-        ("todo.n = 'no number';", "Todo.n"),
-        ("todo.n = { a: 1 };", "Todo.n"),
-        ("todo.n = 1.5;", "Todo.n"),
-        ("todo.s = 5n;", ""),
-        ("todo.acl.allowReadAccess('nobody at all');", ""),
-    ] {
+    for (code, about) in [("todo.n = 1.5;", "Todo.n"), ("todo.n = 2 ** 60;", "Todo.n")] {
         put(
             &admin,
             "Todo/insert",

@@ -236,10 +236,10 @@ fn a_schema_that_changes_while_a_handler_runs_is_respected() {
     );
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            let _done = super::limits::Done(&done);
             for n in 0..10 {
                 alter(json!({ "n": { "type": "/db/Integer" }, format!("f{n}"): { "type": "/db/String" } }));
             }
-            done.store(true, std::sync::atomic::Ordering::SeqCst);
         });
         scope.spawn(|| {
             while !done.load(std::sync::atomic::Ordering::SeqCst) {
@@ -267,7 +267,7 @@ fn a_client_that_hangs_up_leaves_nothing_half_written() {
         "Todo/insert",
         "exports.onInsert = async (db, todo) => {
             await new db.Began({ id: todo.key }).insert();
-            if (todo.n < 0) await new Promise(() => {});
+            if (todo.n < 0) await new Promise((done) => setTimeout(done, 20000));
         }",
     );
     for n in 0..5 {
