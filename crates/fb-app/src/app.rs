@@ -187,7 +187,7 @@ impl App {
         };
         Ok(Self {
             code,
-            app_log: AppLog::default(),
+            app_log: AppLog::new(),
             this: OnceLock::new(),
             contents: shared.files.app(&id),
             content_cache: ContentCache::new(shared.limits.content_cache_bytes),
