@@ -30,6 +30,7 @@ How
   --jobs <n>               spec files run at the same time (default: 2, see README)
   --file-timeout <s>       kill mocha when one file takes longer (default: 240)
   --tls                    over HTTPS, with a certificate that is made for the run; needs --server
+  --twice                  on one database twice, the second time over HTTPS; needs --server
   --server-log <path>      append all output of the started server to this file
 
 Result
@@ -66,6 +67,7 @@ function readOptions(args) {
         'file-timeout': { type: 'string', default: '240' },
         'server-log': { type: 'string' },
         tls: { type: 'boolean' },
+        twice: { type: 'boolean' },
         update: { type: 'boolean' },
         report: { type: 'string' },
         verbose: { type: 'boolean' },
@@ -86,6 +88,8 @@ function readOptions(args) {
   if (values.server && !existsSync(values.server)) throw new UsageError(`--server: there is no file ${values.server}`);
   if (values['server-log'] && !values.server) throw new UsageError('--server-log needs --server');
   if (values.tls && !values.server) throw new UsageError('--tls needs --server');
+  if (values.twice && !values.server) throw new UsageError('--twice needs --server');
+  if (values.twice && values.tls) throw new UsageError('--twice and --tls exclude each other');
   if (values.all && values.file.length > 0) throw new UsageError('--all and --file exclude each other');
   if (values.generation !== 'all' && !GENERATION_NAMES.includes(values.generation)) {
     throw new UsageError(`--generation must be one of ${GENERATION_NAMES.join(', ')}, all`);
@@ -119,40 +123,48 @@ function selectSuites(options) {
   return suites.filter((suite) => suite.files.length > 0);
 }
 
-/** Runs one generation; resolves with the results by file, and the server's complaint if it has one. */
+/**
+ * Runs one generation, once or twice on the same server and database, the second time over HTTPS. Resolves with a list of
+ * rounds: the results by file, and the server's complaint if it has one.
+ */
 async function runSuite({ generation, expectedPath, expected, files }, options, { tmpDir, abort }) {
-  const results = {};
+  const rounds = [];
   let complaint = null;
   let server = null;
-  let { url } = options;
-  let certPath;
   try {
     if (options.server) {
-      server = await startServer(options.server, { logPath: options['server-log'], tls: options.tls });
-      url = `${(server.tls ?? server).origin}/v1`;
-      certPath = server.tls?.certPath;
+      const tls = options.tls || options.twice;
+      server = await startServer(options.server, { logPath: options['server-log'], tls });
     }
-    console.log(`\n${generation.label} against ${url}`);
-    await runSpecs(generation, files, {
-      url,
-      certPath,
-      tmpDir,
-      jobs: Number(options.jobs),
-      timeoutMs: Number(options['file-timeout']) * 1000,
-      signal: server ? AbortSignal.any([abort, server.died]) : abort,
-      onReport: (file, report) => {
-        const result = { ...report, totals: totals(report), ...compareFile(expected[file], report) };
-        results[file] = result;
-        console.log(fileLine(file, result, expected[file]));
-      },
-    });
+    for (const overTls of options.twice ? [false, true] : [options.tls]) {
+      const origin = overTls ? server.tls : server;
+      const url = server ? `${origin.origin}/v1` : options.url;
+      const results = {};
+      rounds.push({ generation, expectedPath, expected, url, results, complaint: null });
+      console.log(`\n${generation.label} against ${url}${rounds.length > 1 ? ', again on the same database' : ''}`);
+      await runSpecs(generation, files, {
+        url,
+        certPath: overTls ? server.tls.certPath : undefined,
+        tmpDir,
+        jobs: Number(options.jobs),
+        timeoutMs: Number(options['file-timeout']) * 1000,
+        signal: server ? AbortSignal.any([abort, server.died]) : abort,
+        onReport: (file, report) => {
+          const result = { ...report, totals: totals(report), ...compareFile(expected[file], report) };
+          results[file] = result;
+          console.log(fileLine(file, result, expected[file]));
+        },
+      });
+    }
   } catch (error) {
     complaint = error.message;
   } finally {
     if (server?.died.aborted) complaint = server.died.reason.message;
     complaint = (await server?.stop()) ?? complaint;
   }
-  return { generation, expectedPath, expected, url, results, complaint };
+  if (rounds.length === 0) rounds.push({ generation, expectedPath, expected, url: options.url, results: {}, complaint });
+  rounds.at(-1).complaint = complaint;
+  return rounds;
 }
 
 function fileLine(file, { totals: { passed, failed, skipped }, regressions, seconds }, entry) {
@@ -252,7 +264,7 @@ async function run(suites, options, context) {
   const done = [];
   for (const suite of suites) {
     if (context.abort.aborted) break;
-    done.push(await runSuite(suite, options, context));
+    done.push(...await runSuite(suite, options, context));
   }
 
   if (options.verbose || options.file.length > 0) {
@@ -267,8 +279,8 @@ async function run(suites, options, context) {
 
   const { sum, notYet } = sumTotals(done, options.all || options.file.length > 0);
   if (options.report) {
-    const generations = Object.fromEntries(done.map(({ generation, url, results, complaint }) => [
-      generation.name, { sdk: generation.label, url, serverProblem: complaint, files: results },
+    const generations = Object.fromEntries(done.map(({ generation, url, results, complaint }, i) => [
+      done.findIndex((other) => other.generation === generation) === i ? generation.name : `${generation.name} again`, { sdk: generation.label, url, serverProblem: complaint, files: results },
     ]));
     writeFileSync(options.report, `${JSON.stringify({ totals: sum, generations }, null, 2)}\n`);
   }

@@ -313,7 +313,8 @@ impl Seen {
 
 /// Server errors are logged once, here. What clients do wrong is theirs to see.
 pub(crate) fn log_error(error: &ApiError, id: &str, seen: &Seen, method: &Method, path: &str) {
-    if error.code.status < 500 {
+    // Mistakes in an app's code are in the app's log.
+    if error.code.status < 500 || std::ptr::eq(error.code, codes::CODE_FAILED) {
         return;
     }
     let app = seen.app.as_ref().map_or("-", |app| app.id().as_str());

@@ -136,8 +136,9 @@ fn describe(error: &dyn std::error::Error) -> String {
 /// A variant of an image. It is code that asks, which needs no signature.
 async fn image(app: &App, request: HttpRequest) -> Result<HttpResponse, String> {
     let limits = Limits::default();
-    let query = request.url.trim_start_matches('?');
-    let parsed = ImageQuery::parse(query, &[], &limits).map_err(|e| e.to_string())?;
+    // In URLs this parameter says that a variant is wanted; here nothing else can be.
+    let query = format!("bqoptimize=1&{}", request.url.trim_start_matches('?'));
+    let parsed = ImageQuery::parse(&query, &[], &limits).map_err(|e| e.to_string())?;
     let variant = match parsed.map(|query| query.wanted) {
         Some(Wanted::Described(variant)) => variant,
         Some(Wanted::Named(name)) => {

@@ -44,6 +44,7 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
             awake.len() as f64,
         ),
     ];
+    gauges.extend(functions(state));
     for (labels, (store, _)) in &sizes {
         gauges.push((
             "freshbase_disk_bytes",
@@ -105,4 +106,53 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
         "text/plain;version=0.0.4;charset=utf-8",
         state.metrics.render(&gauges),
     ))
+}
+
+/// What runs the apps' code.
+fn functions(state: &ServerState) -> impl Iterator<Item = (&'static str, &'static str, String, f64)> {
+    let stats = state.apps.engine().stats();
+    let rows = [
+        (
+            "freshbase_function_instances",
+            "Instances of apps' code.",
+            stats.instances as f64,
+        ),
+        (
+            "freshbase_function_idle_instances",
+            "Of them, those that wait for calls.",
+            stats.idle as f64,
+        ),
+        (
+            "freshbase_function_running",
+            "Calls of code under way.",
+            stats.running as f64,
+        ),
+        (
+            "freshbase_function_calls",
+            "Calls of code since the start.",
+            stats.calls as f64,
+        ),
+        (
+            "freshbase_function_stopped",
+            "Of them, those that took longer than they may.",
+            stats.stopped as f64,
+        ),
+        (
+            "freshbase_function_panics",
+            "Of them, those that ended by a mistake of the engine.",
+            stats.panics as f64,
+        ),
+        (
+            "freshbase_function_lost_threads",
+            "Threads in code that cannot be stopped; each was replaced.",
+            stats.lost_threads as f64,
+        ),
+        (
+            "freshbase_function_bytes",
+            "Memory of all instances.",
+            stats.bytes as f64,
+        ),
+    ];
+    rows.into_iter()
+        .map(|(name, help, value)| (name, help, String::new(), value))
 }
