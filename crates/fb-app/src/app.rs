@@ -1,9 +1,10 @@
 //! One running app: what its use cases work on.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
-use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, system};
+use fb_auth::{Attempts, Errand, Grant, Sealer, TokenKeys, Visits, system};
 use fb_files::{Contents, FileStore};
 use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hashing: Arc<Hashing>,
     pub(crate) attempts: Arc<Attempts>,
+    /// Requests of all apps by source.
+    pub(crate) visits: Arc<Visits>,
     pub(crate) sealer: Sealer,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) outbound: Outbound,
@@ -60,6 +63,8 @@ pub struct App {
     contents: Contents,
     code: AppCode,
     app_log: AppLog,
+    /// When the logs were last pruned since the app is awake; 0 if they were not. Milliseconds of the clock.
+    pruned_at: AtomicI64,
     /// The app itself, for what goes on in its name after the call that began it.
     this: OnceLock<Weak<App>>,
     content_cache: ContentCache,
@@ -188,6 +193,7 @@ impl App {
         Ok(Self {
             code,
             app_log: AppLog::new(),
+            pruned_at: AtomicI64::new(0),
             this: OnceLock::new(),
             contents: shared.files.app(&id),
             content_cache: ContentCache::new(shared.limits.content_cache_bytes),
@@ -219,6 +225,10 @@ impl App {
 
     pub(crate) fn functions(&self) -> &Functions {
         &self.shared.functions
+    }
+
+    pub(crate) fn pruned_at(&self) -> &AtomicI64 {
+        &self.pruned_at
     }
 
     pub(crate) fn app_log(&self) -> &AppLog {

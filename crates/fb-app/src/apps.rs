@@ -110,6 +110,7 @@ impl Apps {
                 clock: options.clock,
                 hashing: Arc::new(Hashing::new(hasher, options.waiting_hashes)),
                 attempts: Arc::default(),
+                visits: Arc::default(),
                 sealer: Sealer::new(&options.master_key),
                 outbox: options.outbox,
                 oauth: OAuth::new(options.outbound.clone()),

@@ -40,6 +40,7 @@ pub(crate) enum Action {
     UserDeleted,
     CodeWritten,
     CodeDeleted,
+    BansLifted,
 }
 
 impl Action {
@@ -69,6 +70,7 @@ impl Action {
             Self::UserDeleted => "user.deleted",
             Self::CodeWritten => "code.written",
             Self::CodeDeleted => "code.deleted",
+            Self::BansLifted => "bans.lifted",
         }
     }
 }

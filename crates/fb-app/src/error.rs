@@ -128,6 +128,9 @@ pub enum AppError {
     /// Too many attempts from one source, or on one account.
     #[error(transparent)]
     TooManyAttempts(#[from] fb_auth::TooManyAttempts),
+    /// Too many requests from one source.
+    #[error(transparent)]
+    Banned(#[from] fb_auth::Banned),
     /// More is waiting than the server can do soon.
     #[error("the server is busy; try again in {retry_after} s")]
     Busy {

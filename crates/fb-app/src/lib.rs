@@ -21,15 +21,18 @@ mod hashing;
 mod hosting;
 mod indexes;
 mod kept;
+mod letters;
 mod limits;
 pub mod objects;
 mod operator;
 mod principals;
+mod prune;
 mod query;
 pub mod schema;
 mod settings;
 mod setup;
 mod view;
+mod visits;
 
 pub use accounts::{
     Account, MfaStatus, NewFactor, NewUser, OAuthCallback, OAuthEnd, OAuthWish, PasswordChange, Registered, Source,
@@ -45,9 +48,12 @@ pub use error::AppError;
 pub use fb_archive::ArchiveError;
 pub use fb_auth::{Audience, Exposure, FileExposure};
 pub use hosting::{BasicAuth, HostingSettings, Site, Visit};
+pub use letters::{Letter, Recipients};
 pub use limits::AppLimits;
 pub use operator::{OperatorCheckup, OperatorError};
 pub use principals::Session;
+pub use prune::{LogRetention, LogSettings};
 pub use query::{QueryRequest, RawFilter};
 pub use settings::{Lockout, MailSettings, OAuthSettings, Profile, RateLimit, Registration, Settings};
 pub use setup::{FirstAdmin, SetupLink};
+pub use visits::RequestLimit;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::files::ImageSettings;
-use crate::{AppError, HostingSettings};
+use crate::{AppError, HostingSettings, LogSettings, RequestLimit};
 
 /// Which defaults an app follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,9 @@ pub struct MailSettings {
     /// Where it is sent if the link is not valid any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_url: Option<String>,
+    /// Most recipients per hour of what the app's own code sends with `POST /mail`; 0 is no limit, absent 500.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<u32>,
     /// The app's own words, by purpose; default ones for those that are absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub templates: BTreeMap<Purpose, Template>,
@@ -215,6 +218,12 @@ pub struct Settings {
     pub lockout: Lockout,
     /// How many costly requests one source may make.
     pub rate_limit: RateLimit,
+    /// How many requests of any kind one source may make; the profile's default if absent.
+    #[serde(default)]
+    pub request_limit: Option<RequestLimit>,
+    /// Logs.
+    #[serde(default)]
+    pub logs: LogSettings,
     /// Whether accounts wait for the user to follow a link in a mail. User names are e-mail addresses then.
     pub email_verification: bool,
     /// URL of the app's API as users reach it, such as `https://shop.example/v1`. Links in mails begin with it.
@@ -266,6 +275,8 @@ impl Settings {
                 requests: 300,
                 seconds: 300,
             },
+            request_limit: Some(RequestLimit::of(profile)),
+            logs: LogSettings::default(),
             email_verification: false,
             public_url: None,
             mail: MailSettings::default(),
@@ -276,6 +287,11 @@ impl Settings {
             hosting: HostingSettings::default(),
             images: ImageSettings::default(),
         }
+    }
+
+    /// How many requests one source may make.
+    pub fn request_limit(&self) -> RequestLimit {
+        self.request_limit.unwrap_or_else(|| RequestLimit::of(self.profile))
     }
 
     /// Reads what an administrator sent: all settings, or those that change. Unknown settings are an error.
@@ -328,11 +344,16 @@ impl Settings {
         for (name, seconds) in [
             ("lockout.seconds", self.lockout.seconds),
             ("rateLimit.seconds", self.rate_limit.seconds),
+            ("requestLimit.seconds", self.request_limit().seconds),
         ] {
             if !(1..=86_400).contains(&seconds) {
                 return Err(format!("{name} must be 1 to 86400"));
             }
         }
+        if !(1..=604_800).contains(&self.request_limit().ban_seconds) {
+            return Err("requestLimit.banSeconds must be 1 to 604800".into());
+        }
+        self.logs.check()?;
         if !(1..=64).contains(&self.password_policy.min_length) {
             return Err("passwordPolicy.minLength must be 1 to 64".into());
         }

@@ -200,6 +200,8 @@ pub enum Errand {
     KeepDevices,
     /// Writing an entry of the app's log.
     WriteLog,
+    /// Removing entries of logs that are older or more than the app's settings keep.
+    PruneLogs,
 }
 
 /// Access for the server's own errands.
@@ -215,6 +217,7 @@ pub fn system(errand: Errand) -> Admin {
         | Errand::ServeSite
         | Errand::RunCode
         | Errand::KeepDevices
-        | Errand::WriteLog => Admin(()),
+        | Errand::WriteLog
+        | Errand::PruneLogs => Admin(()),
     }
 }

@@ -20,6 +20,7 @@ mod seal;
 mod secret;
 mod token;
 mod totp;
+mod visits;
 
 pub use attempts::{AttemptLimit, Attempts, TooManyAttempts};
 pub use defaults::{close, close_data, close_predefined, guard_schema};
@@ -39,3 +40,4 @@ pub use seal::{CannotOpen, Sealer};
 pub use secret::{NoRandomness, Secret, content_tag, fingerprint, random_bytes};
 pub use token::{Claims, NewToken, SigningKey, TokenError, TokenKeys, TokenKind};
 pub use totp::{recovery_codes, recovery_fingerprint, totp_secret, totp_step, totp_uri};
+pub use visits::{Banned, VisitLimit, Visitor, Visits};

@@ -40,6 +40,9 @@ pub enum MessageError {
     /// The recipient is no address.
     #[error("the recipient is {0}")]
     Recipient(#[from] AddressError),
+    /// The address for answers is none.
+    #[error("the address for answers is {0}")]
+    ReplyTo(AddressError),
     /// Line breaks or other control characters where there is one line.
     #[error("the {0} holds a line break or another control character")]
     Control(&'static str),
@@ -57,6 +60,7 @@ pub struct Message {
     origin: String,
     sender: Sender,
     to: Address,
+    reply_to: Option<Address>,
     content: Content,
 }
 
@@ -89,8 +93,20 @@ impl Message {
             origin,
             sender,
             to: Address::parse(to)?,
+            reply_to: None,
             content,
         })
+    }
+
+    /// The same with an address that answers go to.
+    pub fn with_reply_to(mut self, address: &str) -> Result<Self, MessageError> {
+        self.reply_to = Some(Address::parse(address).map_err(MessageError::ReplyTo)?);
+        Ok(self)
+    }
+
+    /// Where answers go, if not to the sender.
+    pub fn reply_to(&self) -> Option<&str> {
+        self.reply_to.as_ref().map(Address::as_str)
     }
 
     /// The `Message-ID`, with its angle brackets. The same in every try to send it.
@@ -141,8 +157,10 @@ impl Message {
 
     /// Whether both addresses are ASCII once their domains are. If not, the server has to speak SMTPUTF8.
     pub(crate) fn has_ascii_addresses(&self) -> bool {
+        let reply_to = self.reply_to.as_ref().map(Address::wire);
         [self.sender.wire(), self.to.wire()]
-            .iter()
+            .into_iter()
+            .chain(reply_to)
             .all(|address| AsRef::<str>::as_ref(address).is_ascii())
     }
 
@@ -159,6 +177,10 @@ impl Message {
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             ));
+        let builder = match &self.reply_to {
+            Some(address) => builder.reply_to(Mailbox::new(None, address.wire().clone())),
+            None => builder,
+        };
         let text = part(ContentType::TEXT_PLAIN, self.text());
         let message = match self.html() {
             None => builder.singlepart(text),

@@ -144,6 +144,11 @@ impl Outbox {
     /// Takes a message, or says at once that it does not. Never blocks. What becomes of the message is counted, and
     /// logged if it is given up.
     pub fn post(&self, message: Message) -> Result<(), Full> {
+        self.post_all(vec![message])
+    }
+
+    /// The same for several messages: all of them or none.
+    pub fn post_all(&self, messages: Vec<Message>) -> Result<(), Full> {
         let mut tasks = lock(&self.tasks);
         let Some(tasks) = tasks.as_mut() else {
             return Err(Full::Closed);
@@ -153,8 +158,21 @@ impl Outbox {
                 tracing::error!("sending a message panicked");
             }
         }
-        let place = Place::take(&self.shared, &message)?;
-        tasks.spawn_on(place.send(message), &self.runtime);
+        let mut places = Vec::with_capacity(messages.len());
+        for message in &messages {
+            match Place::take(&self.shared, message) {
+                Ok(place) => places.push(place),
+                Err(full) => {
+                    places
+                        .iter_mut()
+                        .for_each(|place: &mut Place| place.fate = Fate::NotTaken);
+                    return Err(full);
+                }
+            }
+        }
+        for (place, message) in places.into_iter().zip(messages) {
+            tasks.spawn_on(place.send(message), &self.runtime);
+        }
         Ok(())
     }
 
@@ -191,13 +209,22 @@ impl Outbox {
     }
 }
 
+/// What became of a message, when its place is given back.
+#[derive(Clone, Copy)]
+enum Fate {
+    Sent,
+    Failed,
+    /// There was no room for others that belong to it.
+    NotTaken,
+}
+
 /// The room one message takes. Given back when dropped, also by a panic or when the task is ended; whatever was not
 /// marked as sent counts as failed.
 struct Place {
     shared: Arc<Shared>,
     origin: String,
     bytes: usize,
-    is_sent: bool,
+    fate: Fate,
 }
 
 impl Place {
@@ -232,7 +259,7 @@ impl Place {
             shared: Arc::clone(shared),
             origin: message.origin().to_owned(),
             bytes,
-            is_sent: false,
+            fate: Fate::Failed,
         })
     }
 
@@ -251,7 +278,7 @@ impl Place {
             };
             match outcome {
                 Ok(()) => {
-                    self.is_sent = true;
+                    self.fate = Fate::Sent;
                     tracing::debug!(app = message.origin(), to, tries, "a message was sent");
                     return;
                 }
@@ -287,10 +314,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let counter = if self.is_sent {
-            &self.shared.sent
-        } else {
-            &self.shared.failed
+        let counter = match self.fate {
+            Fate::Sent => &self.shared.sent,
+            Fate::Failed => &self.shared.failed,
+            Fate::NotTaken => &self.shared.refused,
         };
         let mut load = lock(&self.shared.load);
         counter.fetch_add(1, Ordering::Relaxed);

@@ -49,6 +49,7 @@ codes! {
     BAD_CODE = ("InvalidCode", 400, "Bad Request", "The code of the second factor is wrong, was used already, or is too old.");
     BAD_IMAGE = ("ImageNotTransformable", 422, "Unprocessable Content", "No variant can be made of the file: it is no image that is read, is damaged, or is too large.");
     TOO_MANY = ("TooManyRequests", 429, "Too Many Requests", "Too many attempts from one address or on one account; the Retry-After header says when to come back.");
+    BANNED = ("AddressBanned", 429, "Too Many Requests", "Too many requests came from the caller's address; `data.until` and the Retry-After header say when the ban ends. An administrator can lift it with DELETE /v1/banned.");
     NOT_GENUINE = ("LoginNotGenuine", 400, "Bad Request", "What came back from a login provider does not belong to a login that began here; begin again.");
     REFUSED_BY_PROVIDER = ("LoginRefused", 460, "Bad Credentials", "The login provider refused, or the user did.");
     PROVIDER_FAILED = ("LoginProviderFailed", 502, "Bad Gateway", "The login provider cannot be reached, or answers in a way that makes no sense.");

@@ -1,6 +1,7 @@
 //! What a handler gets: the app, the caller, and the request.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::codes;
 use crate::error::ApiError;
 use crate::server::ServerState;
-use crate::source::source_of;
+use crate::source::{address_of, source_of};
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -54,7 +55,7 @@ pub(crate) struct Request {
     /// Its number, which its id is made from.
     pub(crate) number: u64,
     /// The other end of the connection.
-    pub(crate) peer: std::net::IpAddr,
+    pub(crate) peer: IpAddr,
     /// It came encrypted to this server; what a proxy in front did is not known here.
     pub(crate) is_tls: bool,
 }
@@ -106,6 +107,11 @@ impl Ctx {
             return Source::code();
         }
         source_of(self.request.peer, &self.request.headers, &self.state.trusted_proxies)
+    }
+
+    /// The address that the request comes from; the server's own for code.
+    pub(crate) fn address(&self) -> IpAddr {
+        address_of(self.request.peer, &self.request.headers, &self.state.trusted_proxies)
     }
 
     /// The id under which this request is logged, and named in errors.

@@ -226,6 +226,14 @@ impl From<AppError> for ApiError {
                     ..Self::new(codes::TOO_MANY, sentence(&error.to_string()))
                 };
             }
+            AppError::Banned(banned) => {
+                let data = json!({ "until": banned.until.to_string(), "retryAfter": banned.retry_after });
+                return Self {
+                    retry_after: Some(banned.retry_after),
+                    data: Some(data),
+                    ..Self::new(codes::BANNED, sentence(&error.to_string()))
+                };
+            }
             AppError::Busy { retry_after } => {
                 return Self {
                     retry_after: Some(*retry_after),

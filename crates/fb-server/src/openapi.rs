@@ -60,6 +60,7 @@ fn operation(route: &Route) -> Value {
                 "oid" if route.path.starts_with("/file") => "Name of the file, each segment percent-encoded",
                 "bucket" => "Class name without /db/",
                 "oid" => "Last part of the object's id, percent-encoded",
+                "ip" => "An IPv4 or IPv6 address; of the latter the first 64 bits count",
                 _ => name,
             };
             let schema = json!({ "type": "string" });
@@ -187,12 +188,28 @@ fn config() -> Value {
             },
             "lockout": { "type": "object", "properties": { "attempts": count, "seconds": seconds(1, 86_400) } },
             "rateLimit": { "type": "object", "properties": { "requests": count, "seconds": seconds(1, 86_400) } },
+            "requestLimit": {
+                "type": ["object", "null"],
+                "description": "Requests of any kind from one address; null is the profile's default",
+                "properties": { "requests": count, "seconds": seconds(1, 86_400), "banSeconds": seconds(1, 604_800) },
+            },
+            "logs": {
+                "type": "object",
+                "properties": {
+                    "retention": {
+                        "type": "object",
+                        "description": "Days; 0 is for ever",
+                        "properties": { "AppLog": seconds(0, 36_500), "AuditLog": seconds(0, 36_500) },
+                    },
+                    "maxLines": count,
+                },
+            },
             "emailVerification": { "type": "boolean" },
             "publicUrl": text,
             "mail": {
                 "type": "object",
                 "properties": {
-                    "from": text, "resetUrl": text, "verifiedUrl": text, "failedUrl": text,
+                    "from": text, "resetUrl": text, "verifiedUrl": text, "failedUrl": text, "perHour": { "type": ["integer", "null"], "minimum": 0 },
                     "templates": { "type": "object", "additionalProperties": { "type": "object" } },
                 },
             },
@@ -241,6 +258,30 @@ fn schemas() -> Value {
     json!({
         "Anything": {},
         "FileContent": { "description": "The content of a file, of any type" },
+        "Ban": {
+            "type": "object",
+            "properties": {
+                "until": { "type": "string", "format": "date-time" },
+                "retryAfter": { "type": "integer", "minimum": 1, "description": "Seconds" },
+            },
+        },
+        "Letter": {
+            "type": "object",
+            "required": ["to", "subject", "text"],
+            "additionalProperties": false,
+            "properties": {
+                "to": { "oneOf": [text, { "type": "array", "items": text, "minItems": 1, "maxItems": 50 }] },
+                "subject": text, "text": text, "html": text, "fromName": text, "replyTo": text,
+                "from": { "type": "string", "description": "The app's own sender; nothing else is accepted" },
+            },
+        },
+        "SentLetter": {
+            "type": "object",
+            "properties": {
+                "id": { "type": "string", "description": "Message-ID of the first message" },
+                "ids": { "type": "array", "items": text, "description": "One per recipient, in their order" },
+            },
+        },
         "Archive": { "description": "A zip archive, names relative to the bucket or the folder" },
         "BucketAcl": {
             "type": "object",

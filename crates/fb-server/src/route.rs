@@ -89,6 +89,8 @@ pub fn table() -> Vec<Route> {
     routes.extend(routes::indexes::routes());
     routes.extend(routes::files::routes());
     routes.extend(routes::code::routes());
+    routes.extend(routes::mail::routes());
+    routes.extend(routes::banned::routes());
     routes
 }
 

@@ -23,7 +23,7 @@ use crate::listen::Listeners;
 use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
-use crate::source::{TrustedProxy, source_of};
+use crate::source::{TrustedProxy, address_of, source_of};
 use crate::{code, cors, hosting, listen, openapi, routes};
 
 /// Limits of the HTTP side. All are on by default.
@@ -405,6 +405,11 @@ pub(crate) async fn app_request(
     code: Option<CodeCaller>,
     seen: &mut Seen,
 ) -> Result<Reply, ApiError> {
+    let session = authenticate(&app, &request).await;
+    let is_admin = matches!(&session, Ok(Some(session)) if session.principal.is_admin());
+    if code.is_none() && !is_admin {
+        app.count_visit(address_of(request.peer, &request.headers, &state.trusted_proxies))?;
+    }
     let method = request.method.clone();
     let (number, handler) = match state.router.find(&method, path) {
         Found::Route {
@@ -428,7 +433,6 @@ pub(crate) async fn app_request(
         }
     };
     seen.route = number;
-    let session = authenticate(&app, &request).await;
     // Renewal: a write with a token that is not brand-new gets a fresh one along. Never on reads, which may be cached.
     let renew = match &session {
         Ok(Some(session)) if method != Method::GET && method != Method::HEAD && code.is_none() => {
@@ -437,7 +441,6 @@ pub(crate) async fn app_request(
         }
         _ => None,
     };
-    let is_admin = matches!(&session, Ok(Some(session)) if session.principal.is_admin());
     // What code is told of the request, if there is code that wants to know.
     let has_say = method != Method::GET && method != Method::HEAD && app.has_handlers();
     let about = has_say.then(|| code::describe(state, &request, path));

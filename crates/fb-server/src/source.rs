@@ -52,7 +52,7 @@ impl TrustedProxy {
 
 /// The address behind the proxies: from the right, the first one in `X-Forwarded-For` that is no trusted proxy. What
 /// stands further left, anybody may have written.
-pub(crate) fn source_of(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedProxy]) -> Source {
+pub(crate) fn address_of(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedProxy]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|proxy| proxy.contains(address));
     let mut address = peer.to_canonical();
     if is_trusted(address) {
@@ -67,7 +67,12 @@ pub(crate) fn source_of(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedPro
             }
         }
     }
-    Source::new(match address {
+    address
+}
+
+/// The source at that address.
+pub(crate) fn source_of(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedProxy]) -> Source {
+    Source::new(match address_of(peer, headers, trusted) {
         IpAddr::V4(address) => address.to_string(),
         // One customer has at least a network of this size.
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).to_string(),

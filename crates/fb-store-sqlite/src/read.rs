@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fb_auth::Scope;
 use fb_query::{Filter, Order, Query};
-use fb_store::{Rows, RowsBuilder};
+use fb_store::{Oldest, Rows, RowsBuilder};
 use fb_types::{ObjectKey, Stored, Timestamp, Version};
 use rusqlite::types::{FromSqlError, Type, Value as Sql};
 use rusqlite::{OptionalExtension, Row, params_from_iter};
@@ -143,6 +143,18 @@ pub(crate) fn keys_plan(table: &Table, scope: &Scope, offset: u64, limit: u64, f
     draft.finish(" ORDER BY key LIMIT ? OFFSET ?", [limit, offset])
 }
 
+/// The plan of the oldest objects. Row numbers are never used again while a later row is there, so their order is that of
+/// the insertions, and their range says how many there are at most.
+pub(crate) fn oldest_plan(table: &Table, scope: &Scope, limit: usize, few: usize) -> Plan {
+    let extent = format!(
+        "(SELECT ifnull(max(rid), 0) FROM c{id}) - (SELECT ifnull(min(rid), 1) FROM c{id}) + 1",
+        id = table.id
+    );
+    let mut draft = Draft::new(&format!("key, created_at, {extent}"), table);
+    draft.and_readable(table, scope, few, Wanted::First(limit as u64), false);
+    draft.finish(" ORDER BY rid LIMIT ?", [limit as u64])
+}
+
 fn integer(n: u64) -> Sql {
     Sql::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
@@ -207,6 +219,21 @@ impl Plan {
                 keys.push(key(row, 0)?);
             }
             Ok(keys)
+        })
+    }
+
+    /// Runs a look at the oldest objects.
+    pub(crate) fn oldest(&self, reader: &Reader) -> rusqlite::Result<Oldest> {
+        self.read(reader, |command| {
+            reader.functions.set(self.work.clone());
+            let mut statement = reader.conn.prepare_cached(&command.sql)?;
+            let mut rows = statement.query(params_from_iter(&command.params))?;
+            let mut oldest = Oldest::default();
+            while let Some(row) = rows.next()? {
+                oldest.keys.push((key(row, 0)?, Timestamp::from_millis(row.get(1)?)));
+                oldest.at_most = row.get::<_, i64>(2)?.unsigned_abs();
+            }
+            Ok(oldest)
         })
     }
 

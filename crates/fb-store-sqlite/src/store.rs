@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use fb_auth::{Admin, FileGrant, Grant};
 use fb_query::{Filter, Query};
 use fb_store::{
-    Alteration, Batch, BoxFuture, CommitObserver, FileList, IndexDef, OpenOptions, Outcome, Records, Rows, RowsBuilder,
-    Store, StoreError, StoreStats, Unused,
+    Alteration, Batch, BoxFuture, CommitObserver, FileList, IndexDef, Oldest, OpenOptions, Outcome, Records, Rows,
+    RowsBuilder, Store, StoreError, StoreStats, Unused,
 };
 use fb_types::{Bucket, Change, ClassName, Clock, ContentId, FileEntry, FilePath, ObjectKey, Schema, Seq, Stored};
 
@@ -209,6 +209,17 @@ impl Store for SqliteStore {
                 (plan.shape(), move |reader: &Reader| plan.keys(reader))
             };
             self.read("listing keys", grant.class(), Vec::new, plan).await
+        })
+    }
+
+    fn oldest<'a>(&'a self, grant: &'a Grant, limit: usize) -> BoxFuture<'a, Result<Oldest, StoreError>> {
+        Box::pin(async move {
+            let plan = |table: &Arc<Table>| {
+                let plan = read::oldest_plan(table, grant.scope(), limit, self.few());
+                (plan.shape(), move |reader: &Reader| plan.oldest(reader))
+            };
+            self.read("looking for the oldest objects", grant.class(), Oldest::default, plan)
+                .await
         })
     }
 

@@ -22,4 +22,4 @@ pub use index::{Direction, IndexDef, IndexKey};
 pub use node::{AppRecord, Node, OpenOptions};
 pub use observer::{CommitObserver, Committed, NoObserver};
 pub use rows::{Row, Rows, RowsBuilder};
-pub use store::{Alteration, BoxFuture, Records, Rewrite, Store, StoreStats};
+pub use store::{Alteration, BoxFuture, Oldest, Records, Rewrite, Store, StoreStats};

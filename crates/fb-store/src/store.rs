@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use fb_auth::{Admin, FileGrant, Grant};
 use fb_query::{Filter, Query};
-use fb_types::{Bucket, Change, ClassName, ContentId, Document, FileEntry, FilePath, ObjectKey, Schema, Seq, Stored};
+use fb_types::{
+    Bucket, Change, ClassName, ContentId, Document, FileEntry, FilePath, ObjectKey, Schema, Seq, Stored, Timestamp,
+};
 
 use crate::{Batch, FileList, IndexDef, Outcome, Rows, StoreError, Unused};
 
@@ -48,6 +50,9 @@ pub trait Store: Send + Sync + 'static {
         offset: u64,
         limit: u64,
     ) -> BoxFuture<'a, Result<Vec<ObjectKey>, StoreError>>;
+
+    /// The objects of a class that were written first, oldest first, at most `limit`. Cost: in proportion to the result.
+    fn oldest<'a>(&'a self, grant: &'a Grant, limit: usize) -> BoxFuture<'a, Result<Oldest, StoreError>>;
 
     /// A small number as a key that no object of the class has or had.
     fn allocate_key<'a>(&'a self, class: &'a ClassName) -> BoxFuture<'a, Result<ObjectKey, StoreError>>;
@@ -107,6 +112,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Finishes what is queued, flushes, and releases files and threads. Later calls fail with `Unavailable`.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// The beginning of a class; see [`Store::oldest`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Oldest {
+    /// Keys and when the objects were created, in the order of their insertion.
+    pub keys: Vec<(ObjectKey, Timestamp)>,
+    /// How many objects the class has at most: exact as long as none but the oldest were deleted.
+    pub at_most: u64,
 }
 
 /// A change of the schema.

@@ -11,10 +11,9 @@ import { promisify } from 'node:util';
 
 import { loadGeneration } from '../lib/generations.mjs';
 import { startServer } from '../lib/server.mjs';
-import { withCode } from '../lib/code.mjs';
 
 const { sdkDir } = loadGeneration('v4');
-const BINARY = process.env.FRESHBASE;
+const BINARY = process.env.FRESHBASE && path.resolve(process.env.FRESHBASE);
 // Every byte there is, with what text modes and pieces of 64 KiB could break.
 const BYTES = Buffer.from(Array.from({ length: 200_000 }, (_, n) => (n * 7 + (n >> 8)) & 0xff));
 
@@ -221,34 +220,59 @@ test('the CLI makes a bucket that everybody can load from, and leaves one that e
   assert.deepEqual(await (await asRoot('GET', `${api()}/file/shared`)).json(), own);
 });
 
-test('deploy brings handlers and modules, and download brings modules back', async () => {
-  // Code is kept in memory here, as the protocol says, until the server keeps it itself.
-  const app = await withCode(server.origin);
-  try {
-    const url = `${app.origin}/v1`;
-    assert.equal((await asRoot('POST', `${api()}/schema/Task`, { fields: { name: { type: '/db/String' } } })).status, 200);
-    const hello = "exports.call = () => 'hällo';\n";
-    const dir = folder('code', {
-      'baqend/hello.js': hello,
-      'baqend/user.register.es6': 'exports.call = (db, mail) => mail;',
-      'baqend/Task/insert.js': 'exports.onInsert = () => {};',
-      'baqend/Task/validate.js': 'name.isLength(1, 80);',
-      'baqend/Task/README.md': 'no code',
-      'baqend/Nothing/insert.js': 'no class of the app',
-    });
-    const { stdout } = await baqend(['deploy', '--code', url], dir);
-    assert.match(stdout, /insert handler for Task deployed\.[^]*Code deployment completed\./);
-    assert.deepEqual([...app.stored.keys()].sort(), [
-      '/code/Task/insert', '/code/Task/validate', '/code/hello/module', '/code/user.register/module',
-    ]);
-    assert.equal(app.stored.get('/code/hello/module'), hello);
+test('deploy brings handlers and modules that run, and download brings modules back', async () => {
+  assert.equal((await asRoot('POST', `${api()}/schema/Task`, { fields: { name: { type: '/db/String' } } })).status, 200);
+  const hello = "exports.call = () => 'hällo';\n";
+  const dir = folder('code', {
+    'baqend/hello.js': hello,
+    'baqend/user.register.es6': 'exports.call = (db, mail) => mail;',
+    'baqend/Task/insert.js': "exports.onInsert = (db, task) => { task.name += '!'; };",
+    'baqend/Task/validate.js': 'name.isLength(1, 80);',
+    'baqend/Task/README.md': 'no code',
+    'baqend/Nothing/insert.js': 'no class of the app',
+  });
+  const { stdout } = await baqend(['deploy', '--code', api()], dir);
+  assert.match(stdout, /insert handler for Task deployed\.[^]*Code deployment completed\./);
+  const stored = await (await asRoot('GET', `${api()}/code-content`)).json();
+  assert.deepEqual(stored.map(({ id }) => id).sort(), [
+    '/code/Task/insert', '/code/Task/validate', '/code/hello/module', '/code/user.register/module',
+  ]);
+  assert.equal(stored.find(({ id }) => id === '/code/hello/module').code, hello);
 
-    const back = folder('download');
-    await baqend(['download', '--code', url], back);
-    assert.equal(readFileSync(path.join(back, 'baqend', 'hello.js'), 'utf8'), hello);
-    assert.equal(readFileSync(path.join(back, 'baqend', 'user.register.js'), 'utf8'), 'exports.call = (db, mail) => mail;');
+  assert.equal(await (await fetch(`${api()}/code/hello`)).text(), 'hällo');
+  const insert = (name) => asRoot('POST', `${api()}/db/Task`, { name });
+  assert.equal((await (await insert('a')).json()).name, 'a!');
+  const invalid = await insert('a'.repeat(90));
+  assert.ok(invalid.status >= 400, `${invalid.status}`);
+
+  const back = folder('download');
+  await baqend(['download', '--code', api()], back);
+  for (const [file, text] of [['hello.js', hello], ['user.register.js', 'exports.call = (db, mail) => mail;']]) {
+    assert.equal(readFileSync(path.join(back, 'baqend', file), 'utf8'), text, file);
+  }
+});
+
+test('typings writes the app\'s classes down for TypeScript', async () => {
+  assert.equal((await asRoot('POST', `${api()}/schema/Typed`, { fields: { title: { type: '/db/String' } } })).status, 200);
+  const dir = folder('typings');
+  await baqend(['typings', api()], dir);
+  const text = readFileSync(path.join(dir, 'baqend-model.d.ts'), 'utf8');
+  assert.match(text, /interface Typed extends[^]*title: string/);
+});
+
+test('login keeps a token that later commands use, and whoami tells whose', async () => {
+  const registered = await fetch(`${api()}/db/User/register`, {
+    method: 'POST', body: JSON.stringify({ user: { username: 'cli@shop.example' }, password: 'a long password', login: true }),
+  });
+  const token = registered.headers.get('baqend-authorization-token');
+  try {
+    const { stdout } = await baqend(['--token', token, 'login', api()]);
+    assert.match(stdout, /successfully been logged in/);
+    assert.equal((await baqend(['whoami', api()])).stdout.trim(), 'cli@shop.example');
+    await baqend(['logout', api()]);
+    assert.equal((await baqend(['whoami', api()])).stdout.trim(), 'root');
   } finally {
-    await app.stop();
+    rmSync(path.join(home, '.baqend'), { force: true });
   }
 });
 

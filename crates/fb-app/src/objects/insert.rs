@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{NewAcl, Seen};
 use crate::functions::{CodeType, Subject};
+use crate::prune::check_line;
 use crate::{App, AppError};
 
 impl App {
@@ -51,6 +52,7 @@ impl App {
         let shape = class.shape();
         let fields = FieldsText::new(&fields);
         self.check_size(fields.object_bytes())?;
+        check_line(bucket, fields.object_bytes())?;
         let decide = move |before: Option<&Stored>, moment: Moment| match before {
             Some(_) => Err(Refusal::Exists),
             None => {

@@ -1,6 +1,7 @@
 //! Handlers, one file per resource.
 
 pub(crate) mod admin;
+pub(crate) mod banned;
 pub(crate) mod bulk;
 pub(crate) mod code;
 pub(crate) mod config;
@@ -8,6 +9,7 @@ pub(crate) mod connect;
 pub(crate) mod devices;
 pub(crate) mod files;
 pub(crate) mod indexes;
+pub(crate) mod mail;
 pub(crate) mod node;
 pub(crate) mod objects;
 pub(crate) mod push_keys;

@@ -64,6 +64,7 @@ macro_rules! contract_tests {
                 concurrent_increments_are_all_counted, keys_are_never_repeated, concurrently_allocated_keys_differ,
                 an_empty_batch_is_nothing;
             reads: reads_see_acknowledged_writes, limits_are_exact_under_object_rules, scans_follow_the_keys,
+                the_oldest_come_first,
                 an_empty_class_is_empty, filters_and_orders_work, hostile_texts_are_data;
             records: records_are_listed_by_key, a_record_expires, a_record_is_prolonged, expired_records_are_removed;
             rules: restricted_reads_agree_with_the_rules, the_first_rules_of_a_class,

@@ -96,6 +96,35 @@ pub async fn scans_follow_the_keys(bench: Bench) {
     assert!((1..6).contains(&rows.rows().len()), "{} MiB at once", rows.rows().len());
 }
 
+/// The order is that of the first write, whatever keys and later writes say.
+pub async fn the_oldest_come_first(bench: Bench) {
+    for (n, key) in ["c", "a", "d", "b"].into_iter().enumerate() {
+        let stored = bench.insert(key, json!({ "rank": n })).await;
+        assert_eq!(
+            bench.store().oldest(&bench.grant(), 1).await.unwrap().at_most,
+            n as u64 + 1
+        );
+        assert!(stored.created_at.millis() > 0);
+    }
+    bench.commit(bench.updating("c", &json!({ "rank": 9 }))).await.unwrap();
+    let oldest = async |limit: usize| {
+        let found = bench.store().oldest(&bench.grant(), limit).await.unwrap();
+        let keys: Vec<String> = found.keys.iter().map(|(key, _)| key.as_str().to_owned()).collect();
+        (keys.concat(), found.at_most)
+    };
+    assert_eq!(oldest(10).await, ("cadb".to_owned(), 4));
+    assert_eq!(oldest(2).await, ("ca".to_owned(), 4));
+    bench.delete("c").await;
+    assert_eq!(oldest(10).await, ("adb".to_owned(), 3));
+    for key in ["a", "d", "b"] {
+        bench.delete(key).await;
+    }
+    assert_eq!(oldest(10).await, (String::new(), 0));
+    let first = bench.insert("z", json!({})).await;
+    let found = bench.store().oldest(&bench.grant(), 10).await.unwrap();
+    assert_eq!(found.keys, [(first.key, first.created_at)]);
+}
+
 /// Classes without objects, and classes that do not exist.
 pub async fn an_empty_class_is_empty(bench: Bench) {
     for class in ["Todo", "User", "Nothing"] {
@@ -108,6 +137,7 @@ pub async fn an_empty_class_is_empty(bench: Bench) {
         assert_eq!(store.count(&grant, &Filter::ALL).await.unwrap(), 0);
         assert!(store.scan(&grant, None, 10).await.unwrap().rows().is_empty());
         assert!(store.keys(&grant, 0, 10).await.unwrap().is_empty());
+        assert_eq!(store.oldest(&grant, 10).await.unwrap(), crate::Oldest::default());
         assert_eq!(
             store.load(&grant, &ObjectKey::from_raw("x").unwrap()).await.unwrap(),
             None

@@ -28,6 +28,9 @@ const FOLLOW_TIME: Duration = Duration::from_millis(200);
 /// How often contents without a file are looked for, which is one look-up if there are none.
 const COLLECT_TIME: Duration = Duration::from_secs(60);
 
+/// How often it is asked which apps' logs are due to be pruned.
+const PRUNE_TIME: Duration = Duration::from_secs(1);
+
 /// How long errands rest that could not be carried out.
 const ERRAND_PAUSE: Duration = Duration::from_secs(5);
 
@@ -239,6 +242,8 @@ async fn keep_house(apps: Arc<Apps>, idle: Duration) {
     let mut errands_from = since_sleep;
     let mut since_collected = since_sleep;
     let mut collector: Option<tokio::task::JoinHandle<()>> = None;
+    let mut since_pruned = since_sleep;
+    let mut pruner: Option<tokio::task::JoinHandle<()>> = None;
     let mut ticks = tokio::time::interval(FOLLOW_TIME.min(idle));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -260,6 +265,10 @@ async fn keep_house(apps: Arc<Apps>, idle: Duration) {
             since_collected = tokio::time::Instant::now();
             collector = Some(tokio::spawn(collect(apps.clone())));
         }
+        if since_pruned.elapsed() >= PRUNE_TIME && pruner.as_ref().is_none_or(|task| task.is_finished()) {
+            since_pruned = tokio::time::Instant::now();
+            pruner = Some(tokio::spawn(prune(apps.clone())));
+        }
         if since_sleep.elapsed() >= idle {
             since_sleep = tokio::time::Instant::now();
             let asleep = apps.sleep_idle().await;
@@ -277,6 +286,17 @@ async fn collect(apps: Arc<Apps>) {
             Ok(0) => {}
             Ok(n) => tracing::info!(app = %app.id(), n_contents = n, "removed {n} contents without a file"),
             Err(error) => tracing::warn!(app = %app.id(), error = %error, "contents without a file stay for now"),
+        }
+    }
+}
+
+/// Removes old entries of logs, in apps that are awake: those that just woke up, and each once a minute.
+async fn prune(apps: Arc<Apps>) {
+    for app in apps.awake() {
+        match app.prune_logs_when_due().await {
+            Ok(0) => {}
+            Ok(n) => tracing::info!(app = %app.id(), n_entries = n, "removed {n} old entries of logs"),
+            Err(error) => tracing::warn!(app = %app.id(), error = %error, "old entries of logs stay for now"),
         }
     }
 }

@@ -113,33 +113,3 @@ fn serve(
     stream.write_all(head.as_bytes()).ok()?;
     stream.write_all(&body[..length]).ok()
 }
-
-/// The code of an app, in memory, as the protocol has it.
-pub(crate) fn code(asked: &Asked, stored: &Mutex<std::collections::BTreeMap<String, String>>) -> Option<Does> {
-    let json = "application/json;charset=utf-8";
-    let mut stored = stored.lock().unwrap();
-    if asked.path == "/code-content" {
-        let entry = |(id, code): (&String, &String)| serde_json::json!({ "id": id, "code": code });
-        let all: Vec<_> = stored.iter().map(entry).collect();
-        return Some(Does::Answers(200, json, serde_json::json!(all).to_string()));
-    }
-    if !asked.path.starts_with("/code/") {
-        return None;
-    }
-    let plain = "text/plain;charset=utf-8";
-    Some(match asked.method.as_str() {
-        "PUT" => {
-            let text = String::from_utf8(asked.body.clone()).unwrap();
-            stored.insert(asked.path.clone(), text.clone());
-            Does::Answers(200, plain, text)
-        }
-        "DELETE" => {
-            stored.remove(&asked.path);
-            Does::Answers(204, plain, String::new())
-        }
-        _ => match stored.get(&asked.path) {
-            Some(text) => Does::Answers(200, plain, text.clone()),
-            None => Does::Answers(404, json, r#"{"message":"no such code"}"#.into()),
-        },
-    })
-}

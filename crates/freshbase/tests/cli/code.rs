@@ -1,30 +1,30 @@
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 
-use fb_testkit::root;
+use fb_testkit::{Client, Server, root};
 use serde_json::json;
 
-use crate::between::{Between, Does, code};
+use crate::between::{Between, Does};
 use crate::{Machine, finish, server};
 
-type Stored = Arc<Mutex<BTreeMap<String, String>>>;
+/// The class that handlers are of.
+fn todo(server: &Server) -> Client {
+    let client = root(server);
+    client.post("/schema/Todo", &json!({ "fields": {} })).expect(200);
+    client
+}
 
-/// A machine whose app has code, kept in memory.
-fn machine(server: &fb_testkit::Server) -> (Machine, Stored, Between) {
-    let stored = Stored::default();
-    let kept = stored.clone();
-    let between = Between::new(Some(server), move |asked| code(asked, &kept).unwrap_or(Does::HandsOn));
-    let mut machine = Machine::new(server);
-    machine.url = between.url.clone();
-    (machine, stored, between)
+/// The ids of all code, in order.
+fn stored(client: &Client) -> Vec<String> {
+    let all = client.get("/code-content").expect(200).json();
+    let ids = all.as_array().unwrap().iter();
+    ids.map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn code_is_deployed_by_text_and_pruned() {
     let server = server();
-    let (machine, stored, _between) = machine(&server);
+    let (machine, client) = (Machine::new(&server), todo(&server));
     machine.write("code/hello.js", "exports.call = () => 'hällo';\n");
     machine.write("code/Todo/insert.js", "exports.onInsert = () => {};");
     machine.write("code/big/index.js", "module.exports = require('./hello');");
@@ -34,9 +34,13 @@ fn code_is_deployed_by_text_and_pruned() {
         format!("{plan}Deployed to {}.\n", machine.url)
     );
     assert_eq!(
-        stored.lock().unwrap()["/code/hello/module"],
-        "exports.call = () => 'hällo';\n"
+        client.get("/code/hello/module").expect(200).body,
+        "exports.call = () => 'hällo';\n".as_bytes()
     );
+    // What `big` requires is the other module.
+    for module in ["/code/hello", "/code/big"] {
+        assert_eq!(server.client().get(module).expect(200).body, "hällo".as_bytes());
+    }
     assert!(machine.run(&["deploy"]).ok().starts_with("Nothing to change"));
     machine.write("code/hello.js", "exports.call = () => 2;\n");
     std::fs::remove_dir_all(machine.project().join("code/big")).unwrap();
@@ -47,15 +51,15 @@ fn code_is_deployed_by_text_and_pruned() {
         run.out,
         run.err
     );
+    assert_eq!(server.client().get("/code/hello").expect(200).json(), 2);
     machine.run(&["deploy", "--prune", "--yes"]).ok();
-    let left: Vec<String> = stored.lock().unwrap().keys().cloned().collect();
-    assert_eq!(left, ["/code/Todo/insert", "/code/hello/module"]);
+    assert_eq!(stored(&client), ["/code/Todo/insert", "/code/hello/module"]);
 }
 
 #[test]
 fn the_layout_of_the_published_cli_is_understood() {
     let server = server();
-    let (machine, stored, _between) = machine(&server);
+    let machine = Machine::new(&server);
     machine.write("baqend/hello.js", "1");
     machine.write("baqend/Todo/update.js", "2");
     machine.write(
@@ -63,14 +67,14 @@ fn the_layout_of_the_published_cli_is_understood() {
         r#"{ "class": "/db/Todo", "acl": {}, "fields": {} }"#,
     );
     machine.run(&["deploy"]).ok();
-    assert_eq!(stored.lock().unwrap().len(), 2);
+    assert_eq!(stored(&root(&server)), ["/code/Todo/update", "/code/hello/module"]);
     server.client().get("/schema/Todo").expect(200);
 }
 
 #[test]
 fn single_pieces_are_read_written_and_removed() {
     let server = server();
-    let (machine, stored, _between) = machine(&server);
+    let (machine, client) = (Machine::new(&server), todo(&server));
     machine.write("x.js", "line\n\n");
     machine.run(&["code", "put", "Todo/insert", "x.js"]).ok();
     machine.run(&["code", "put", "hello", "x.js"]).ok();
@@ -93,21 +97,16 @@ fn single_pieces_are_read_written_and_removed() {
     machine.run(&["code", "delete", "hello"]).failed(1);
     machine.run(&["code", "put", "../x", "x.js"]).failed(2);
     machine.run(&["code", "put", "hello", "nosuch.js"]).failed(1);
-    assert_eq!(stored.lock().unwrap().len(), 1);
+    assert_eq!(stored(&client), ["/code/Todo/insert"]);
 }
 
 #[test]
 fn pulled_code_replaces_no_changes_unless_it_is_told_to() {
     let server = server();
-    let (machine, stored, _between) = machine(&server);
-    stored
-        .lock()
-        .unwrap()
-        .insert("/code/hello/module".into(), "remote".into());
-    stored
-        .lock()
-        .unwrap()
-        .insert("/code/Todo/insert".into(), "handler".into());
+    let (machine, client) = (Machine::new(&server), todo(&server));
+    for (path, text) in [("/code/hello/module", "remote"), ("/code/Todo/insert", "handler")] {
+        client.request("PUT", path, &[], text.as_bytes()).expect(200);
+    }
     machine.run(&["code", "pull"]).ok();
     assert_eq!(
         (machine.read("code/hello.js"), machine.read("code/Todo/insert.js")),
@@ -124,7 +123,7 @@ fn pulled_code_replaces_no_changes_unless_it_is_told_to() {
 #[test]
 fn code_that_needs_node_says_so_where_there_is_none() {
     let server = server();
-    let (machine, _stored, _between) = machine(&server);
+    let machine = Machine::new(&server);
     machine.write("package.json", "{}");
     machine.write("code/hello.js", "require('left-pad')");
     let mut command = machine.command(&["deploy"]);

@@ -97,6 +97,8 @@ fn rows() -> Vec<Row> {
             json!({ "overlapSeconds": 600 }),
             "tokens",
         ),
+        row("bans.lifted", "DELETE", "/banned", none(), "*"),
+        row("bans.lifted", "DELETE", "/banned/192.0.2.1", none(), "192.0.2.1"),
         row("pushKey.changed", "POST", "/config/VAPIDKeys", none(), "VAPIDKeys"),
         row(
             "pushKey.changed",
@@ -248,6 +250,7 @@ fn s58_what_administrators_fail_to_do_leaves_no_entry() {
             json!({ "fields": { "x": { "type": "/db/Nothing" } } }),
         ),
         ("DELETE", "/schema/Nothing", Value::Null),
+        ("DELETE", "/banned/nonsense", Value::Null),
         ("PUT", "/file/pictures", json!({ "nonsense": {} })),
         ("PUT", "/file/pictures", json!({ "schemaAdd": { "*": "allow" } })),
         ("PUT", "/file/buckets", json!({})),

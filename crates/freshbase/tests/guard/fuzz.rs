@@ -275,6 +275,15 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
             json!({ "keys": [{ "g": "geo" }], "drop": true }),
         ),
         ("DELETE", "/index/Doc".into(), Value::Null),
+        (
+            "POST",
+            "/mail".into(),
+            json!({ "to": ["a@example.com"], "subject": "s", "text": "t", "html": "<b>", "fromName": "n", "replyTo": "b@example.com" }),
+        ),
+        ("GET", "/banned".into(), Value::Null),
+        ("GET", "/banned/2001:db8::1".into(), Value::Null),
+        ("DELETE", "/banned".into(), Value::Null),
+        ("DELETE", "/banned/192.0.2.1".into(), Value::Null),
     ]
 }
 
@@ -522,7 +531,7 @@ fn fuzz(profile: Profile, seed: u64) {
         .collect();
     for route in routes {
         let path = route.replace("{bucket}", "Doc").replace("{oid}", "seed");
-        let path = path.replace("{*oid}", "seed").replace("{type}", "module");
+        let path = path.replace("{*oid}", "seed").replace("{type}", "module").replace("{ip}", "192.0.2.1");
         assert!(
             heads.contains(&path.as_str()) || heads.contains(&path.replace("Doc", "Play").as_str()),
             "no seed for {route}"

@@ -28,6 +28,8 @@ fn settings_take_effect_at_once_and_outlive_a_restart() {
         "sessionSeconds": 2_592_000, "shortSessionSeconds": 86_400,
         "passwordPolicy": { "minLength": 8, "rejectCommon": true, "rejectBreached": false },
         "lockout": { "attempts": 10, "seconds": 900 }, "rateLimit": { "requests": 300, "seconds": 300 },
+        "requestLimit": { "requests": 6000, "seconds": 300, "banSeconds": 300 },
+        "logs": { "retention": { "AppLog": 30, "AuditLog": 0 }, "maxLines": 1_000_000 },
         "emailVerification": false, "publicUrl": null, "mail": {},
         "oauth": { "providers": {}, "authorizedDomains": [], "clientStarted": false },
         "hosting": { "sites": {} }, "images": { "variants": {} },
