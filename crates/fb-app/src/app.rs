@@ -20,6 +20,7 @@ use crate::files::{Buckets, ContentCache};
 use crate::functions::{AppCode, Functions};
 use crate::hashing::Hashing;
 use crate::principals::PrincipalCache;
+use crate::triggers::{Duties, Signal, noted};
 use crate::{AppError, AppLimits, Profile, Settings, kept, setup};
 
 /// How long the creation of an app may take. Until then others leave the app alone, afterwards it was cut off.
@@ -60,6 +61,7 @@ pub struct App {
     contents: Contents,
     code: AppCode,
     app_log: AppLog,
+    duties: Duties,
     /// The app itself, for what goes on in its name after the call that began it.
     this: OnceLock<Weak<App>>,
     content_cache: ContentCache,
@@ -87,6 +89,7 @@ struct Derived {
     principals: PrincipalCache,
     files: FileCache,
     buckets: Buckets,
+    signal: Arc<Signal>,
 }
 
 impl CommitObserver for Derived {
@@ -103,6 +106,7 @@ impl CommitObserver for Derived {
                 Subject::Bucket(_) => self.buckets.invalidate(),
             }
         }
+        self.signal.committed(changes);
     }
 
     fn altered(&self) {
@@ -188,6 +192,7 @@ impl App {
         Ok(Self {
             code,
             app_log: AppLog::default(),
+            duties: Duties::new(derived.signal.clone()),
             this: OnceLock::new(),
             contents: shared.files.app(&id),
             content_cache: ContentCache::new(shared.limits.content_cache_bytes),
@@ -219,6 +224,10 @@ impl App {
 
     pub(crate) fn functions(&self) -> &Functions {
         &self.shared.functions
+    }
+
+    pub(crate) fn duties(&self) -> &Duties {
+        &self.duties
     }
 
     pub(crate) fn app_log(&self) -> &AppLog {
@@ -266,14 +275,28 @@ impl App {
         self.tokens.load_full()
     }
 
+    /// Commits a batch, with a note on what led to it if it is code that handles an event.
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, StoreError> {
+        let (batch, is_noted) = noted(batch);
+        let mut outcomes = self.store.commit(batch).await?;
+        if is_noted {
+            outcomes.pop();
+        }
+        Ok(outcomes)
+    }
+
     /// Commits a batch and takes it over into memory. Both happen once the batch is on its way, also if the caller goes
     /// away in between (a client that hangs up drops what its request was doing): otherwise a token would go on living
     /// after its revocation is on disk.
     pub(crate) async fn commit_and(&self, batch: Batch, then: After) -> Result<Vec<Outcome>, StoreError> {
         let store = self.store.clone();
         let (derived, settings, tokens) = (self.derived.clone(), self.settings.clone(), self.tokens.clone());
+        let (batch, is_noted) = noted(batch);
         let work = async move {
-            let outcomes = store.commit(batch).await?;
+            let mut outcomes = store.commit(batch).await?;
+            if is_noted {
+                outcomes.pop();
+            }
             match then {
                 After::Credentials => derived.principals.invalidate(),
                 After::Settings(new) => settings.store(Arc::new(*new)),
@@ -318,6 +341,7 @@ impl App {
 
     /// Finishes queued writes and releases files and threads.
     pub(crate) async fn close(&self) {
+        self.end_duties().await;
         self.code.pool.close();
         self.app_log.flush().await;
         self.store.close().await;
@@ -383,6 +407,7 @@ async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc
         principals: PrincipalCache::default(),
         files: FileCache::new(shared.limits.cache_bytes / 8),
         buckets: Buckets::default(),
+        signal: Arc::default(),
     });
     let options = OpenOptions {
         observer: derived.clone(),

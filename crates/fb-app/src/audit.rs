@@ -40,6 +40,8 @@ pub(crate) enum Action {
     UserDeleted,
     CodeWritten,
     CodeDeleted,
+    DeadLettersReplayed,
+    DeadLettersDeleted,
 }
 
 impl Action {
@@ -69,6 +71,8 @@ impl Action {
             Self::UserDeleted => "user.deleted",
             Self::CodeWritten => "code.written",
             Self::CodeDeleted => "code.deleted",
+            Self::DeadLettersReplayed => "deadLetters.replayed",
+            Self::DeadLettersDeleted => "deadLetters.deleted",
         }
     }
 }

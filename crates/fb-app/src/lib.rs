@@ -29,6 +29,7 @@ mod query;
 pub mod schema;
 mod settings;
 mod setup;
+mod triggers;
 mod view;
 
 pub use accounts::{
@@ -51,3 +52,4 @@ pub use principals::Session;
 pub use query::{QueryRequest, RawFilter};
 pub use settings::{Lockout, MailSettings, OAuthSettings, Profile, RateLimit, Registration, Settings};
 pub use setup::{FirstAdmin, SetupLink};
+pub use triggers::{DeadLetter, DeadLetters, EventKind, TriggerState, Webhook, WebhookEvents, WebhookSettings};

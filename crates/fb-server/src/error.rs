@@ -187,7 +187,7 @@ impl From<AppError> for ApiError {
             AppError::OutOfDate { .. } => codes::OUT_OF_DATE,
             AppError::Denied(_) | AppError::RegistrationClosed => codes::DENIED,
             AppError::BadCredentials | AppError::BadToken | AppError::BadLink => codes::BAD_CREDENTIALS,
-            AppError::NoProvider(_) => codes::NOT_FOUND,
+            AppError::NoProvider(_) | AppError::NoDeadLetter(_) => codes::NOT_FOUND,
             AppError::AddressTaken => codes::EXISTS,
             AppError::OAuth(_) => {
                 return match error {

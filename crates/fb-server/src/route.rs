@@ -89,6 +89,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(routes::indexes::routes());
     routes.extend(routes::files::routes());
     routes.extend(routes::code::routes());
+    routes.extend(routes::triggers::routes());
     routes
 }
 

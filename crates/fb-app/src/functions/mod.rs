@@ -20,6 +20,7 @@ use crate::{App, AppError};
 
 pub(crate) use before::{Prepared, Subject};
 pub use call::ModuleCall;
+pub(crate) use host::describe;
 
 pub use sources::CodeType;
 pub(crate) use sources::{Sources, removal};
