@@ -95,6 +95,10 @@ async fn call(
     if !app.code().sources.load().has(bucket, kind) {
         return Ok(Delivered::Gone);
     }
+    if app.functions().api.get().is_none() {
+        // The server is about to start.
+        return Ok(Delivered::Later);
+    }
     let caller = CodeCaller {
         principal: Principal::anonymous().as_code(),
         depth: 1,

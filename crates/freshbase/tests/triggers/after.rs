@@ -149,10 +149,10 @@ fn code_is_called_after_uploads_only() {
         await new db.Note({ id: '/db/Note/' + event.seq, text: [file.id, file.mimeType, file.size].join(' ') }).save();
     };";
     deploy(&admin, "docs", "afterUpload", code);
-    admin.upload("/file/docs/a/b.txt", "text/plain", b"hello").expect(200);
+    admin.upload("/docs/a/b.txt", "text/plain", b"hello").expect(200);
     admin.delete("/file/docs/a/b.txt").expect(204);
-    admin.upload("/file/other/c.txt", "text/plain", b"hello").expect(200);
-    admin.upload("/file/docs/d.txt", "text/plain", b"hi").expect(200);
+    admin.upload("/other/c.txt", "text/plain", b"hello").expect(200);
+    admin.upload("/docs/d.txt", "text/plain", b"hi").expect(200);
     state(&admin, |state| state["delivered"] == 2);
     let mut texts: Vec<String> = admin
         .query("Note", &json!({}))

@@ -33,7 +33,15 @@ fn object(client: &Client, id: &str, is_right: impl Fn(&Value) -> bool) -> Value
 
 /// The state of triggers, once it is as it should be.
 fn state(admin: &Client, is_right: impl Fn(&Value) -> bool) -> Value {
-    wait_for("the state of triggers", || {
-        Some(admin.get("/triggers").expect(200).json()).filter(&is_right)
+    let mut last = Value::Null;
+    let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_for("the state of triggers", || {
+            last = admin.get("/triggers").expect(200).json();
+            Some(last.clone()).filter(&is_right)
+        })
+    }));
+    found.unwrap_or_else(|_| {
+        let log = admin.query("logs.AppLog", &serde_json::json!({}));
+        panic!("waited in vain; the last state was {last}, the log is {log:?}")
     })
 }
