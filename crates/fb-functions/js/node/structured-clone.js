@@ -16,7 +16,10 @@ function copy(value, seen) {
   seen.set(value, made);
   if (value instanceof Map) for (const [key, its] of [...value]) made.set(copy(key, seen), copy(its, seen));
   else if (value instanceof Set) for (const its of [...value]) made.add(copy(its, seen));
-  else if (isPlain(value)) for (const key of Object.keys(value)) made[key] = copy(value[key], seen);
+  else if (isPlain(value)) for (const key of Object.keys(value)) {
+    // Not by assignment: `__proto__` is a key like others.
+    Object.defineProperty(made, key, { value: copy(value[key], seen), writable: true, enumerable: true, configurable: true });
+  }
   return made;
 }
 

@@ -74,3 +74,22 @@ async fn two_calls_at_once_have_two_instances() {
     assert_eq!((first.as_str(), second.as_str()), ("1", "1"));
     assert_eq!(app.engine.stats().instances, 2);
 }
+
+#[tokio::test]
+async fn s14_structured_clone_copies_what_can_be_copied() {
+    let app = module(
+        r#"exports.call = () => {
+            const inner = { d: new Date(5), r: /a/gi, m: new Map([[{ k: 1 }, new Set([1])]]), u: new Uint16Array([1, 300]), e: new RangeError('x'), n: undefined, b: 2n };
+            inner.self = inner;
+            const copy = structuredClone([inner, JSON.parse('{"__proto__": {"x": 1}}')]);
+            const [c, p] = copy;
+            let refused = 0;
+            for (const value of [() => 1, Symbol('s'), Promise.resolve(), { deep: [() => 1] }]) {
+                try { structuredClone(value); } catch (error) { refused += error.name === 'DataCloneError' ? 1 : 0; }
+            }
+            return [c !== inner, c.self === c, c.d.getTime(), c.r.flags, [...c.m.keys()][0].k, [...c.m.values()][0].has(1), c.u[1], c.u instanceof Uint16Array,
+                c.e instanceof RangeError && c.e.message, 'n' in c, String(c.b), p.x === undefined && Object.hasOwn(p, '__proto__'), refused].join();
+        };"#,
+    );
+    assert_eq!(app.text().await, "true,true,5,gi,1,true,300,true,x,true,2,true,4");
+}
