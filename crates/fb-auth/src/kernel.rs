@@ -200,6 +200,8 @@ pub enum Errand {
     KeepDevices,
     /// Writing an entry of the app's log.
     WriteLog,
+    /// Reading what jobs there are, writing when they run next, and how their runs went.
+    KeepJobs,
 }
 
 /// Access for the server's own errands.
@@ -215,6 +217,7 @@ pub fn system(errand: Errand) -> Admin {
         | Errand::ServeSite
         | Errand::RunCode
         | Errand::KeepDevices
-        | Errand::WriteLog => Admin(()),
+        | Errand::WriteLog
+        | Errand::KeepJobs => Admin(()),
     }
 }
