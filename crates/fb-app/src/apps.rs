@@ -394,6 +394,9 @@ impl Apps {
                 Some(app) => self.mark(slot, app).await,
                 None => self.look_for_mark(slot).await,
             }
+            if let Some(app) = app.as_ref().filter(|app| app.duties().has_new_jobs()) {
+                app.start_jobs().await;
+            }
             if slot.due.earliest() > now {
                 continue;
             }

@@ -202,6 +202,8 @@ pub enum Errand {
     WriteLog,
     /// Removing entries of logs that are older or more than the app's settings keep.
     PruneLogs,
+    /// Reading what jobs there are, writing when they run next, and how their runs went.
+    KeepJobs,
 }
 
 /// Access for the server's own errands.
@@ -218,6 +220,7 @@ pub fn system(errand: Errand) -> Admin {
         | Errand::RunCode
         | Errand::KeepDevices
         | Errand::WriteLog
-        | Errand::PruneLogs => Admin(()),
+        | Errand::PruneLogs
+        | Errand::KeepJobs => Admin(()),
     }
 }

@@ -70,7 +70,7 @@ impl App {
         if let Some(new) = new_username {
             values = values.with("newUsername", new);
         }
-        self.send_mail(purpose, to, values)
+        self.send_link_mail(purpose, user, to, url.expose(), values).await
     }
 
     /// Where a mail's link leads. Its host is the one that is configured, never one that a request claims.

@@ -7,6 +7,7 @@ mod administrators;
 mod breach;
 mod credentials;
 mod guard;
+mod hooks;
 mod links;
 mod login;
 mod mail;

@@ -184,20 +184,30 @@ impl App {
         let identity = identity_key(&profile.provider, &profile.subject);
         for _ in 0..3 {
             if let Some(key) = self.user_of_identity(&identity).await? {
-                return self.session_of(&key, long).await;
+                return self.end_login(profile, &key, long).await;
             }
             let linked = match self.user_to_link(profile).await? {
                 Some(key) => self.link(&key, &identity).await,
                 None => self.create_from(profile, &identity).await,
             };
             match linked {
-                Ok(key) => return self.session_of(&key, long).await,
+                Ok(key) => return self.end_login(profile, &key, long).await,
                 // Somebody was faster; look again.
                 Err(AppError::Contended | AppError::NameTaken | AppError::BadToken) => {}
                 Err(error) => return Err(error),
             }
         }
         Err(AppError::Contended)
+    }
+
+    /// A session for somebody whom the app's code has nothing against. It is not asked about those who get none.
+    async fn end_login(&self, profile: &Profile, key: &ObjectKey, long: bool) -> Result<Account, AppError> {
+        let account = self.session_of(key, long).await?;
+        match self.after_oauth(profile, key).await? {
+            // It may have changed the user.
+            true => self.session_of(key, long).await,
+            false => Ok(account),
+        }
     }
 
     async fn user_of_identity(&self, identity: &str) -> Result<Option<ObjectKey>, AppError> {

@@ -128,13 +128,14 @@ pub async fn on_request<T>(request: Value, work: impl Future<Output = T>) -> T {
 }
 
 /// What code is told about the request that it runs for; null if there is none.
-fn request() -> Value {
+pub(crate) fn request() -> Value {
     REQUEST.try_with(|request| Value::clone(request)).unwrap_or(Value::Null)
 }
 
 impl App {
-    /// True if there is code that runs before writes, so that it is worth while to say what request it is for.
+    /// True if there is code that runs before writes, in mails or in logins, so that it is worth while to say what request it is for.
     pub fn has_handlers(&self) -> bool {
-        self.code().sources.load().has_handlers()
+        let sources = self.code().sources.load();
+        sources.has_handlers() || sources.has_hooks()
     }
 }

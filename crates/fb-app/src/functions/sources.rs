@@ -130,11 +130,16 @@ impl FromStr for CodeType {
     }
 }
 
+fn is_hook(module: &str) -> bool {
+    module.starts_with("user.") || module.starts_with("oauth.")
+}
+
 /// All sources of an app, as they are now.
 pub(crate) struct Sources {
     code: Arc<Code>,
     types: HashMap<String, Vec<CodeType>>,
     has_handlers: bool,
+    has_hooks: bool,
     bytes: usize,
     count: usize,
 }
@@ -165,6 +170,9 @@ impl Sources {
         Ok(Self {
             types,
             has_handlers: all.iter().any(|(_, kind, _)| kind.runs_before_writes()),
+            has_hooks: all
+                .iter()
+                .any(|(name, kind, _)| *kind == CodeType::Module && is_hook(name)),
             bytes: all.iter().map(|(_, _, text)| text.len()).sum(),
             count: all.len(),
             code: Arc::new(Code::new(
@@ -191,6 +199,11 @@ impl Sources {
     /// True if any code has a say in writes.
     pub(crate) fn has_handlers(&self) -> bool {
         self.has_handlers
+    }
+
+    /// True if there is code that has a say in mails or logins.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.has_hooks
     }
 
     fn get(&self, bucket: &str, kind: CodeType) -> Option<Arc<str>> {

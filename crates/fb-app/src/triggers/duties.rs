@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use fb_store::Write;
 use fb_types::BucketName;
 use serde_json::Value;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::cause::Note;
@@ -25,6 +25,12 @@ pub(crate) struct Duties {
     is_active: AtomicBool,
     /// Held while the task is started, asked or stopped, across its answer: hence an async lock.
     follower: Mutex<Option<Task>>,
+    jobs: Mutex<Option<JobTask>>,
+}
+
+struct JobTask {
+    stop: Arc<Notify>,
+    handle: JoinHandle<()>,
 }
 
 struct Task {
@@ -40,11 +46,17 @@ impl Duties {
             counts: Arc::default(),
             is_active: AtomicBool::new(false),
             follower: Mutex::new(None),
+            jobs: Mutex::new(None),
         }
     }
 
     pub(crate) fn due(&self) -> &Arc<Due> {
         self.due.get_or_init(Arc::default)
+    }
+
+    /// True if definitions of jobs were written that nobody has looked at.
+    pub(crate) fn has_new_jobs(&self) -> bool {
+        self.signal.jobs_changed.load(Ordering::Acquire)
     }
 
     /// The clock says that something may be due.
@@ -67,6 +79,10 @@ impl Duties {
     }
 
     async fn stop(&self) {
+        if let Some(task) = self.jobs.lock().await.take() {
+            task.stop.notify_one();
+            let _ = task.handle.await;
+        }
         let Some(task) = self.follower.lock().await.take() else {
             return;
         };
@@ -90,7 +106,25 @@ impl App {
         if has_targets || !self.store().records(PENDING, None, 1).await?.is_empty() {
             self.start_follower(&mut *self.duties().follower.lock().await);
         }
+        if self.has_jobs().await? {
+            self.start_jobs().await;
+        } else {
+            due.jobs.store(super::NEVER, Ordering::Release);
+        }
+        if !has_targets && self.duties().follower.lock().await.is_none() {
+            due.events.store(super::NEVER, Ordering::Release);
+        }
         Ok(())
+    }
+
+    /// Starts the task of the jobs unless it runs.
+    pub(crate) async fn start_jobs(self: &Arc<Self>) {
+        let mut place = self.duties().jobs.lock().await;
+        if place.is_none() {
+            let stop = Arc::new(Notify::new());
+            let handle = tokio::spawn(Self::keep_jobs(Arc::downgrade(self), stop.clone()));
+            *place = Some(JobTask { stop, handle });
+        }
     }
 
     fn targets(&self) -> Targets {

@@ -12,10 +12,12 @@
 
 mod admin;
 mod cause;
+mod cron;
 mod deliver;
 mod duties;
 mod event;
 mod follow;
+mod jobs;
 mod lanes;
 mod records;
 mod signal;

@@ -161,6 +161,10 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
         ("PUT", "/db/User/seed/inactive".into(), json!(true)),
         ("POST", "/db/Role/seed/assume".into(), Value::Null),
         ("POST", "/config/VAPIDKeys".into(), Value::Null),
+        ("GET", "/triggers".into(), Value::Null),
+        ("GET", "/triggers/dead?after=0&count=3".into(), Value::Null),
+        ("DELETE", "/triggers/dead/{id}".into(), Value::Null),
+        ("POST", "/triggers/dead/{id}/replay".into(), Value::Null),
         ("GET", "/config/VAPIDPublicKey".into(), Value::Null),
         ("POST", "/config/GCMKey".into(), json!("AAAA:APA91b")),
         (

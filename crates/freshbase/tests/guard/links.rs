@@ -439,3 +439,34 @@ fn s35_links_lead_where_the_settings_say_whatever_the_request_claims() {
         assert!(!mail.to_string().contains("evil"), "{mail}");
     }
 }
+
+#[test]
+fn code_has_the_last_word_about_mails_with_links() {
+    let (_server, admin, stranger, mails) = app();
+    let write = |module: &str, text: &str| {
+        let path = format!("/code/{module}/module");
+        admin.request("PUT", &path, &[], text.as_bytes()).expect(200);
+    };
+    let changed =
+        "exports.call = (db, email) => ({ ...email, subject: 'Hello ' + db.User.me.id, body: 'Go to ' + email.link });";
+    write("user.register", changed);
+    write("user.resetPassword", "exports.call = () => undefined;");
+    register(&stranger, ANN);
+    let mail = mails.next(ANN);
+    let subject = mail["subject"].as_str().unwrap();
+    assert!(subject.starts_with("Hello /db/User/"), "{mail}");
+    let text = mail["text"].as_str().unwrap();
+    let token = text
+        .strip_prefix("Go to ")
+        .unwrap()
+        .trim()
+        .split("token=")
+        .nth(1)
+        .unwrap();
+    follow(&stranger, "verify", token);
+    // Nothing is returned, so nothing is sent: the next mail is that of the next registration.
+    ask_for_reset(&stranger, ANN);
+    register(&stranger, BOB);
+    mails.next(BOB);
+    assert_eq!(mails.all().len(), 2);
+}

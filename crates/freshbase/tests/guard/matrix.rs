@@ -140,6 +140,13 @@ fn rows() -> Vec<Row> {
         ),
         // Before there are any keys; who asks does not matter.
         same("vapid_public_key", "/config/VAPIDPublicKey", none(), [404; 4]),
+        admin("trigger_state", "/triggers", none(), 200),
+        admin("list_dead_letters", "/triggers/dead", none(), 200),
+        admin("delete_dead_letters", "/triggers/dead", none(), 200),
+        admin("replay_dead_letters", "/triggers/dead/replay", none(), 200),
+        admin("get_dead_letter", "/triggers/dead/none", none(), 404),
+        admin("delete_dead_letter", "/triggers/dead/none", none(), 404),
+        admin("replay_dead_letter", "/triggers/dead/none/replay", none(), 404),
         admin("generate_vapid_keys", "/config/VAPIDKeys", none(), 200),
         admin("set_fcm_key", "/config/GCMKey", json!("AAAA:APA91b"), 204),
         // A body that is no form is looked at only for administrators.

@@ -421,3 +421,27 @@ fn scan(dir: &std::path::Path) {
         assert!(!found, "{}", entry.path().display());
     }
 }
+
+#[test]
+fn code_is_told_of_logins_and_may_refuse_them() {
+    let world = world();
+    let write = |text: &str| {
+        world
+            .admin
+            .request("PUT", "/code/oauth.idp/module", &[], text.as_bytes())
+            .expect(200);
+    };
+    world.person("1", "ann@example.com", true);
+    write(
+        "exports.call = async (db, data) => { const me = await db.User.me.load(); me.email = data.id + ' ' + data.email + ' ' + typeof data.access_token; await me.save(); };",
+    );
+    let login = world.login();
+    assert_eq!(login["status"], 200, "{login}");
+    assert_eq!(entity(&login)["email"], "1 ann@example.com string");
+    write("exports.call = () => { throw new Error('a mistake'); };");
+    assert_eq!(world.login()["status"], 200);
+    write("exports.call = () => { throw new Abort('not you'); };");
+    let login = world.login();
+    assert_eq!(entity(&login)["message"], "not you", "{login}");
+    assert_eq!(login["headers"].get("baqend-authorization-token"), None, "{login}");
+}

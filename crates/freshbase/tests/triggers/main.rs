@@ -6,6 +6,8 @@
 )]
 
 mod after;
+mod jobs;
+mod webhooks;
 
 use fb_testkit::{Client, ServerBuilder, wait_for};
 use serde_json::Value;
