@@ -192,7 +192,7 @@ impl App {
         };
         Ok(Self {
             code,
-            app_log: AppLog::default(),
+            app_log: AppLog::new(),
             pruned_at: AtomicI64::new(0),
             this: OnceLock::new(),
             contents: shared.files.app(&id),

@@ -34,8 +34,11 @@ struct Line {
 }
 
 /// Takes lines, and writes them in the background.
-#[derive(Default)]
-pub(crate) struct AppLog(Arc<Mutex<Queue>>);
+pub(crate) struct AppLog {
+    lines: Arc<Mutex<Queue>>,
+    /// Lines come from threads that run code, too, which have no runtime of their own.
+    runtime: tokio::runtime::Handle,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -46,9 +49,17 @@ struct Queue {
 }
 
 impl AppLog {
+    /// Writes with the runtime that it is made in.
+    pub(crate) fn new() -> Self {
+        Self {
+            lines: Arc::default(),
+            runtime: tokio::runtime::Handle::current(),
+        }
+    }
+
     /// Short sections without I/O or `await`.
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until what was taken so far is written.
@@ -80,11 +91,11 @@ impl App {
         if !queue.is_writing {
             queue.is_writing = true;
             let (log, store, clock) = (
-                self.app_log().0.clone(),
+                self.app_log().lines.clone(),
                 self.store_handle(),
                 self.shared().clock.clone(),
             );
-            queue.writer = Some(tokio::spawn(write_all(log, store, clock)));
+            queue.writer = Some(self.app_log().runtime.spawn(write_all(log, store, clock)));
         }
     }
 }

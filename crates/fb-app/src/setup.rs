@@ -214,6 +214,7 @@ impl App {
             identities: Vec::new(),
             // The first administrator comes before any code, and a new one must not depend on it.
             by: Principal::anonymous().as_code(),
+            prepared: std::sync::Mutex::default(),
         };
         self.despite_schema_changes(|| async {
             let schema = self.schema();

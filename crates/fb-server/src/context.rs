@@ -285,6 +285,66 @@ impl Request {
 
 /// Parses JSON; `what` names the place in the error.
 pub(crate) fn parse_json(text: &[u8], what: &str) -> Result<Value, ApiError> {
+    read_json(text, what)
+}
+
+/// Refuses what [`parse_json`] refuses, without making anything of it.
+pub(crate) fn check_json(text: &[u8], what: &str) -> Result<(), ApiError> {
+    read_json::<Checked>(text, what).map(drop)
+}
+
+/// Like `serde::de::IgnoredAny`, within the parser's limit of depth, which that one goes around.
+struct Checked;
+
+impl<'de> serde::Deserialize<'de> for Checked {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Checked)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Checked {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Checked>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<Checked, Checked>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+fn read_json<'t, T: serde::Deserialize<'t>>(text: &'t [u8], what: &str) -> Result<T, ApiError> {
     serde_json::from_slice(text).map_err(|error| {
         let place = if error.line() == 0 {
             String::new()

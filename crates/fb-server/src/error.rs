@@ -22,14 +22,21 @@ pub(crate) struct ApiError {
     pub(crate) retry_after: Option<u64>,
     /// Headers that go with it, such as the methods that the endpoint knows.
     pub(crate) headers: Vec<(HeaderName, String)>,
-    /// What code threw, for those who may know.
-    pub(crate) exception: Option<String>,
-    /// What the app's code says about it, `data` in the body.
-    pub(crate) data: Option<Value>,
+    /// What the app's code has to say about it. Boxed, for it is rare, and every handler returns this type.
+    by_code: Option<Box<ByCode>>,
     /// What the second step of a login has to send along.
     pub(crate) mfa_token: Option<fb_auth::Secret>,
     /// For the log only.
     pub(crate) source: Option<fb_store::BoxError>,
+}
+
+/// What the app's code has to say about an error.
+#[derive(Debug)]
+enum ByCode {
+    /// What it threw, for those who may know.
+    Exception(String),
+    /// `data` in the body.
+    Data(Value),
 }
 
 impl ApiError {
@@ -39,8 +46,7 @@ impl ApiError {
             message: message.into(),
             retry_after: None,
             headers: Vec::new(),
-            exception: None,
-            data: None,
+            by_code: None,
             mfa_token: None,
             source: None,
         }
@@ -54,10 +60,18 @@ impl ApiError {
 
     /// The same with what code threw, for those who may know: administrators, and everybody where the app says so.
     pub(crate) fn with_exception(mut self) -> Self {
-        if let Some(exception) = self.exception.take() {
-            self.message = exception;
+        if let Some(ByCode::Exception(exception)) = self.by_code.as_deref_mut() {
+            self.message = std::mem::take(exception);
+            self.by_code = None;
         }
         self
+    }
+
+    fn by_code(self, by_code: ByCode) -> Self {
+        Self {
+            by_code: Some(Box::new(by_code)),
+            ..self
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -76,23 +90,27 @@ impl ApiError {
     fn from_code(error: CallError) -> Self {
         let text = sentence(&error.to_string());
         match error {
-            CallError::Aborted { message, data } => Self {
-                data: data.and_then(|data| serde_json::from_str(&data).ok()),
-                ..Self::new(codes::ABORTED, message)
-            },
+            CallError::Aborted { message, data } => {
+                let error = Self::new(codes::ABORTED, message);
+                match data.and_then(|data| serde_json::from_str(&data).ok()) {
+                    Some(data) => error.by_code(ByCode::Data(data)),
+                    None => error,
+                }
+            }
             CallError::NoCode { .. } | CallError::NoExport { .. } => Self::new(codes::NO_CODE, text),
             CallError::Busy => Self {
                 retry_after: Some(1),
                 ..Self::new(codes::UNAVAILABLE, text)
             },
             CallError::TooLong(_) | CallError::OutOfMemory => Self::new(codes::CODE_FAILED, text),
-            CallError::Failed(exception) => Self {
-                exception: Some(format!("{}: {}", exception.name, exception.message)),
-                ..Self::new(
+            CallError::Failed(exception) => {
+                let error = Self::new(
                     codes::CODE_FAILED,
                     "The app's code failed. The app's log has the details.",
-                )
-            },
+                );
+                let text = format!("{}: {}", exception.name, exception.message);
+                error.by_code(ByCode::Exception(text))
+            }
             other => Self::internal(other),
         }
     }
@@ -106,7 +124,7 @@ impl ApiError {
             "requestId": request_id,
             "stackTrace": [],
         });
-        if let Some(data) = &self.data {
+        if let Some(ByCode::Data(data)) = self.by_code.as_deref() {
             body["data"] = data.clone();
         }
         if let Some(token) = &self.mfa_token {
@@ -149,10 +167,9 @@ impl From<AppError> for ApiError {
             }
             AppError::NotValid(_) => {
                 return match error {
-                    AppError::NotValid(result) => Self {
-                        data: Some(result),
-                        ..Self::new(codes::ABORTED, "Object is not valid")
-                    },
+                    AppError::NotValid(result) => {
+                        Self::new(codes::ABORTED, "Object is not valid").by_code(ByCode::Data(result))
+                    }
                     other => Self::internal(other),
                 };
             }

@@ -279,6 +279,7 @@ impl App {
             verified: address.is_some(),
             identities: vec![identity.to_owned()],
             by: fb_auth::Principal::anonymous(),
+            prepared: std::sync::Mutex::default(),
         };
         let (id, _) = self.create_user(&draft, Vec::new).await?;
         Ok(id.key().clone())

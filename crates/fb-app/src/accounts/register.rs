@@ -1,15 +1,15 @@
 //! Creating accounts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fb_auth::{Errand, Hasher, Principal, Roles, Secret, TokenKind, authorize_admin, system};
 use fb_mail::Purpose;
 use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, Refusal, StoreError, Write};
 use fb_types::schema::USER;
-use fb_types::{Acl, Class, Document, ObjectId, ObjectKey, Rule, Schema, Stored, Version};
+use fb_types::{Acl, Class, Document, ObjectId, ObjectKey, Rule, RuleMap, Schema, Stored, Version};
 use serde_json::{Map, Value};
 
-use crate::functions::{CodeType, Subject};
+use crate::functions::{CodeType, Prepared, Subject};
 use crate::objects::NewAcl;
 
 use super::credentials::{ACCOUNTS, Credentials, USERNAMES, fold, record};
@@ -52,6 +52,8 @@ pub(crate) struct Draft {
     pub(crate) identities: Vec<String>,
     /// On whose behalf code runs that has a say in new users.
     pub(crate) by: Principal,
+    /// What code made of it, and under which id it was shown to it.
+    pub(crate) prepared: Mutex<Option<(Prepared, ObjectId)>>,
 }
 
 impl App {
@@ -93,6 +95,7 @@ impl App {
             verified: false,
             identities: Vec::new(),
             by: caller.clone(),
+            prepared: Mutex::default(),
         };
         let created = self.create_user(&draft, Vec::new).await;
         if verify {
@@ -132,8 +135,10 @@ impl App {
                         return Err(AppError::NameTaken);
                     }
                     credentials.hash = draft.hash.as_ref().map(|hash| hash.expose().to_owned());
-                    // Nothing stays of whoever was first: neither fields nor rights on the account.
+                    // Nothing stays of whoever was first: neither fields nor rights on the account. What code made of this
+                    // registration counts, as it would for a new name.
                     let user = draft_of(&schema, class, draft, &id)?;
+                    let user = draft.as_prepared(user, &id);
                     Ok(vec![self.user_replacement(&schema, &key, user)?])
                 };
                 let to = &credentials.username;
@@ -176,10 +181,8 @@ impl App {
                 fields: &fields,
             };
             let prepared = self.prepare(&draft.by, schema, class, CodeType::Insert, user).await?;
-            prepared.over(&mut fields);
-            // Whatever code says of the rules, they stay the user's own.
-            let rules = prepared.acl(NewAcl::Set(Some(acl))).over(None);
-            acl = Arc::new(with_self(rules.map(|acl| Acl::clone(&acl)), &id));
+            *draft.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some((prepared, id.clone()));
+            (fields, acl) = draft.as_prepared((fields, acl), &id);
         }
 
         let (new_id, shape) = (id.clone(), class.shape());
@@ -241,6 +244,30 @@ impl App {
     }
 }
 
+impl Draft {
+    /// Fields and rules of the user `id` with what code made of them. Whatever it says of the rules, they stay the user's own.
+    fn as_prepared(
+        &self,
+        (mut fields, acl): (Map<String, Value>, Arc<Acl>),
+        id: &ObjectId,
+    ) -> (Map<String, Value>, Arc<Acl>) {
+        let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((prepared, shown)) = &*prepared else {
+            return (fields, acl);
+        };
+        prepared.over(&mut fields);
+        let mut rules = prepared
+            .acl(NewAcl::Set(Some(acl)))
+            .over(None)
+            .map(|acl| Acl::clone(&acl));
+        if let Some(rules) = rules.as_mut().filter(|_| shown != id) {
+            rules.read = without(&rules.read, shown);
+            rules.write = without(&rules.write, shown);
+        }
+        (fields, Arc::new(with_self(rules, id)))
+    }
+}
+
 /// The fields and rules of a new user.
 fn draft_of(
     schema: &Schema,
@@ -254,6 +281,14 @@ fn draft_of(
     fields.insert("inactive".to_owned(), inactive);
     let given = Acl::from_json(draft.fields.get("acl").unwrap_or(&Value::Null))?;
     Ok((fields, Arc::new(with_self(given, id))))
+}
+
+fn without(rules: &RuleMap, id: &ObjectId) -> RuleMap {
+    let id = id.to_string();
+    let mut rest = RuleMap::default();
+    let others = rules.iter().filter(|(principal, _)| *principal != id);
+    others.for_each(|(principal, rule)| rest.insert(principal, rule));
+    rest
 }
 
 /// The client's rules, plus read and write for the user itself.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fb_auth::{Errand, Principal};
-use fb_functions::CallKind;
+use fb_functions::{CallError, CallKind, Exception};
+use fb_store::StoreError;
 use fb_types::{Acl, Class, ObjectId, ObjectKey, Schema, Stored, Version};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::sources::CodeType;
+use super::sources::{CodeType, Sources};
 use super::{CodeCaller, request};
 use crate::objects::NewAcl;
 use crate::{App, AppError};
@@ -37,6 +38,15 @@ impl Prepared {
         for (name, value) in &self.fields {
             fields.insert(name.clone(), value.clone());
         }
+    }
+
+    /// What code changed, for the audit log; `None` if that is nothing.
+    pub(crate) fn changes(&self) -> Option<Value> {
+        let mut changes = self.fields.clone();
+        if let Some(acl) = &self.acl {
+            changes.insert("acl".to_owned(), json!(acl));
+        }
+        (!changes.is_empty()).then_some(Value::Object(changes))
     }
 
     /// The rules that the object gets.
@@ -87,7 +97,7 @@ impl App {
         let bucket = class.name().as_str();
         let sources = self.code().sources.load_full();
         if sources.has(bucket, CodeType::Validate) {
-            self.validate(caller, class, &object).await?;
+            self.validate(&sources, caller, class, &object).await?;
         }
         if !sources.has(bucket, kind) {
             return Ok(Prepared::default());
@@ -108,12 +118,41 @@ impl App {
             ("request".to_owned(), request()),
         ]);
         let outcome = self
-            .run(as_code(caller), call_kind, (bucket, kind), input, Bytes::new())
-            .await?;
-        let Handled { object: after } =
-            serde_json::from_str(&outcome.json).map_err(|e| AppError::internal("reading an object from code", e))?;
-        let acl = Acl::from_json(after.get("acl").unwrap_or(&Value::Null))?.map(Arc::new);
-        let checked = schema.check_fields(class, &after, None)?;
+            .run(
+                &sources,
+                as_code(caller),
+                call_kind,
+                (bucket, kind),
+                input,
+                Bytes::new(),
+            )
+            .await
+            .map_err(|error| self.without_export(error, (bucket, kind), caller));
+        let outcome = match outcome {
+            // It saw another schema than the one it was called for.
+            Err(AppError::Code(error))
+                if matches!(*error, CallError::Failed(_)) && self.schema().rev() != schema.rev() =>
+            {
+                return Err(AppError::Store(StoreError::SchemaChanged));
+            }
+            outcome => outcome?,
+        };
+        // That it cannot be stored is no fault of the caller's.
+        let no_object = |error: String| {
+            let exception = Exception {
+                name: "TypeError".to_owned(),
+                message: format!("the handler made an object that cannot be stored: {error}"),
+                stack: String::new(),
+            };
+            self.code_failed((bucket, kind), CallError::Failed(Box::new(exception)), caller.user_id())
+        };
+        let after: Handled = serde_json::from_str(&outcome.json).map_err(|e| no_object(e.to_string()))?;
+        let after = after.object;
+        let acl = Acl::from_json(after.get("acl").unwrap_or(&Value::Null)).map_err(|e| no_object(e.to_string()))?;
+        let acl = acl.map(Arc::new);
+        let checked = schema
+            .check_fields(class, &after, None)
+            .map_err(|e| no_object(e.to_string()))?;
         let is_changed = |name: &str, value: &Value| {
             let is_read_only = class.field(name).is_some_and(|field| field.is_read_only());
             !is_read_only && object.fields.get(name) != Some(value)
@@ -127,7 +166,28 @@ impl App {
         })
     }
 
-    async fn validate(&self, caller: &Principal, class: &Class, object: &Subject<'_>) -> Result<(), AppError> {
+    /// A handler that exports nothing is a mistake of the app's; that something is not found would be a mistake of the caller's.
+    fn without_export(&self, error: AppError, code: (&str, CodeType), caller: &Principal) -> AppError {
+        match error {
+            AppError::Code(error) if matches!(*error, CallError::NoExport { .. }) => {
+                let exception = Exception {
+                    name: "TypeError".to_owned(),
+                    message: error.to_string(),
+                    stack: String::new(),
+                };
+                self.code_failed(code, CallError::Failed(Box::new(exception)), caller.user_id())
+            }
+            other => other,
+        }
+    }
+
+    async fn validate(
+        &self,
+        sources: &Sources,
+        caller: &Principal,
+        class: &Class,
+        object: &Subject<'_>,
+    ) -> Result<(), AppError> {
         let of = |ty: &str, value: Value| json!({ "type": ty, "value": value });
         let mut fields = Map::new();
         fields.insert("id".to_owned(), of("String", json!(object.id.to_string())));
@@ -142,6 +202,7 @@ impl App {
         let input = Map::from_iter([("fields".to_owned(), Value::Object(fields))]);
         let outcome = self
             .run(
+                sources,
                 as_code(caller),
                 CallKind::Validate,
                 (bucket, CodeType::Validate),
@@ -164,8 +225,13 @@ impl App {
             ("request".to_owned(), request()),
         ]);
         let code = (class.name().as_str(), CodeType::Delete);
-        self.run(as_code(caller), CallKind::Delete, code, input, Bytes::new())
-            .await?;
+        let sources = self.code().sources.load_full();
+        if !sources.has(code.0, code.1) {
+            return Ok(());
+        }
+        self.run(&sources, as_code(caller), CallKind::Delete, code, input, Bytes::new())
+            .await
+            .map_err(|error| self.without_export(error, code, caller))?;
         Ok(())
     }
 }

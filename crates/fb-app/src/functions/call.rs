@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fb_auth::Principal;
-use fb_functions::{Call, CallError, CallKind, HttpResponse, Outcome};
+use fb_functions::{Call, CallError, CallKind, Exception, HttpResponse, Outcome};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::host::CallHost;
-use super::sources::{CodeType, no_code};
+use super::sources::{CodeType, Sources, no_code};
 use super::{CodeCaller, MAX_DEPTH};
 use crate::app_log::Level;
 use crate::{App, AppError};
@@ -37,7 +37,8 @@ struct Head {
 impl App {
     /// Answers a request with a module. Everybody may; what the module may do is what its caller may.
     pub async fn call_module(&self, caller: &Principal, call: ModuleCall<'_>) -> Result<HttpResponse, AppError> {
-        if !self.code().sources.load().has(call.name, CodeType::Module) {
+        let sources = self.code().sources.load_full();
+        if !sources.has(call.name, CodeType::Module) {
             return Err(no_code(call.name, CodeType::Module));
         }
         if call.depth >= MAX_DEPTH {
@@ -52,6 +53,7 @@ impl App {
         let input = Map::from_iter([("request".to_owned(), call.request)]);
         let outcome = self
             .run(
+                &sources,
                 code_caller,
                 CallKind::Request,
                 (call.name, CodeType::Module),
@@ -61,6 +63,19 @@ impl App {
             .await?;
         let head: Head =
             serde_json::from_str(&outcome.json).map_err(|e| AppError::internal("reading an answer of code", e))?;
+        // 1xx is no answer, and what lies above is not HTTP's: both are for the connection, not for code.
+        if !(200..=599).contains(&head.status) {
+            let exception = Exception {
+                name: "RangeError".to_owned(),
+                message: format!(
+                    "an answer cannot have the status {}, only one from 200 to 599",
+                    head.status
+                ),
+                stack: String::new(),
+            };
+            let code = (call.name, CodeType::Module);
+            return Err(self.code_failed(code, CallError::Failed(Box::new(exception)), caller.user_id()));
+        }
         Ok(HttpResponse {
             status: head.status,
             headers: head.headers,
@@ -68,9 +83,10 @@ impl App {
         })
     }
 
-    /// Runs code. What goes wrong in it is in the app's log then.
+    /// Runs one of `sources`. What goes wrong in it is in the app's log then.
     pub(crate) async fn run(
         &self,
+        sources: &Sources,
         caller: CodeCaller,
         kind: CallKind,
         (bucket, code_type): (&str, CodeType),
@@ -89,22 +105,34 @@ impl App {
             input: Value::Object(input).to_string(),
             body,
         };
-        let code = self.code().sources.load().code().clone();
+        let depth = caller.depth;
         let host = Arc::new(CallHost::new(app, caller));
-        match self.code().pool.call(&code, call, host).await {
+        let work = async {
+            let _place = self.code().gate.enter(depth).await?;
+            self.code().pool.call(sources.code(), call, host).await
+        };
+        match work.await {
             Ok(outcome) => Ok(outcome),
-            Err(error) => {
-                let name = format!("/code/{bucket}/{}", code_type.as_str());
-                self.log_failure(&name, &error, user.as_ref());
-                Err(AppError::Code(Box::new(error)))
-            }
+            Err(error) => Err(self.code_failed((bucket, code_type), error, user.as_ref())),
         }
+    }
+
+    /// Takes down that code failed.
+    pub(super) fn code_failed(
+        &self,
+        (bucket, code_type): (&str, CodeType),
+        error: CallError,
+        user: Option<&fb_types::ObjectId>,
+    ) -> AppError {
+        let name = format!("/code/{bucket}/{}", code_type.as_str());
+        self.log_failure(&name, &error, user);
+        AppError::Code(Box::new(error))
     }
 
     fn log_failure(&self, name: &str, error: &CallError, user: Option<&fb_types::ObjectId>) {
         let data = match error {
             // What code says on purpose is between it and its caller.
-            CallError::Aborted { .. } | CallError::NoCode { .. } => return,
+            CallError::Aborted { .. } | CallError::NoCode { .. } | CallError::NoExport { .. } => return,
             CallError::Failed(exception) => json!({
                 "code": name,
                 "name": exception.name,

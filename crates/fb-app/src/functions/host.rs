@@ -7,14 +7,11 @@ use fb_functions::{Host, HostError, HttpRequest, HttpResponse, LogLine, Operatio
 use fb_images::{ImageQuery, Limits, Wanted};
 use fb_outbound::Request;
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::{CodeCaller, CodeRequest};
 use crate::App;
-
-/// Most redirects that are followed.
-const MAX_REDIRECTS: usize = 5;
 
 /// One call's access to its surroundings.
 pub(super) struct CallHost {
@@ -68,7 +65,7 @@ impl Host for CallHost {
     }
 }
 
-/// A request to the outside. Redirects are followed; each target is checked like the first.
+/// A request to the outside. Redirects are answers like others: code follows them itself, each with a request that is checked.
 async fn fetch(app: &App, request: HttpRequest) -> Result<HttpResponse, String> {
     let method: Method = request
         .method
@@ -76,11 +73,8 @@ async fn fetch(app: &App, request: HttpRequest) -> Result<HttpResponse, String> 
         .map_err(|_| "the method is not valid".to_owned())?;
     let mut outgoing = Request::new(method, request.url);
     outgoing.body = request.body;
-    // How redirects are dealt with is no header, but code has no other place to say it.
-    let mut redirect = "follow".to_owned();
     for (name, value) in request.headers {
         match name.as_str() {
-            "fb-redirect" => redirect = value,
             // The client sets these itself.
             "host" | "content-length" | "connection" | "transfer-encoding" | "accept-encoding" | "upgrade" | "te"
             | "trailer" | "expect" => {}
@@ -92,20 +86,9 @@ async fn fetch(app: &App, request: HttpRequest) -> Result<HttpResponse, String> 
             }
         }
     }
-    let client = &app.functions().outbound;
-    let most = if redirect == "follow" { MAX_REDIRECTS } else { 0 };
-    let sent = match most {
-        0 => {
-            let url = outgoing.url.clone();
-            client.send(outgoing).await.map(|answer| (answer, url))
-        }
-        _ => client.send_following(outgoing, most).await,
-    };
-    let (answer, url) = sent.map_err(|e| describe(&e))?;
-    if redirect == "error" && answer.status.is_redirection() && answer.headers.contains_key(header::LOCATION) {
-        return Err(format!("{url} redirects"));
-    }
-    let mut headers: Vec<(String, String)> = answer
+    let sent = app.functions().outbound.send(outgoing).await;
+    let answer = sent.map_err(|e| describe(&e))?;
+    let headers = answer
         .headers
         .iter()
         .map(|(name, value)| {
@@ -113,7 +96,6 @@ async fn fetch(app: &App, request: HttpRequest) -> Result<HttpResponse, String> 
             (name.as_str().to_owned(), value.into_owned())
         })
         .collect();
-    headers.push(("fb-url".to_owned(), url));
     Ok(HttpResponse {
         status: answer.status.as_u16(),
         headers,

@@ -2,9 +2,11 @@
 
 mod before;
 mod call;
+mod gate;
 mod host;
 mod sources;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -12,11 +14,13 @@ use fb_auth::Principal;
 use fb_functions::{Engine, HostError, HttpRequest, HttpResponse, Pool};
 use fb_outbound::Outbound;
 use fb_store::Store;
+use fb_types::ObjectKey;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::{App, AppError};
+use gate::Gate;
 
 pub(crate) use before::{Prepared, Subject};
 pub use call::ModuleCall;
@@ -65,6 +69,9 @@ pub(crate) struct Functions {
 /// An app's code, and what runs it.
 pub(crate) struct AppCode {
     pub(crate) pool: Pool,
+    gate: Gate,
+    /// Writers of objects that code prepares and that changed meanwhile take turns, by object.
+    pub(crate) turns: Turns,
     pub(crate) sources: Arc<ArcSwap<Sources>>,
     /// Sources are written one after the other; held across the commit, hence an async lock.
     edits: Arc<Mutex<()>>,
@@ -75,12 +82,36 @@ pub(crate) struct AppCode {
 impl AppCode {
     pub(crate) async fn open(store: &dyn Store, functions: &Functions, app: &str) -> Result<Self, AppError> {
         let sources = Sources::load(store).await?;
+        let (gate, limits) = Gate::new(&functions.limits);
         Ok(Self {
-            pool: functions.engine.pool(app, functions.limits.clone()),
+            pool: functions.engine.pool(app, limits),
+            gate,
+            turns: Turns::default(),
             sources: Arc::new(ArcSwap::from_pointee(sources)),
             edits: Arc::default(),
             schema: ArcSwap::from_pointee((0, Arc::from(""))),
         })
+    }
+}
+
+/// How many objects' writers can take turns at once without being in each other's way.
+const STRIPES: usize = 64;
+
+/// One lock for each object, as good as: objects share some.
+pub(crate) struct Turns([Mutex<()>; STRIPES]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Mutex::default()))
+    }
+}
+
+impl Turns {
+    /// The lock of one object.
+    pub(crate) fn of(&self, bucket: &str, key: &ObjectKey) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        (bucket, key.as_str()).hash(&mut hasher);
+        &self.0[hasher.finish() as usize % STRIPES]
     }
 }
 

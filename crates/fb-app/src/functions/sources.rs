@@ -257,10 +257,12 @@ impl App {
         text: &str,
     ) -> Result<(), AppError> {
         authorize_admin(caller, "write code")?;
-        self.check_subject(bucket, kind)?;
         if text.len() > MAX_SOURCE {
             return Err(AppError::TooLarge(format!("code may have at most {MAX_SOURCE} bytes")));
         }
+        // A class that goes takes its code along, so none may come while it goes.
+        let _no_schema_change = self.schema_edits.lock().await;
+        self.check_subject(bucket, kind)?;
         let lock = self.code().edits.clone().lock_owned().await;
         let sources = self.code().sources.load_full();
         let old = sources.get(bucket, kind);
@@ -269,7 +271,8 @@ impl App {
                 "an app has at most {MAX_SOURCES} pieces of code"
             )));
         }
-        if sources.bytes + text.len() > MAX_TOTAL {
+        let others = sources.bytes - old.as_ref().map_or(0, |old| old.len());
+        if others + text.len() > MAX_TOTAL {
             return Err(AppError::TooLarge(format!(
                 "all code of an app together may have at most {MAX_TOTAL} bytes"
             )));

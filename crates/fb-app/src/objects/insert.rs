@@ -35,6 +35,7 @@ impl App {
         let key = self.key_for_insert(class, input).await?;
         let id = Self::id_of(class, &key);
         let mut acl = acl.over(None);
+        let mut by_code = None;
         if self.has_code_before(caller, bucket, CodeType::Insert) {
             let object = Subject {
                 id: &id,
@@ -44,6 +45,7 @@ impl App {
             };
             let prepared = self.prepare(caller, &schema, class, CodeType::Insert, object).await?;
             prepared.over(&mut fields);
+            by_code = prepared.changes();
             acl = prepared.acl(NewAcl::Set(acl)).over(None);
         }
 
@@ -64,7 +66,7 @@ impl App {
                 Ok(Effect::Put(header.store(shape, &fields)))
             }
         };
-        self.commit_one(caller, &schema, class, (grant, key), input, Box::new(decide))
+        self.commit_one(caller, &schema, class, (grant, key), (input, by_code), Box::new(decide))
             .await
     }
 

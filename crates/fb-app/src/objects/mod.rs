@@ -9,6 +9,7 @@ mod partial;
 mod update;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fb_auth::{Grant, Principal};
 use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal, StoreError};
@@ -46,25 +47,40 @@ impl Condition {
 }
 
 impl App {
-    /// Runs a write that was checked against a schema; once more while no schema change can come in between, if one did.
+    /// Runs a write that was checked against a schema; again if that changed, in the end while no schema change can come in
+    /// between. Not at once: code that has a say in the write may change the schema itself.
     pub(crate) async fn despite_schema_changes<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, AppError>
     where
         F: Future<Output = Result<T, AppError>>,
     {
-        match attempt().await {
-            Err(AppError::Store(StoreError::SchemaChanged)) => {
-                let _settled = self.schema_edits.lock().await;
-                attempt().await
+        for _ in 0..2 {
+            match attempt().await {
+                Err(AppError::Store(StoreError::SchemaChanged)) => {}
+                result => return result,
             }
-            result => result,
         }
+        let _settled = self.schema_edits.lock().await;
+        attempt().await
     }
 
     /// Runs a write that code prepares from the object as it is; again if the object changed meanwhile.
-    async fn despite_other_writes<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, AppError>
+    async fn despite_other_writes<T, F>(
+        &self,
+        (bucket, key): (&str, &ObjectKey),
+        attempt: impl Fn() -> F,
+    ) -> Result<T, AppError>
     where
         F: Future<Output = Result<T, AppError>>,
     {
+        match self.despite_schema_changes(&attempt).await {
+            Err(AppError::Contended) => {}
+            result => return result,
+        }
+        // One at a time from here on, or a crowd of writers could be in each other's way for ever.
+        let turn = self.code().turns.of(bucket, key).lock();
+        let Ok(_turn) = tokio::time::timeout(PATIENCE, turn).await else {
+            return Err(AppError::Contended);
+        };
         for _ in 1..ATTEMPTS {
             match self.despite_schema_changes(&attempt).await {
                 Err(AppError::Contended) => {}
@@ -74,15 +90,15 @@ impl App {
         self.despite_schema_changes(&attempt).await
     }
 
-    /// Commits one write of one object that is there afterwards. `input` is what the caller sent: what makes somebody a
-    /// member of a role goes into the audit log.
+    /// Commits one write of one object that is there afterwards. `input` is what the caller sent, `by_code` what code made
+    /// of it: what makes somebody a member of a role goes into the audit log.
     async fn commit_one(
         &self,
         caller: &Principal,
         schema: &Schema,
         class: &Class,
         (grant, key): (Grant, ObjectKey),
-        input: impl Serialize,
+        (input, by_code): (impl Serialize, Option<Value>),
         decide: Decide,
     ) -> Result<Seen, AppError> {
         let id = Self::id_of(class, &key);
@@ -95,7 +111,10 @@ impl App {
         };
         let mut batch = Batch::object(write);
         if class.name().as_str() == ROLE {
-            let data = json!({ "request": input });
+            let mut data = json!({ "request": input });
+            if let Some(changes) = by_code {
+                data["code"] = changes;
+            }
             batch
                 .writes
                 .push(self.audit(schema, caller, Action::RoleWritten, &id.to_string(), data)?);
@@ -120,6 +139,9 @@ impl App {
 
 /// How often a write is prepared anew because the object changed meanwhile.
 const ATTEMPTS: usize = 8;
+
+/// How long a write waits for its turn to be prepared anew.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a client's JSON says about the object's rules.
 #[derive(Debug, Clone)]

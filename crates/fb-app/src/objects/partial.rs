@@ -22,8 +22,10 @@ impl App {
         condition: Condition,
         operations: &Value,
     ) -> Result<Seen, AppError> {
-        self.despite_other_writes(|| self.try_update_partially(caller, bucket, key, condition, operations))
-            .await
+        self.despite_other_writes((bucket, key), || {
+            self.try_update_partially(caller, bucket, key, condition, operations)
+        })
+        .await
     }
 
     async fn try_update_partially(
@@ -55,6 +57,7 @@ impl App {
             true => self.prepare_partial(caller, &grant, condition, &change).await?,
             false => None,
         };
+        let by_code = prepared.as_ref().and_then(|(_, prepared)| prepared.changes());
         let object_bytes = self.limits().object_bytes;
         let decide = move |before: Option<&Stored>, moment: Moment| {
             condition.check(before)?;
@@ -82,7 +85,7 @@ impl App {
             &schema,
             class,
             (grant, key.clone()),
-            operations,
+            (operations, by_code),
             Box::new(decide),
         );
         match written.await {

@@ -2,8 +2,8 @@
 
 use fb_auth::{Operation, Principal, authorize};
 use fb_store::{Effect, Moment};
-use fb_types::schema::server_assigns_ids;
-use fb_types::{FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
+use fb_types::schema::{DEVICE, server_assigns_ids};
+use fb_types::{Class, FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
 use super::fields::Replacement;
@@ -21,7 +21,7 @@ impl App {
         condition: Condition,
         input: &Map<String, Value>,
     ) -> Result<Seen, AppError> {
-        self.despite_other_writes(|| self.try_update(caller, bucket, key, condition, input))
+        self.despite_other_writes((bucket, key), || self.try_update(caller, bucket, key, condition, input))
             .await
     }
 
@@ -52,6 +52,7 @@ impl App {
                 )));
             }
         }
+        let may_insert = !server_assigns_ids(class.name()) && class.name().as_str() != DEVICE;
         let mut acl = NewAcl::from_json(input)?;
         let fields = schema.check_fields(class, input, None)?;
         let mut text = FieldsText::new(&fields);
@@ -63,6 +64,9 @@ impl App {
             condition
                 .check(stored.as_deref())
                 .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
+            if stored.is_none() && !may_insert {
+                return Err(ids_are_given(class));
+            }
             let (kind, version) = match &stored {
                 Some(stored) => (CodeType::Update, Some(stored.version)),
                 None => (CodeType::Insert, None),
@@ -84,7 +88,7 @@ impl App {
 
         let replacement = Replacement::new(&schema, class, &id, grant.fields(), input, fields);
         let (shape, object_bytes) = (class.shape(), self.limits().object_bytes);
-        let may_insert = !server_assigns_ids(class.name()) && class.name().as_str() != "Device";
+        let by_code = prepared.as_ref().and_then(|(changes, _)| changes.changes());
         let decide = move |before: Option<&Stored>, moment: Moment| {
             condition.check(before)?;
             if prepared
@@ -94,8 +98,7 @@ impl App {
                 return Err(AppError::Contended.refuse());
             }
             if before.is_none() && !may_insert {
-                let class = replacement.class().name();
-                return Err(AppError::Invalid(format!("ids of {class} are given by the server")).refuse());
+                return Err(ids_are_given(replacement.class()).refuse());
             }
             let header = Header {
                 id: replacement.id(),
@@ -118,7 +121,18 @@ impl App {
             }
             Ok(Effect::Put(after))
         };
-        self.commit_one(caller, &schema, class, (grant, key.clone()), input, Box::new(decide))
-            .await
+        self.commit_one(
+            caller,
+            &schema,
+            class,
+            (grant, key.clone()),
+            (input, by_code),
+            Box::new(decide),
+        )
+        .await
     }
+}
+
+fn ids_are_given(class: &Class) -> AppError {
+    AppError::Invalid(format!("ids of {} are given by the server", class.name()))
 }

@@ -10,6 +10,17 @@ use fb_functions::{
 };
 use futures_util::future::BoxFuture;
 
+/// The classes that tests speak of.
+const SCHEMA: &str = r#"[
+  { "class": "/db/Object", "fields": {} },
+  { "class": "/db/User", "superClass": "/db/Object", "fields": { "username": { "name": "username", "type": "/db/String", "order": 0 } } },
+  { "class": "/db/Role", "superClass": "/db/Object", "fields": { "name": { "name": "name", "type": "/db/String", "order": 0 } } },
+  { "class": "/db/Device", "superClass": "/db/Object", "fields": {} },
+  { "class": "/db/Todo", "superClass": "/db/Object", "fields": { "name": { "name": "name", "type": "/db/String", "order": 0 } } },
+  { "class": "/db/jobs.Status", "superClass": "/db/Object", "fields": { "status": { "name": "status", "type": "/db/String", "order": 0 } } },
+  { "class": "/db/jobs.Definition", "superClass": "/db/Object", "fields": { "module": { "name": "module", "type": "/db/String", "order": 0 } } }
+]"#;
+
 /// Answers operations by their URL: `/echo…` with the request's body, `/wait` never, others with an error.
 #[derive(Default)]
 pub(crate) struct TestHost {
@@ -43,7 +54,7 @@ impl Host for TestHost {
     }
 
     fn schema(&self) -> (u64, Arc<str>) {
-        (1, Arc::from("[]"))
+        (1, Arc::from(SCHEMA))
     }
 }
 

@@ -120,7 +120,7 @@ async fn calls_beyond_the_limit_wait_and_then_are_refused() {
 async fn logs_have_levels_and_limits() {
     let mut few = limits();
     few.log_lines = 3;
-    let source = "exports.call = (db) => { console.log('a', 1); db.log.warn('b'); console.error(new TypeError('c')); console.log('d'); console.log('e'); return 'x'; };";
+    let source = "exports.call = () => { console.log('a', 1); console.warn('b'); console.error(new TypeError('c')); console.log('d'); console.log('e'); return 'x'; };";
     let app = app_with(&[("m", source)], few);
     app.text().await;
     let lines = app.host.log.lock().unwrap().clone();

@@ -5,7 +5,7 @@ use http::header;
 use serde_json::{Value, json};
 
 use crate::code::{describe, set_headers, utf8};
-use crate::context::Ctx;
+use crate::context::{Ctx, Request, check_json};
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::route::{Access, Route, route};
@@ -84,10 +84,28 @@ async fn call_module_post(ctx: Ctx) -> Result<Reply, ApiError> {
     call(ctx).await
 }
 
+/// What a page may do that is one of many origins behind one name: everything, in an origin of its own.
+const OWN_ORIGIN: &str = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts";
+
+/// A body that code gets as a parsed value. That it cannot be parsed is the client's mistake, not the code's.
+fn is_json(request: &Request) -> bool {
+    let media_type = request.header(header::CONTENT_TYPE).unwrap_or_default();
+    let media_type = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
 async fn call(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let limit = ctx.state.limits.module_body_bytes;
     let body = ctx.request.bytes(limit).await?;
+    if is_json(&ctx.request) && !body.is_empty() {
+        check_json(&body, "the body")?;
+    }
     let name = ctx.bucket()?.into_owned();
     // Below the module's name.
     let mut request = describe(&ctx.state, &ctx.request, "/");
@@ -100,6 +118,10 @@ async fn call(mut ctx: Ctx) -> Result<Reply, ApiError> {
     };
     let answer = ctx.app.call_module(&caller, call).await?;
     let mut reply = Reply::bytes(answer.status, answer.body);
+    // Apps that are reached by path share an origin with others and with the server's own pages.
+    if ctx.request.path().starts_with("/apps/") {
+        reply.set_header(header::CONTENT_SECURITY_POLICY, OWN_ORIGIN);
+    }
     let is_cacheable = answer
         .headers
         .iter()

@@ -69,7 +69,7 @@ async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
     let is_private = session.is_some() || !device.is_null();
     let mut body = json!({
         "bloomFilterRefresh": BLOOM_FILTER_REFRESH,
-        "schema": schema_json(&ctx.app.schema()),
+        "schema": schema_json(&ctx.app, &ctx.app.schema()),
         "token": token.as_ref().map(Secret::expose),
         "device": device,
         "bloomFilter": empty_bloom_filter(),

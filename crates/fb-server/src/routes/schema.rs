@@ -1,9 +1,9 @@
 //! `/schema`: the classes of the app.
 
-use fb_app::AppError;
 use fb_app::schema::SchemaEdit;
+use fb_app::{App, AppError};
 use fb_types::schema::{FieldAcl, FieldDef};
-use fb_types::{ClassAcl, ClassDef, ClassName, Schema, SchemaError};
+use fb_types::{Class, ClassAcl, ClassDef, ClassName, Schema, SchemaError};
 use http::header;
 use serde_json::{Value, json};
 
@@ -31,17 +31,27 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// The JSON of all classes.
-pub(crate) fn schema_json(schema: &Schema) -> Value {
-    json!(schema.classes().map(|class| class.def()).collect::<Vec<_>>())
+pub(crate) fn schema_json(app: &App, schema: &Schema) -> Value {
+    schema.classes().map(|class| class_json(app, class)).collect()
 }
 
-fn answer(schema: &Schema) -> Reply {
-    Reply::json(200, &schema_json(schema)).header(header::CACHE_CONTROL, "no-cache")
+/// A class as clients see it: its definition, and its checks, which clients run as well. They are written under `/code`; here they are
+/// ignored, so that clients can send back what they got.
+fn class_json(app: &App, class: &Class) -> Value {
+    let mut json = json!(class.def());
+    if let Some(code) = app.validation_code(class.name().as_str()) {
+        json["validationCode"] = json!(&*code);
+    }
+    json
+}
+
+fn answer(app: &App, schema: &Schema) -> Reply {
+    Reply::json(200, &schema_json(app, schema)).header(header::CACHE_CONTROL, "no-cache")
 }
 
 async fn get_all_schemas(ctx: Ctx) -> Result<Reply, ApiError> {
     ctx.caller()?;
-    Ok(answer(&ctx.app.schema()))
+    Ok(answer(&ctx.app, &ctx.app.schema()))
 }
 
 async fn update_all_schemas(mut ctx: Ctx) -> Result<Reply, ApiError> {
@@ -50,7 +60,7 @@ async fn update_all_schemas(mut ctx: Ctx) -> Result<Reply, ApiError> {
         Value::Array(edits) => edits.iter().map(edit).collect::<Result<_, _>>()?,
         one => vec![edit(&one)?],
     };
-    Ok(answer(&*ctx.app.edit_schema(&caller, edits).await?))
+    Ok(answer(&ctx.app, &*ctx.app.edit_schema(&caller, edits).await?))
 }
 
 async fn replace_all_schemas(mut ctx: Ctx) -> Result<Reply, ApiError> {
@@ -59,19 +69,19 @@ async fn replace_all_schemas(mut ctx: Ctx) -> Result<Reply, ApiError> {
         Value::Array(classes) => classes.iter().map(ClassDef::from_json).collect::<Result<_, _>>()?,
         _ => return Err(ApiError::bad_request("The body must be an array of classes.")),
     };
-    Ok(answer(&*ctx.app.replace_schema(&caller, classes).await?))
+    Ok(answer(&ctx.app, &*ctx.app.replace_schema(&caller, classes).await?))
 }
 
 async fn get_schema(ctx: Ctx) -> Result<Reply, ApiError> {
     ctx.caller()?;
-    one_class(&ctx.app.schema(), &ctx.bucket()?)
+    one_class(&ctx.app, &ctx.app.schema(), &ctx.bucket()?)
 }
 
-fn one_class(schema: &Schema, bucket: &str) -> Result<Reply, ApiError> {
+fn one_class(app: &App, schema: &Schema, bucket: &str) -> Result<Reply, ApiError> {
     let class = schema
         .class(bucket)
         .ok_or_else(|| AppError::NoClass(bucket.chars().take(80).collect()))?;
-    Ok(Reply::json(200, &json!(class.def())).header(header::CACHE_CONTROL, "no-cache"))
+    Ok(Reply::json(200, &class_json(app, class)).header(header::CACHE_CONTROL, "no-cache"))
 }
 
 async fn update_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
@@ -82,7 +92,7 @@ async fn update_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
         .app
         .edit_schema(&ctx.caller()?, vec![SchemaEdit::Merge(def)])
         .await?;
-    one_class(&schema, &bucket)
+    one_class(&ctx.app, &schema, &bucket)
 }
 
 async fn replace_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
@@ -93,7 +103,7 @@ async fn replace_schema(mut ctx: Ctx) -> Result<Reply, ApiError> {
         .app
         .edit_schema(&ctx.caller()?, vec![SchemaEdit::Replace(def)])
         .await?;
-    one_class(&schema, &bucket)
+    one_class(&ctx.app, &schema, &bucket)
 }
 
 async fn delete_schema(ctx: Ctx) -> Result<Reply, ApiError> {

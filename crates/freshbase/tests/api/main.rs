@@ -4,6 +4,7 @@
 
 mod archives;
 mod buckets;
+mod code;
 mod downloads;
 mod files;
 mod images;

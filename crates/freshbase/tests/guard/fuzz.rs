@@ -248,6 +248,21 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
         ("DELETE", "/file/Play/seed".into(), Value::Null),
         ("GET", "/file?archive=Doc.zip&path=a/".into(), Value::Null),
         ("POST", "/file?archive=Doc.zip&path=a/".into(), json!("PK")),
+        ("GET", "/code".into(), Value::Null),
+        ("GET", "/code-content".into(), Value::Null),
+        ("GET", "/code/Doc?a=1&b=%7B%22x%22%3A2%7D".into(), Value::Null),
+        (
+            "POST",
+            "/code/Doc".into(),
+            json!({ "a": [1, { "b": "c" }], "s": "text" }),
+        ),
+        ("GET", "/code/Play/module".into(), Value::Null),
+        (
+            "PUT",
+            "/code/Play/module".into(),
+            json!("exports.call = (db, data) => data"),
+        ),
+        ("DELETE", "/code/Play/module".into(), Value::Null),
         ("GET", "/index/Doc".into(), Value::Null),
         (
             "POST",
@@ -481,6 +496,27 @@ fn fuzz(profile: Profile, seed: u64) {
     admin
         .put("/db/Doc/seed", &json!({ "s": "a", "i": 1, "list": ["a"] }))
         .expect(200);
+    // Handlers and a module that take what comes.
+    for (path, code) in [
+        (
+            "/code/Doc/insert",
+            "exports.onInsert = (db, doc) => { doc.s = `${doc.s}!`; };",
+        ),
+        (
+            "/code/Doc/update",
+            "exports.onUpdate = (db, doc) => { doc.s = `${doc.s}?`; };",
+        ),
+        (
+            "/code/Doc/delete",
+            "exports.onDelete = (db, doc) => { String(doc.id); };",
+        ),
+        (
+            "/code/Doc/module",
+            "exports.call = (db, data, req) => ({ data, body: req.body, query: req.query });",
+        ),
+    ] {
+        admin.request("PUT", path, &[], code.as_bytes()).expect(200);
+    }
     let canary = admin
         .post("/db/Canary", &json!({ "id": "/db/Canary/1", "s": "sings", "i": 1 }))
         .expect(201);
@@ -495,7 +531,7 @@ fn fuzz(profile: Profile, seed: u64) {
         .collect();
     for route in routes {
         let path = route.replace("{bucket}", "Doc").replace("{oid}", "seed");
-        let path = path.replace("{*oid}", "seed").replace("{ip}", "192.0.2.1");
+        let path = path.replace("{*oid}", "seed").replace("{type}", "module").replace("{ip}", "192.0.2.1");
         assert!(
             heads.contains(&path.as_str()) || heads.contains(&path.replace("Doc", "Play").as_str()),
             "no seed for {route}"

@@ -258,6 +258,20 @@ fn rows() -> Vec<Row> {
             200,
         ),
         data("delete_files", "/file/data/delete-@", none(), 204),
+        admin("list_code", "/code", none(), 200),
+        admin("list_code_content", "/code-content", none(), 200),
+        admin("get_code", "/code/hello/module", none(), 200),
+        // The text is that of a string.
+        admin("set_code", "/code/new@/module", json!("use strict"), 200),
+        admin("delete_code", "/code/drop@/module", none(), 204),
+        // Everybody calls modules, which do what their callers may.
+        same("call_module_get", "/code/hello", none(), [200, 200, 200, 460]),
+        same(
+            "call_module_post",
+            "/code/hello",
+            json!({ "n": 1 }),
+            [200, 200, 200, 460],
+        ),
         admin("list_indexes", "/index/Thing", none(), 200),
         // The rules of `www` as nobody has set them: everybody loads, administrators do the rest. A body that is no archive is
         // looked at only for whoever may upload.
@@ -401,7 +415,11 @@ fn prepare(admin: &Client) {
     class(admin, "Thing", &n, &json!({}));
     // In the secure profile that is: for logged-in users.
     admin.put("/file/data", &json!({})).expect(204);
+    let module = b"exports.call = () => ({ hello: 1 })";
+    admin.request("PUT", "/code/hello/module", &[], module).expect(200);
     for caller in CALLERS {
+        let path = format!("/code/drop{caller}/module");
+        admin.request("PUT", &path, &[], module).expect(200);
         admin.put(&format!("/file/drop{caller}"), &json!({})).expect(204);
         for name in ["load", "save", "delete", "update"] {
             admin.put(&format!("/file/data/{name}-{caller}"), &json!(1)).expect(200);
@@ -429,6 +447,7 @@ fn everything(admin: &Client) -> Vec<Value> {
         admin.get("/file/buckets").expect(200).json(),
         admin.get("/file/data").expect(200).json(),
         admin.get("/file/data/ids").expect(200).json(),
+        admin.get("/code-content").expect(200).json(),
     ];
     for name in ["save", "update"] {
         for caller in CALLERS {
