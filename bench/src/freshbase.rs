@@ -15,6 +15,7 @@ use crate::{
     api::Api,
     client::{self, Limit, Target},
     dataset::{Dataset, GROUP_SIZE, Rng},
+    functions::{self, ConstantLoad, InsertLoad},
     http::RequestHeaders,
     logins::{self, LoginLoad},
     measure::{Sample, median},
@@ -26,13 +27,17 @@ use crate::{
     workload::{self, FreshbaseLoad, TOPN_COUNT},
 };
 
-const HEALTH_PATH: &str = "/healthz";
-const ADMIN: &str = "root";
-const ADMIN_PASSWORD: &str = "root";
-const TOKEN_HEADER: &str = "baqend-authorization-token";
+/// Where a server says that it is ready.
+pub(crate) const HEALTH_PATH: &str = "/healthz";
+/// The operator, who is also the administrator of the default app.
+pub(crate) const ADMIN: &str = "root";
+/// Password of [`ADMIN`].
+pub(crate) const ADMIN_PASSWORD: &str = "root";
+/// The header that logins answer with.
+pub(crate) const TOKEN_HEADER: &str = "baqend-authorization-token";
 
 /// How long a server may take to settle before its memory is read.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(crate) const SETTLE: Duration = Duration::from_secs(1);
 
 /// Answers of each kind that are compared with what they must be.
 const VERIFIED: u64 = 20;
@@ -141,6 +146,27 @@ impl Freshbase {
     pub(crate) fn list_loads(&self) -> Result<[FileLoad; 2]> {
         let (address, token) = (self.server.address(), self.log_in().context("logging in as admin")?);
         FileLoad::lists(&Api::with_token(address, &token), address, &token, self.data.seed)
+    }
+
+    /// Calls of a module, which is uploaded first.
+    pub(crate) fn constant_load(&self) -> Result<ConstantLoad> {
+        functions::prepare_constant(&self.admin()?, "/v1")?;
+        Ok(ConstantLoad::new(self.server.address()))
+    }
+
+    /// Inserts into a class with a handler before them, and into one without.
+    pub(crate) fn insert_loads(&self) -> Result<[InsertLoad; 2]> {
+        InsertLoad::prepare(&self.admin()?, self.server.address())
+    }
+
+    /// Creates an app whose code runs without end.
+    pub(crate) fn prepare_runaway(&self) -> Result<()> {
+        functions::prepare_runaway(self.server.address(), ADMIN, ADMIN_PASSWORD)
+    }
+
+    fn admin(&self) -> Result<Api> {
+        let token = self.log_in().context("logging in as admin")?;
+        Ok(Api::with_token(self.server.address(), &token))
     }
 
     /// Logins of many users, who are registered first. From then on neither requests nor wrong passwords are limited.
@@ -305,12 +331,18 @@ pub(crate) fn measure_idle(binary: &Path, dir: &Path, starts: usize) -> Result<I
 }
 
 fn launch(binary: &Path, data_dir: &Path, log: &Path) -> Result<Server> {
+    launch_with(binary, data_dir, log, &[])
+}
+
+/// Starts `binary` with further arguments.
+pub(crate) fn launch_with(binary: &Path, data_dir: &Path, log: &Path, more: &[&str]) -> Result<Server> {
     std::fs::create_dir_all(data_dir).context("creating the data directory")?;
     let mut command = Command::new(program_path(binary)?);
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--compat", "baqend", "--data-dir"])
         .arg(data_dir)
         .args(["--max-waiting-logins", &logins::MAX_WAITING.to_string()])
+        .args(more)
         .env("FRESHBASE_ADMIN_USER", ADMIN)
         .env("FRESHBASE_ADMIN_PASSWORD", ADMIN_PASSWORD)
         .stdin(Stdio::null());
@@ -329,7 +361,8 @@ fn program_path(binary: &Path) -> Result<PathBuf> {
     }
 }
 
-fn memory_mb(server: &Server) -> Result<f64> {
+/// Resident memory in MB.
+pub(crate) fn memory_mb(server: &Server) -> Result<f64> {
     Ok(process::resident_bytes(server.pid())? as f64 / 1e6)
 }
 

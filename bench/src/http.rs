@@ -27,6 +27,15 @@ impl RequestHeaders {
         Self { common }
     }
 
+    /// Headers of an operator.
+    pub(crate) fn with_bearer(host: &str, token: &str) -> Self {
+        let mut headers = Self::new(host, None);
+        headers
+            .common
+            .extend_from_slice(format!("authorization: Bearer {token}\r\n").as_bytes());
+        headers
+    }
+
     /// Appends a request without a body.
     pub(crate) fn write_get(&self, out: &mut Vec<u8>, path: &str) {
         self.write_get_with(out, path, "");

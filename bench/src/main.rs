@@ -11,6 +11,7 @@ mod client;
 mod dataset;
 mod environment;
 mod freshbase;
+mod functions;
 mod http;
 mod logins;
 mod measure;

@@ -5,10 +5,11 @@ use serde::Serialize;
 use crate::{
     environment::Environment,
     freshbase::Idle,
+    functions::{ManyApps, Runaways},
     logins::LoginsBeside,
     measure::Sample,
     run::Settings,
-    scenarios::{Figure, IDLE_MEMORY, START_TIME, Scenario, Target, Yardstick},
+    scenarios::{COLD, Figure, IDLE_MEMORY, START_TIME, Scenario, Target, Yardstick},
 };
 
 /// Everything a run found.
@@ -20,6 +21,7 @@ pub(crate) struct Report {
     pub(crate) fill: Option<Sample>,
     pub(crate) idle: Option<Idle>,
     pub(crate) memory: Option<Memory>,
+    pub(crate) many_apps: Option<ManyApps>,
     pub(crate) comparisons: Vec<Comparison>,
     /// Every figure that has a target.
     pub(crate) verdicts: Vec<Verdict>,
@@ -52,6 +54,9 @@ pub(crate) struct Comparison {
     /// Logins that went on during Freshbase's rounds, if that is what the scenario is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) logins_beside: Vec<LoginsBeside>,
+    /// Calls of another app that went on during Freshbase's rounds, if that is what the scenario is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) runaways: Vec<Runaways>,
 }
 
 impl Comparison {
@@ -70,6 +75,7 @@ impl Comparison {
             freshbase: scenario.map(|_| Sample::median_of(&freshbase_rounds)).transpose()?,
             freshbase_rounds,
             logins_beside: Vec::new(),
+            runaways: Vec::new(),
         })
     }
 
@@ -94,7 +100,8 @@ impl Comparison {
                 Figure::ThroughputRatio => self.throughput_ratio(),
                 Figure::CpuRatio => self.cpu_ratio(),
                 Figure::CpuMicros => self.freshbase.map(|sample| sample.cpu_us_per_op),
-                Figure::IdleMegabytes | Figure::StartMillis => None,
+                Figure::TailRatio => self.freshbase.map(|sample| sample.p99_ms / self.reference.p99_ms),
+                Figure::IdleMegabytes | Figure::StartMillis | Figure::ColdMillis => None,
             };
             value.map(|value| Verdict::new(scenario, *target, value))
         };
@@ -139,6 +146,7 @@ pub(crate) enum Format {
 impl Report {
     /// Holds every figure against its target.
     pub(crate) fn judge(&mut self) {
+        let cold = self.many_apps.as_ref().map(|many| many.cold.p50_ms);
         self.verdicts = self.comparisons.iter().flat_map(Comparison::verdicts).collect();
         if let Some(idle) = &self.idle {
             self.verdicts
@@ -146,6 +154,8 @@ impl Report {
             self.verdicts
                 .push(Verdict::new(Scenario::Idle, START_TIME, idle.first_start_ms));
         }
+        self.verdicts
+            .extend(cold.map(|cold| Verdict::new(Scenario::FunctionApps, COLD, cold)));
     }
 
     /// Whether no target was missed.
@@ -229,7 +239,7 @@ impl Report {
             let of_idle = self
                 .verdicts
                 .iter()
-                .filter(|verdict| verdict.scenario == Scenario::Idle);
+                .filter(|verdict| matches!(verdict.scenario, Scenario::Idle | Scenario::FunctionApps));
             of_idle
                 .filter(|verdict| verdict.target == text)
                 .map(Verdict::text)
@@ -284,6 +294,50 @@ impl Report {
                 format!("{per_second:.0} op/s, {refused} of {asked} refused (503)"),
                 String::new(),
             ]);
+        }
+        for comparison in self.comparisons.iter().filter(|item| !item.runaways.is_empty()) {
+            let name = comparison.scenario.map_or("", Scenario::name);
+            let (stopped, refused) = comparison
+                .runaways
+                .iter()
+                .fold((0, 0), |sum, one| (sum.0 + one.stopped, sum.1 + one.refused));
+            table.push(vec![
+                format!("calls without end beside {name}"),
+                format!("{stopped} stopped, {refused} refused"),
+                String::new(),
+            ]);
+        }
+        if let Some(many) = &self.many_apps {
+            let apps = many.apps;
+            for (name, figure, target) in [
+                (
+                    "first call of an app, p50",
+                    format!("{:.2} ms", many.cold.p50_ms),
+                    verdict(COLD),
+                ),
+                (
+                    "first call of an app, p99",
+                    format!("{:.2} ms", many.cold.p99_ms),
+                    String::new(),
+                ),
+                (
+                    "memory of an app, awake",
+                    format!("{:.0} KB", many.awake_kb),
+                    String::new(),
+                ),
+                (
+                    "memory of a waiting instance",
+                    format!("{:.0} KB", many.instance_kb),
+                    String::new(),
+                ),
+                (
+                    "memory of an app, asleep again",
+                    format!("{:.0} KB", many.asleep_kb),
+                    String::new(),
+                ),
+            ] {
+                table.push(vec![format!("{name}, of {apps}"), figure, target]);
+            }
         }
         if let Some(fill) = &self.fill {
             let figure = format!("{:.0} op/s, {:.0} µs CPU/op", fill.ops_per_second, fill.cpu_us_per_op);
@@ -438,6 +492,7 @@ mod tests {
             fill: None,
             idle: None,
             memory: None,
+            many_apps: None,
             comparisons: vec![comparison],
             verdicts: Vec::new(),
         };

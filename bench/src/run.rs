@@ -11,6 +11,7 @@ use crate::{
     dataset::{Dataset, GROUP_SIZE},
     environment::Environment,
     freshbase::{self, Freshbase},
+    functions::{self, InsertLoad},
     logins,
     measure::Sample,
     plain::{self, PageLoad},
@@ -23,6 +24,12 @@ use crate::{
 
 /// Starts of a server that idle figures are the median of.
 const IDLE_STARTS: usize = 5;
+
+/// Apps of `function-apps`.
+const MANY_APPS: u64 = 1000;
+
+/// Connections of `function-neighbour`: the tail is what counts, not how many the server can answer.
+const NEIGHBOUR_CONNECTIONS: usize = 8;
 
 /// What decides the length and weight of a run.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -107,6 +114,11 @@ pub(crate) fn compare(binary: &Path, dir: &Path, scenarios: &[Scenario], setting
         let freshbase = Freshbase::start(binary, dir.path(), settings.data()).context("starting Freshbase")?;
         compare_under_load(freshbase, &under_load, dir.path(), settings, &mut report)?;
     }
+    if scenarios.contains(&Scenario::FunctionApps) {
+        progress("function-apps: creating apps takes a minute, falling asleep another one");
+        report.many_apps =
+            Some(functions::measure_many(binary, dir.path(), MANY_APPS).context("scenario function-apps")?);
+    }
     report.judge();
     Ok(report)
 }
@@ -168,6 +180,9 @@ fn compare_one(
         (_, Yardstick::Alone) => return compare_with_alone(freshbase, scenario, settings),
         (_, Yardstick::Quiet) => return compare_with_quiet(freshbase, scenario, settings),
         (_, Yardstick::FirstPage) => return compare_lists(freshbase, settings),
+        (_, Yardstick::NoHandler) => return compare_inserts(freshbase, settings),
+        (_, Yardstick::Undisturbed) => return compare_neighbours(freshbase, settings),
+        (Scenario::Function, _) => return compare_functions(freshbase, yardstick, yardsticks, settings),
         (Scenario::Login, _) => return compare_logins(freshbase, yardstick, yardsticks, settings),
         _ => {}
     }
@@ -235,6 +250,65 @@ fn compare_lists(freshbase: &mut Freshbase, settings: Settings) -> Result<Compar
         freshbase_rounds.push(anywhere.round(target, settings.limit())?);
     }
     Comparison::new(Some(scenario), Yardstick::FirstPage, reference_rounds, freshbase_rounds)
+}
+
+/// Calls of a module that answers a constant.
+fn compare_functions(
+    freshbase: &mut Freshbase,
+    yardstick: Yardstick,
+    yardsticks: &mut Yardsticks,
+    settings: Settings,
+) -> Result<Comparison> {
+    let scenario = Scenario::Function;
+    let mut load = freshbase.constant_load()?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        reference_rounds.push(yardsticks.round(yardstick).context("measuring the yardstick")?);
+        let target = freshbase.target(settings.connections);
+        freshbase_rounds.push(client::drive(target, settings.limit(), &mut load)?);
+    }
+    Comparison::new(Some(scenario), yardstick, reference_rounds, freshbase_rounds)
+}
+
+/// Inserts with a handler before them, and without.
+fn compare_inserts(freshbase: &mut Freshbase, settings: Settings) -> Result<Comparison> {
+    let scenario = Scenario::InsertHandler;
+    let [mut guarded, mut unguarded]: [InsertLoad; 2] = freshbase.insert_loads()?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        let target = freshbase.target(settings.connections);
+        reference_rounds.push(client::drive(target, settings.limit(), &mut unguarded)?);
+        freshbase_rounds.push(client::drive(target, settings.limit(), &mut guarded)?);
+    }
+    Comparison::new(Some(scenario), Yardstick::NoHandler, reference_rounds, freshbase_rounds)
+}
+
+/// Calls of one app while the code of another one computes without end, and while it does nothing.
+fn compare_neighbours(freshbase: &mut Freshbase, settings: Settings) -> Result<Comparison> {
+    let scenario = Scenario::FunctionNeighbour;
+    let mut load = freshbase.constant_load()?;
+    freshbase.prepare_runaway()?;
+    let (mut reference_rounds, mut freshbase_rounds) = (Vec::new(), Vec::new());
+    let mut runaways = Vec::new();
+    for round in 1..=settings.rounds {
+        progress(&format!("{}: round {round} of {}", scenario.name(), settings.rounds));
+        let target = freshbase.target(NEIGHBOUR_CONNECTIONS);
+        reference_rounds.push(client::drive(target, settings.limit(), &mut load)?);
+        let (sample, beside) =
+            functions::beside_runaways(target.address, || client::drive(target, settings.limit(), &mut load))?;
+        freshbase_rounds.push(sample);
+        runaways.push(beside);
+    }
+    let mut comparison = Comparison::new(
+        Some(scenario),
+        Yardstick::Undisturbed,
+        reference_rounds,
+        freshbase_rounds,
+    )?;
+    comparison.runaways = runaways;
+    Ok(comparison)
 }
 
 /// Logins, as many at once as `logins` says.
@@ -311,7 +385,11 @@ impl Yardsticks {
                 };
                 client::drive(target, self.settings.limit(), &mut PageLoad::new(target.address, page))
             }
-            Yardstick::Alone | Yardstick::Quiet | Yardstick::FirstPage => {
+            Yardstick::Alone
+            | Yardstick::Quiet
+            | Yardstick::FirstPage
+            | Yardstick::Undisturbed
+            | Yardstick::NoHandler => {
                 bail!("this yardstick is no program of its own")
             }
             Yardstick::Argon2 => Argon2Baseline::create()?.round(self.settings.warm_up(), self.settings.measured()),
@@ -338,6 +416,7 @@ fn empty_report(dir: &Path, settings: Settings) -> Result<Report> {
         fill: None,
         idle: None,
         memory: None,
+        many_apps: None,
         comparisons: Vec::new(),
         verdicts: Vec::new(),
     })

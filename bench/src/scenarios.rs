@@ -36,8 +36,14 @@ pub(crate) enum Scenario {
     PageConfirmed,
     /// A page of 100 of the list of 100,000 files, anywhere in it
     ListFiles,
+    /// Call a module that answers a constant (GET)
+    Function,
+    /// The same while another app calls code that loops without end, 8 connections
+    FunctionNeighbour,
     /// Insert an object with a new id (POST)
     Insert,
+    /// Insert an object of a class with a handler before inserts
+    InsertHandler,
     /// Log in as one of 50 users, 8 connections
     Login,
     /// get while 16 more connections log in, more than the password hasher takes
@@ -46,6 +52,8 @@ pub(crate) enum Scenario {
     OwnPage,
     /// How many objects of one's own there are among private ones of 10,000 owners
     OwnCount,
+    /// 1,000 apps with one module each: memory, and calls of one app after the other, none of which finds an instance
+    FunctionApps,
 }
 
 /// What a scenario is compared with.
@@ -63,6 +71,10 @@ pub(crate) enum Yardstick {
     Alone,
     /// Freshbase itself: the first page of the same list.
     FirstPage,
+    /// Freshbase itself: the same while no other app does anything.
+    Undisturbed,
+    /// Freshbase itself: a class without a handler.
+    NoHandler,
 }
 
 impl Yardstick {
@@ -92,6 +104,8 @@ impl Yardstick {
             Self::Quiet => "freshbase, quiet",
             Self::Alone => "freshbase, alone",
             Self::FirstPage => "freshbase, first page",
+            Self::Undisturbed => "freshbase, undisturbed",
+            Self::NoHandler => "freshbase, no handler",
         }
     }
 }
@@ -105,6 +119,10 @@ pub(crate) enum Figure {
     CpuRatio,
     /// CPU microseconds per operation.
     CpuMicros,
+    /// The p99 divided by the yardstick's.
+    TailRatio,
+    /// Median of the first call of an app without an instance, in milliseconds.
+    ColdMillis,
     /// Memory of a server without load, in MB (10⁶ bytes).
     IdleMegabytes,
     /// From spawning the process to the first answer, in milliseconds.
@@ -162,6 +180,8 @@ impl Target {
             Figure::ThroughputRatio => format!("op/s {sign} {bound:.2}×"),
             Figure::CpuRatio => format!("CPU {sign} {bound:.2}×"),
             Figure::CpuMicros => format!("CPU {sign} {bound:.0} µs"),
+            Figure::TailRatio => format!("p99 {sign} {bound:.2}×"),
+            Figure::ColdMillis => format!("p50 {sign} {bound:.1} ms"),
             Figure::IdleMegabytes => format!("{sign} {bound:.0} MB"),
             Figure::StartMillis => format!("{sign} {bound:.0} ms"),
         }
@@ -173,6 +193,11 @@ pub(crate) const IDLE_MEMORY: Target = Target::at_most(50.0, Figure::IdleMegabyt
 /// Targets of [`Scenario::Idle`].
 pub(crate) const START_TIME: Target = Target::at_most(100.0, Figure::StartMillis);
 
+/// Target of [`Scenario::FunctionApps`].
+pub(crate) const COLD: Target = Target::at_most(2.0, Figure::ColdMillis);
+
+const FUNCTION: &[Target] = &[Target::at_least(0.35, Figure::ThroughputRatio)];
+const NEIGHBOUR: &[Target] = &[Target::at_most(2.0, Figure::TailRatio)];
 const GET: &[Target] = &[
     Target::at_least(0.60, Figure::ThroughputRatio),
     Target::at_most(2.0, Figure::CpuRatio),
@@ -214,6 +239,10 @@ impl Scenario {
             Self::Page => "page",
             Self::PageConfirmed => "page-confirmed",
             Self::ListFiles => "list-files",
+            Self::Function => "function",
+            Self::FunctionNeighbour => "function-neighbour",
+            Self::FunctionApps => "function-apps",
+            Self::InsertHandler => "insert-handler",
             Self::Insert => "insert",
             Self::Login => "login",
             Self::GetDuringLogins => "get-during-logins",
@@ -225,8 +254,12 @@ impl Scenario {
     /// What it is compared with; `None` if it puts no load on the server.
     pub(crate) fn yardstick(self) -> Option<Yardstick> {
         match self {
-            Self::Idle => None,
-            Self::Health | Self::Get | Self::GetToken | Self::Mixed => Some(Yardstick::Plain(Page::Object)),
+            Self::Idle | Self::FunctionApps => None,
+            Self::FunctionNeighbour => Some(Yardstick::Undisturbed),
+            Self::InsertHandler => Some(Yardstick::NoHandler),
+            Self::Function | Self::Health | Self::Get | Self::GetToken | Self::Mixed => {
+                Some(Yardstick::Plain(Page::Object))
+            }
             Self::QueryUnordered | Self::QueryOrdered => Some(Yardstick::Plain(Page::List10)),
             Self::QueryTopn => Some(Yardstick::Plain(Page::List20)),
             Self::Update | Self::Partial => Some(Yardstick::Sqlite(Operation::Update)),
@@ -244,6 +277,8 @@ impl Scenario {
     pub(crate) fn targets(self) -> &'static [Target] {
         match self {
             Self::Get => GET,
+            Self::Function => FUNCTION,
+            Self::FunctionNeighbour => NEIGHBOUR,
             Self::QueryUnordered | Self::QueryOrdered => QUERY,
             Self::Update => UPDATE,
             Self::Insert => INSERT,
@@ -252,8 +287,10 @@ impl Scenario {
             Self::Page => PAGE,
             Self::PageConfirmed => CONFIRMED,
             Self::ListFiles => LIST,
-            // Idle is judged by IDLE_MEMORY and START_TIME, it has no comparison.
+            // Judged by IDLE_MEMORY, START_TIME and COLD, they have no comparison.
             Self::Idle
+            | Self::FunctionApps
+            | Self::InsertHandler
             | Self::Health
             | Self::GetToken
             | Self::QueryTopn

@@ -110,7 +110,11 @@ impl Workload for FreshbaseLoad {
             | Scenario::OwnCount
             | Scenario::Page
             | Scenario::PageConfirmed
-            | Scenario::ListFiles => self.headers.write_get(out, "/healthz"),
+            | Scenario::ListFiles
+            | Scenario::Function
+            | Scenario::FunctionNeighbour
+            | Scenario::FunctionApps
+            | Scenario::InsertHandler => self.headers.write_get(out, "/healthz"),
             Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins => self.write_get(out),
             Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryTopn => self.write_query(out),
             Scenario::Mixed if self.rng.below(100) < 5 => self.write_update(out),
@@ -138,7 +142,11 @@ impl Workload for FreshbaseLoad {
             | Scenario::OwnCount
             | Scenario::Page
             | Scenario::PageConfirmed
-            | Scenario::ListFiles => 0,
+            | Scenario::ListFiles
+            | Scenario::Function
+            | Scenario::FunctionNeighbour
+            | Scenario::FunctionApps
+            | Scenario::InsertHandler => 0,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::files::{Buckets, ContentCache};
 use crate::functions::{AppCode, Functions};
 use crate::hashing::Hashing;
 use crate::principals::PrincipalCache;
+use crate::triggers::{Duties, Signal, noted};
 use crate::{AppError, AppLimits, Profile, Settings, kept, setup};
 
 /// How long the creation of an app may take. Until then others leave the app alone, afterwards it was cut off.
@@ -65,6 +66,7 @@ pub struct App {
     app_log: AppLog,
     /// When the logs were last pruned since the app is awake; 0 if they were not. Milliseconds of the clock.
     pruned_at: AtomicI64,
+    duties: Duties,
     /// The app itself, for what goes on in its name after the call that began it.
     this: OnceLock<Weak<App>>,
     content_cache: ContentCache,
@@ -92,6 +94,7 @@ struct Derived {
     principals: PrincipalCache,
     files: FileCache,
     buckets: Buckets,
+    signal: Arc<Signal>,
 }
 
 impl CommitObserver for Derived {
@@ -108,6 +111,7 @@ impl CommitObserver for Derived {
                 Subject::Bucket(_) => self.buckets.invalidate(),
             }
         }
+        self.signal.committed(changes);
     }
 
     fn altered(&self) {
@@ -194,6 +198,7 @@ impl App {
             code,
             app_log: AppLog::new(),
             pruned_at: AtomicI64::new(0),
+            duties: Duties::new(derived.signal.clone()),
             this: OnceLock::new(),
             contents: shared.files.app(&id),
             content_cache: ContentCache::new(shared.limits.content_cache_bytes),
@@ -229,6 +234,10 @@ impl App {
 
     pub(crate) fn pruned_at(&self) -> &AtomicI64 {
         &self.pruned_at
+    }
+
+    pub(crate) fn duties(&self) -> &Duties {
+        &self.duties
     }
 
     pub(crate) fn app_log(&self) -> &AppLog {
@@ -276,14 +285,28 @@ impl App {
         self.tokens.load_full()
     }
 
+    /// Commits a batch, with a note on what led to it if it is code that handles an event.
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, StoreError> {
+        let (batch, is_noted) = noted(batch);
+        let mut outcomes = self.store.commit(batch).await?;
+        if is_noted {
+            outcomes.pop();
+        }
+        Ok(outcomes)
+    }
+
     /// Commits a batch and takes it over into memory. Both happen once the batch is on its way, also if the caller goes
     /// away in between (a client that hangs up drops what its request was doing): otherwise a token would go on living
     /// after its revocation is on disk.
     pub(crate) async fn commit_and(&self, batch: Batch, then: After) -> Result<Vec<Outcome>, StoreError> {
         let store = self.store.clone();
         let (derived, settings, tokens) = (self.derived.clone(), self.settings.clone(), self.tokens.clone());
+        let (batch, is_noted) = noted(batch);
         let work = async move {
-            let outcomes = store.commit(batch).await?;
+            let mut outcomes = store.commit(batch).await?;
+            if is_noted {
+                outcomes.pop();
+            }
             match then {
                 After::Credentials => derived.principals.invalidate(),
                 After::Settings(new) => settings.store(Arc::new(*new)),
@@ -328,6 +351,7 @@ impl App {
 
     /// Finishes queued writes and releases files and threads.
     pub(crate) async fn close(&self) {
+        self.end_duties().await;
         self.code.pool.close();
         self.app_log.flush().await;
         self.store.close().await;
@@ -393,6 +417,7 @@ async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc
         principals: PrincipalCache::default(),
         files: FileCache::new(shared.limits.cache_bytes / 8),
         buckets: Buckets::default(),
+        signal: Arc::default(),
     });
     let options = OpenOptions {
         observer: derived.clone(),

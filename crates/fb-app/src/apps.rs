@@ -81,6 +81,20 @@ const BACKGROUND: usize = 64;
 /// The node's record of how far a running server has followed the changes of the set of apps.
 const FOLLOWED: &str = "followed";
 
+/// Apps that are due within this time stay awake.
+const SOON_MS: i64 = 30_000;
+
+/// How many apps one look at the clock wakes up, and when an app is tried again that cannot be opened.
+const WOKEN_AT_ONCE: usize = 8;
+const WAKE_PAUSE_MS: i64 = 60_000;
+
+/// The node's record that an app does things by itself.
+fn duties_key(id: &AppId) -> String {
+    format!("duties/{id}")
+}
+
+const MARK: &[u8] = b"1";
+
 /// What a request says about its app.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
@@ -265,6 +279,10 @@ impl Apps {
                 app.close().await;
             }
             self.node.delete(id).await?;
+            let key = duties_key(id);
+            if let Some(old) = self.node.record(&key).await? {
+                self.node.swap_record(&key, Some(&old), None).await?;
+            }
         }
         self.reload().await?;
         // Local contents went with the app's directory; elsewhere they are removed by name. Without the app nobody can reach
@@ -355,16 +373,89 @@ impl Apps {
         }
         let app = App::open(&*self.node, slot.id().clone(), self.shared.clone(), slot.created_at()).await?;
         let app = app.awake();
+        if let Err(error) = app.begin_duties(&slot.due).await {
+            app.close().await;
+            return Err(error);
+        }
+        self.mark(slot, &app).await;
         slot.app.store(Some(app.clone()));
         tracing::debug!(app = %slot.id(), "app {} is awake", slot.id());
         Ok(app)
     }
 
+    /// Lets apps do what is due by now, and wakes those up that are asleep, a few at a time. Cost: one look at a number for
+    /// each app; the first call looks up a record for each.
+    pub async fn run_due(&self) {
+        let now = self.shared.clock.now().millis();
+        let mut woken = 0;
+        for slot in self.directory().slots() {
+            let app = slot.app.load_full();
+            match &app {
+                Some(app) => self.mark(slot, app).await,
+                None => self.look_for_mark(slot).await,
+            }
+            if slot.due.earliest() > now {
+                continue;
+            }
+            if let Some(app) = app {
+                app.duties().look();
+                continue;
+            }
+            if woken == WOKEN_AT_ONCE {
+                continue;
+            }
+            woken += 1;
+            // Whoever is awake says anew when it is due.
+            slot.due.set(now + WAKE_PAUSE_MS);
+            if let Err(error) = self.wake(slot).await {
+                tracing::warn!(app = %slot.id(), error = %error, "an app that has something to do cannot be opened");
+            }
+        }
+    }
+
+    /// After a start, apps that do things by themselves are due: nobody knows what is left to do.
+    async fn look_for_mark(&self, slot: &Arc<Slot>) {
+        let mut is_marked = slot.is_marked.lock().await;
+        if is_marked.is_some() {
+            return;
+        }
+        match self.node.record(&duties_key(slot.id())).await {
+            Ok(found) => {
+                *is_marked = Some(found.is_some());
+                if found.is_some() && slot.app.load().is_none() {
+                    slot.due.set(0);
+                }
+            }
+            Err(error) => tracing::warn!(app = %slot.id(), error = %error, "a record of the node cannot be read"),
+        }
+    }
+
+    /// Notes whether the app does things by itself.
+    async fn mark(&self, slot: &Arc<Slot>, app: &App) {
+        self.look_for_mark(slot).await;
+        let mut is_marked = slot.is_marked.lock().await;
+        let wanted = app.has_duties();
+        if *is_marked == Some(wanted) {
+            return;
+        }
+        let key = duties_key(slot.id());
+        let written = async {
+            let old = self.node.record(&key).await?;
+            let value = wanted.then_some(MARK);
+            self.node.swap_record(&key, old.as_deref(), value).await
+        };
+        match written.await {
+            Ok(_) => *is_marked = Some(wanted),
+            Err(error) => tracing::warn!(app = %slot.id(), error = %error, "a record of the node cannot be written"),
+        }
+    }
+
     /// Puts apps to sleep that no request has touched since the last call. Returns how many.
     pub async fn sleep_idle(&self) -> usize {
         let mut asleep = 0;
+        let soon = self.shared.clock.now().millis() + SOON_MS;
         for slot in self.directory().slots() {
-            if slot.touched.swap(false, Ordering::Relaxed) {
+            if slot.touched.swap(false, Ordering::Relaxed) || slot.due.earliest() <= soon {
                 continue;
             }
             // Requests that come in from here on wait for the lock and wake the app up again.
@@ -375,6 +466,7 @@ impl Apps {
                 slot.app.store(Some(app));
                 continue;
             }
+            self.mark(slot, &app).await;
             app.close().await;
             asleep += 1;
             tracing::debug!(app = %slot.id(), "app {} is asleep", slot.id());

@@ -41,6 +41,8 @@ pub(crate) enum Action {
     CodeWritten,
     CodeDeleted,
     BansLifted,
+    DeadLettersReplayed,
+    DeadLettersDeleted,
 }
 
 impl Action {
@@ -71,6 +73,8 @@ impl Action {
             Self::CodeWritten => "code.written",
             Self::CodeDeleted => "code.deleted",
             Self::BansLifted => "bans.lifted",
+            Self::DeadLettersReplayed => "deadLetters.replayed",
+            Self::DeadLettersDeleted => "deadLetters.deleted",
         }
     }
 }

@@ -10,6 +10,7 @@ use fb_types::{AppId, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::App;
+use crate::triggers::Due;
 
 /// An app, awake or asleep.
 pub struct Slot {
@@ -21,6 +22,10 @@ pub struct Slot {
     pub(crate) transition: Mutex<()>,
     /// Set by every request; whoever puts apps to sleep clears it.
     pub(crate) touched: AtomicBool,
+    /// When the app is due next, awake or asleep.
+    pub(crate) due: Arc<Due>,
+    /// Whether the node's record says that the app does things by itself. `None` if nobody has looked.
+    pub(crate) is_marked: Mutex<Option<bool>>,
 }
 
 impl Slot {
@@ -31,6 +36,8 @@ impl Slot {
             app: ArcSwapOption::empty(),
             transition: Mutex::new(()),
             touched: AtomicBool::new(false),
+            due: Arc::default(),
+            is_marked: Mutex::new(None),
         }
     }
 

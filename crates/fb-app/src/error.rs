@@ -105,6 +105,9 @@ pub enum AppError {
     /// The app knows no such login provider.
     #[error("there is no login provider {0} in this app")]
     NoProvider(String),
+    /// There is no such dead letter.
+    #[error("there is no dead letter {0}")]
+    NoDeadLetter(String),
     /// A login through a provider failed.
     #[error(transparent)]
     OAuth(#[from] fb_oauth::OAuthError),

@@ -106,7 +106,7 @@ fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppErro
         let plain = match opened {
             Ok(plain) => plain,
             Err(error) => {
-                tracing::warn!(app = %id, error = %error, "the password of a site, or the key of image URLs, cannot be read; it is good for nobody until it is set anew");
+                tracing::warn!(app = %id, error = %error, "the password of a site, the key of a webhook or that of image URLs cannot be read; it is good for nobody until it is set anew");
                 Secret::random().map_err(|e| AppError::internal("making a secret", e))?
             }
         };
@@ -115,12 +115,16 @@ fn decode(bytes: &[u8], id: &AppId, shared: &Shared) -> Result<Settings, AppErro
     serde_json::from_value(value).map_err(unreadable)
 }
 
-/// Passwords of sites, and the key that signs variants of images.
+/// Passwords of sites, keys of webhooks, and the key that signs variants of images.
 fn other_secrets(settings: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
     let mut secrets = Vec::new();
     for (name, value) in settings.as_object_mut().into_iter().flatten() {
         match name.as_str() {
             "images" => secrets.extend(value.get_mut("signingKey")),
+            "webhooks" => {
+                let webhooks = value.as_object_mut().into_iter().flat_map(|all| all.values_mut());
+                secrets.extend(webhooks.filter_map(|webhook| webhook.get_mut("secret")));
+            }
             "hosting" => {
                 let sites = value.get_mut("sites").and_then(|sites| sites.as_object_mut());
                 let sites = sites.into_iter().flat_map(|all| all.values_mut());
@@ -189,6 +193,7 @@ impl App {
             }) => return Err(out_of_date()),
             Err(error) => return Err(error.into()),
         }
+        self.refresh_duties().await;
         Ok(self.settings())
     }
 

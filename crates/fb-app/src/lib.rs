@@ -31,6 +31,7 @@ mod query;
 pub mod schema;
 mod settings;
 mod setup;
+mod triggers;
 mod view;
 mod visits;
 
@@ -56,4 +57,5 @@ pub use prune::{LogRetention, LogSettings};
 pub use query::{QueryRequest, RawFilter};
 pub use settings::{Lockout, MailSettings, OAuthSettings, Profile, RateLimit, Registration, Settings};
 pub use setup::{FirstAdmin, SetupLink};
+pub use triggers::{DeadLetter, DeadLetters, EventKind, TriggerState, Webhook, WebhookEvents, WebhookSettings};
 pub use visits::RequestLimit;

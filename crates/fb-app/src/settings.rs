@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::files::ImageSettings;
+use crate::triggers::WebhookSettings;
 use crate::{AppError, HostingSettings, LogSettings, RequestLimit};
 
 /// Which defaults an app follows.
@@ -241,6 +242,9 @@ pub struct Settings {
     /// Variants of images.
     #[serde(default)]
     pub images: ImageSettings,
+    /// URLs that are told of changes.
+    #[serde(default, skip_serializing_if = "WebhookSettings::is_empty")]
+    pub webhooks: WebhookSettings,
 }
 
 impl Settings {
@@ -286,6 +290,7 @@ impl Settings {
             },
             hosting: HostingSettings::default(),
             images: ImageSettings::default(),
+            webhooks: WebhookSettings::default(),
         }
     }
 
@@ -310,6 +315,7 @@ impl Settings {
         new.oauth.keep_secrets(&self.oauth);
         new.hosting.keep_secrets(&self.hosting);
         new.images.keep_secrets(&self.images);
+        new.webhooks.keep_secrets(&self.webhooks);
         new.check(self)
             .map_err(|problem| AppError::Invalid(format!("settings: {problem}")))?;
         Ok(new)
@@ -323,6 +329,7 @@ impl Settings {
         }
         shown.hosting.hide_secrets();
         shown.images.hide_secrets();
+        shown.webhooks.hide_secrets();
         shown
     }
 
@@ -330,6 +337,7 @@ impl Settings {
         self.oauth.check()?;
         self.hosting.check()?;
         self.images.check()?;
+        self.webhooks.check(&old.webhooks)?;
         if self.profile != old.profile {
             return Err("the profile of an app cannot be changed".into());
         }
@@ -393,7 +401,7 @@ impl Settings {
 }
 
 /// True for absolute http(s) URLs without a fragment, of at most 2000 bytes.
-fn is_web_url(text: &str) -> bool {
+pub(crate) fn is_web_url(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let plain =
         |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' | '#');

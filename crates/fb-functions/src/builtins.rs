@@ -1,10 +1,10 @@
-//! JavaScript that is part of the engine: a table of sources, compiled once per process.
+//! JavaScript that is part of the engine: a table of sources, each compiled once per process when it is first needed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use rquickjs::loader::Loader;
-use rquickjs::loader::bundle::{Bundle, HasByteCode, ScaBundleData};
+use rquickjs::loader::bundle::{Bundle, ScaBundleData};
 use rquickjs::{Context, Ctx, Function, Module, Runtime, WriteOptions};
 
 /// A module of the engine, in CommonJS form: a function body that sees `exports`, `require`, `module` and `native`.
@@ -119,6 +119,7 @@ static BUILTINS: &[(&str, Builtin)] = builtins! {
     "http-status" private ["http-status" = "node/http-status.js"];
     "inspect" private ["inspect" = "node/inspect.js"];
     "stream-core" private ["stream-core" = "node/stream-core.js"];
+    "stream-statics" private ["stream-statics" = "node/stream-statics.js"];
     "stream-end" private ["stream-end" = "node/stream-end.js"];
     "structured-clone" private ["structured-clone" = "node/structured-clone.js"];
     "text-encoding" private ["text-encoding" = "node/text-encoding.js"];
@@ -165,118 +166,116 @@ pub(crate) fn globals() -> impl Iterator<Item = &'static [&'static str; 3]> {
     GLOBALS.iter().filter(|[_, name, _]| exists(name, true))
 }
 
-/// The prelude of every instance, and that of contexts for validation; of the first the last file is the one that is run, the others are what it requires.
-static ENGINE: &[(&str, Builtin)] = &[
-    (
-        "engine",
-        Builtin {
-            name: "engine",
-            public: false,
-            sources: &[
-                ("abort", include_str!("../js/engine/abort.js")),
-                ("errors", include_str!("../js/engine/errors.js")),
-                ("timers", include_str!("../js/engine/timers.js")),
-                ("modules", include_str!("../js/engine/modules.js")),
-                ("console", include_str!("../js/engine/console.js")),
-                ("operations", include_str!("../js/engine/operations.js")),
-                ("rejections", include_str!("../js/engine/rejections.js")),
-                ("globals", include_str!("../js/engine/globals.js")),
-                ("dispatch", include_str!("../js/engine/dispatch.js")),
-                ("main", include_str!("../js/engine/main.js")),
-            ],
-        },
-    ),
-    (
-        "validation",
-        Builtin {
-            name: "validation",
-            public: false,
-            sources: &[("validation", include_str!("../js/engine/validation.js"))],
-        },
-    ),
+/// The prelude of every instance: the last file is the one that is run, the others are what it requires. All of it is needed at once, so
+/// that it is compiled and read as one.
+static ENGINE: &[(&str, &str)] = &[
+    ("abort", include_str!("../js/engine/abort.js")),
+    ("errors", include_str!("../js/engine/errors.js")),
+    ("timers", include_str!("../js/engine/timers.js")),
+    ("seal", include_str!("../js/engine/seal.js")),
+    ("modules", include_str!("../js/engine/modules.js")),
+    ("console", include_str!("../js/engine/console.js")),
+    ("operations", include_str!("../js/engine/operations.js")),
+    ("rejections", include_str!("../js/engine/rejections.js")),
+    ("globals", include_str!("../js/engine/globals.js")),
+    ("dispatch", include_str!("../js/engine/dispatch.js")),
+    ("main", include_str!("../js/engine/main.js")),
 ];
 
-/// Bytecode by name. Held while one is compiled, which happens once per builtin and process.
-static COMPILED: Mutex<Option<HashMap<&'static str, &'static [u8]>>> = Mutex::new(None);
+/// The prelude of contexts for validation.
+static VALIDATION: &[(&str, &str)] = &[("validation", include_str!("../js/engine/validation.js"))];
 
-impl HasByteCode<'static> for Builtin {
-    fn get_bytecode(&self) -> &'static [u8] {
-        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-        compiled
-            .get_or_insert_default()
-            .entry(self.name)
-            .or_insert_with(|| compile(self))
-    }
+/// What [`Bundle`] takes: one module, its bytecode.
+type Compiled = ScaBundleData<&'static [u8]>;
+
+/// Bytecode by the names of a builtin and of one of its files. Held while one is compiled, which happens once per file and process.
+static COMPILED: Mutex<Option<HashMap<(&'static str, &'static str), Compiled>>> = Mutex::new(None);
+
+/// The functions of `files`, in their order. Costs about as much as copying their bytecode, plus compiling them the first time.
+fn functions<'js>(
+    ctx: &Ctx<'js>,
+    builtin: &'static str,
+    files: &[(&'static str, &'static str)],
+) -> rquickjs::Result<Vec<Function<'js>>> {
+    let Some((first, _)) = files.first() else {
+        return Ok(Vec::new());
+    };
+    let table = *COMPILED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get_or_insert_default()
+        .entry((builtin, first))
+        .or_insert_with(|| compile(builtin, files));
+    let name = table.first().map_or(builtin, |(name, _)| name);
+    let (module, _) = Bundle(table).load(ctx, name, None)?.eval()?;
+    module.get("default")
 }
 
-impl Builtin {
-    /// The text of one ES module whose default export is an array of functions, in the order of `sources`.
-    fn source(&self) -> String {
-        let mut text = String::from("export default [");
-        for (_, source) in self.sources {
-            text.push_str("function (exports, require, module, native) {");
-            text.push_str(source);
-            text.push_str("\n},");
-        }
-        text.push_str("];");
-        text
+/// One ES module whose default export is an array of functions. Stays in memory for good: QuickJS uses it in place, and there are few.
+fn compile(builtin: &str, files: &[(&str, &str)]) -> Compiled {
+    let mut text = String::from("export default [");
+    for (_, source) in files {
+        text.push_str("function (exports, require, module, native) {");
+        text.push_str(source);
+        text.push_str("\n},");
     }
-}
-
-/// Stays in memory for good: QuickJS uses it in place, and there are few.
-fn compile(builtin: &Builtin) -> &'static [u8] {
+    text.push_str("];");
+    let mut name = format!("freshbase:{builtin}");
+    if let [(file, _)] = files
+        && !builtin.ends_with(file)
+    {
+        name.push('/');
+        name.push_str(file);
+    }
     let compile = || -> rquickjs::Result<Vec<u8>> {
         let runtime = Runtime::new()?;
         runtime.set_max_stack_size(0);
         Context::full(&runtime)?.with(|ctx| {
-            let name = format!("freshbase:{}", builtin.name);
             let options = WriteOptions {
                 strip_source: true,
                 ..WriteOptions::default()
             };
-            Module::declare(ctx.clone(), name, builtin.source())?.write(options)
+            Module::declare(ctx.clone(), name.as_str(), text)?.write(options)
         })
     };
-    match compile() {
-        Ok(bytes) => bytes.leak(),
-        Err(error) => {
-            tracing::error!("the builtin {} does not compile: {error}", builtin.name);
-            &[]
-        }
-    }
+    let bytes = compile().unwrap_or_else(|error| {
+        tracing::error!("the builtin {name} does not compile: {error}");
+        Vec::new()
+    });
+    Box::leak(Box::new([(&*name.leak(), &*bytes.leak())]))
 }
 
-/// The files of a builtin: their names, and their functions in the same order.
-pub(crate) type Files<'js> = (Vec<&'static str>, Vec<Function<'js>>);
+fn find(name: &str) -> Option<&'static Builtin> {
+    let (_, builtin) = BUILTINS.iter().find(|(known, _)| *known == name)?;
+    Some(builtin)
+}
 
-/// The builtin `name`, if there is one. Costs about as much as copying its bytecode, plus compiling it the first time.
-pub(crate) fn load<'js>(ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Option<Files<'js>>> {
-    let Some((_, builtin)) = BUILTINS.iter().find(|(known, _)| *known == name) else {
+/// The names of a builtin's files, the first one being the builtin.
+pub(crate) fn files(name: &str) -> Option<Vec<&'static str>> {
+    Some(find(name)?.sources.iter().map(|(file, _)| *file).collect())
+}
+
+/// One file of a builtin, if there is such a one.
+pub(crate) fn load<'js>(ctx: &Ctx<'js>, name: &str, file: &str) -> rquickjs::Result<Option<Function<'js>>> {
+    let Some(builtin) = find(name) else { return Ok(None) };
+    let Some(at) = builtin.sources.iter().position(|(known, _)| *known == file) else {
         return Ok(None);
     };
-    let names = builtin.sources.iter().map(|(file, _)| *file).collect();
-    Ok(Some((names, functions(ctx, BUILTINS, name)?)))
+    Ok(functions(ctx, builtin.name, &builtin.sources[at..=at])?.pop())
 }
 
 /// Whether code of apps may require `name`; `privately`: whether builtins may.
 pub(crate) fn exists(name: &str, privately: bool) -> bool {
-    BUILTINS
-        .iter()
-        .any(|(known, builtin)| *known == name && (privately || builtin.public))
+    find(name).is_some_and(|builtin| privately || builtin.public)
 }
 
-/// The files of the prelude by name, in their order.
-pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
-    let names = ENGINE[0].1.sources.iter().map(|(name, _)| *name).collect();
-    Ok((names, functions(ctx, ENGINE, "engine")?))
+/// The files of the prelude: their names, and their functions in the same order.
+pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Vec<&'static str>, Vec<Function<'js>>)> {
+    let names = ENGINE.iter().map(|(name, _)| *name).collect();
+    Ok((names, functions(ctx, "engine", ENGINE)?))
 }
 
-/// The same for contexts that run validation code.
-pub(crate) fn load_validation<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
-    Ok((vec!["validation"], functions(ctx, ENGINE, "validation")?))
-}
-
-fn functions<'js>(ctx: &Ctx<'js>, table: ScaBundleData<Builtin>, name: &str) -> rquickjs::Result<Vec<Function<'js>>> {
-    let (module, _) = Bundle(table).load(ctx, name, None)?.eval()?;
-    module.get("default")
+/// What runs validation code.
+pub(crate) fn load_validation<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Function<'js>>> {
+    Ok(functions(ctx, "validation", VALIDATION)?.pop())
 }

@@ -58,7 +58,9 @@
 //! instance lives. Everything else does not: intrinsics are frozen, and what a call did to the global object is undone after it; globals
 //! that are made while a module loads stay as they were then. Assignments that a frozen prototype would forbid
 //! (`error.name = …`, `object.toString = …`) work. `Promise`, `Map` and the like and everything of Node can be replaced; `Object`,
-//! `Array`, `Math` and so on cannot. Functions of prototypes can still be given properties: nobody does that by mistake.
+//! `Array`, `Math` and so on cannot. Exports of builtins are frozen as well when they have loaded, with prototypes of their classes
+//! (`js/engine/seal.js`), state behind them is put back after a call (`native.keep`), and classes of `db` that a call has changed are made
+//! anew. Functions of prototypes can still be given properties: nobody does that by mistake.
 //! An instance that was stopped, ran out of memory, has operations under way that nobody awaits, or whose global object cannot be
 //! restored, serves no further call.
 //!

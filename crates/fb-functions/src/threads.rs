@@ -266,7 +266,9 @@ fn cpu_time(_: i32) -> Option<u64> {
 #[cfg(target_os = "linux")]
 fn demote(thread: i32) {
     if let Some(thread) = rustix::process::Pid::from_raw(thread) {
-        let _ = rustix::process::setpriority_process(Some(thread), 10);
+        // The process may have been started at a lower priority itself.
+        let own = rustix::process::getpriority_process(None).unwrap_or(0);
+        let _ = rustix::process::setpriority_process(Some(thread), (own + 10).min(19));
     }
 }
 

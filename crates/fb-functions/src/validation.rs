@@ -53,7 +53,7 @@ impl Validation {
     }
 }
 
-fn set_up(ctx: &Ctx, hands: &Arc<Hands>) -> rquickjs::Result<()> {
+fn set_up<'js>(ctx: &Ctx<'js>, hands: &Arc<Hands>) -> rquickjs::Result<()> {
     let native = Object::new(ctx.clone())?;
     let mine = hands.clone();
     native.set(
@@ -62,29 +62,34 @@ fn set_up(ctx: &Ctx, hands: &Arc<Hands>) -> rquickjs::Result<()> {
             compile(&ctx, &mine, bucket, source, names)
         })?,
     )?;
-    let (names, bodies) = builtins::load_validation(ctx)?;
-    let (library_names, library) = builtins::load(ctx, "freshbase:validate")?.unwrap_or_default();
+    let prelude = builtins::load_validation(ctx)?;
+    let library = builtins::files(LIBRARY).and_then(|files| files.first().copied());
+    let file = Function::new(ctx.clone(), |ctx: Ctx<'js>, file: String| {
+        builtins::load(&ctx, LIBRARY, &file)
+    })?;
     let run: Function = ctx.eval(SET_UP)?;
-    let run: Function = run.call((names, bodies, library_names, library, native))?;
+    let run: Function = run.call((prelude, library, file, native))?;
     ctx.store_userdata(Some(run))?;
     Ok(())
 }
 
-const SET_UP: &str = "(names, bodies, libraryNames, library, native) => {
+const LIBRARY: &str = "freshbase:validate";
+
+const SET_UP: &str = "(prelude, library, file, native) => {
     const loaded = new Map();
     const require = (path) => {
         const name = path.startsWith('./') ? path.slice(2) : path;
         if (!loaded.has(name)) {
             const module = { exports: {} };
             loaded.set(name, module);
-            library[libraryNames.indexOf(name)](module.exports, require, module, {});
+            file(name)(module.exports, require, module, {});
         }
         return loaded.get(name).exports;
     };
     const exports = {};
-    if (libraryNames.length > 0) native.validate = require(libraryNames[0]).validate;
+    if (library !== undefined) native.validate = require(library).validate;
     else native.validate = (checks, fields) => { checks(...Object.values(fields)); return { valid: true, result: {} }; };
-    bodies[0](exports, undefined, undefined, native);
+    prelude(exports, undefined, undefined, native);
     exports.freeze();
     return exports.run;
 }";

@@ -22,7 +22,7 @@ pub(crate) struct ApiError {
     pub(crate) retry_after: Option<u64>,
     /// Headers that go with it, such as the methods that the endpoint knows.
     pub(crate) headers: Vec<(HeaderName, String)>,
-    /// What the app's code has to say about it. Boxed, for it is rare, and every handler returns this type.
+    /// What else there is to say about it, mostly by the app's code. Boxed, for it is rare, and every handler returns this type.
     by_code: Option<Box<ByCode>>,
     /// What the second step of a login has to send along.
     pub(crate) mfa_token: Option<fb_auth::Secret>,
@@ -30,7 +30,7 @@ pub(crate) struct ApiError {
     pub(crate) source: Option<fb_store::BoxError>,
 }
 
-/// What the app's code has to say about an error.
+/// What is said about an error besides its message, mostly by the app's code.
 #[derive(Debug)]
 enum ByCode {
     /// What it threw, for those who may know.
@@ -204,7 +204,7 @@ impl From<AppError> for ApiError {
             AppError::OutOfDate { .. } => codes::OUT_OF_DATE,
             AppError::Denied(_) | AppError::RegistrationClosed => codes::DENIED,
             AppError::BadCredentials | AppError::BadToken | AppError::BadLink => codes::BAD_CREDENTIALS,
-            AppError::NoProvider(_) => codes::NOT_FOUND,
+            AppError::NoProvider(_) | AppError::NoDeadLetter(_) => codes::NOT_FOUND,
             AppError::AddressTaken => codes::EXISTS,
             AppError::OAuth(_) => {
                 return match error {
@@ -228,11 +228,11 @@ impl From<AppError> for ApiError {
             }
             AppError::Banned(banned) => {
                 let data = json!({ "until": banned.until.to_string(), "retryAfter": banned.retry_after });
-                return Self {
+                let refused = Self {
                     retry_after: Some(banned.retry_after),
-                    data: Some(data),
                     ..Self::new(codes::BANNED, sentence(&error.to_string()))
                 };
+                return refused.by_code(ByCode::Data(data));
             }
             AppError::Busy { retry_after } => {
                 return Self {

@@ -91,6 +91,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(routes::code::routes());
     routes.extend(routes::mail::routes());
     routes.extend(routes::banned::routes());
+    routes.extend(routes::triggers::routes());
     routes
 }
 

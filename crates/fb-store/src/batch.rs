@@ -1,7 +1,7 @@
 //! Writes: what a commit is asked to do.
 
 use fb_auth::Grant;
-use fb_types::{Bucket, FileEntry, ObjectKey, Permission, Stored, Timestamp, Version};
+use fb_types::{Bucket, FileEntry, ObjectKey, Permission, Seq, Stored, Timestamp, Version};
 
 use crate::BoxError;
 use crate::files::{BucketWrite, ContentWrite, FileWrite};
@@ -35,6 +35,18 @@ pub enum Write {
     Bucket(BucketWrite),
     /// A step in the life of a content that no file refers to.
     Content(ContentWrite),
+    /// A note on the changes that the writes before it made, from the last note of the batch on: for each of them a record
+    /// of the space [`NOTES`] under its [`note_key`], with this value. Who reads the feed removes it. The outcome is
+    /// [`Outcome::Recorded`].
+    Note(Vec<u8>),
+}
+
+/// The space of the records that are notes on changes.
+pub const NOTES: &str = "note";
+
+/// The key of the note on a change: keys are in the order of the feed.
+pub fn note_key(seq: Seq) -> String {
+    format!("{:016x}", seq.0)
 }
 
 /// What the committing store tells a decision.
@@ -192,7 +204,7 @@ pub enum Outcome {
     /// Nothing was changed: the decision was to keep, there was nothing to delete, or a content is not where the step
     /// begins.
     Kept,
-    /// A record was written, or a content noted.
+    /// A record was written, a content noted, or a note made.
     Recorded,
     /// What is known of the file now.
     File(FileEntry),

@@ -13,7 +13,9 @@ mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
-pub use batch::{Batch, Decide, Effect, Expect, Moment, ObjectWrite, Outcome, RecordWrite, Refusal, Write};
+pub use batch::{
+    Batch, Decide, Effect, Expect, Moment, NOTES, ObjectWrite, Outcome, RecordWrite, Refusal, Write, note_key,
+};
 pub use error::{BoxError, NodeError, StoreError};
 pub use files::{
     BucketEffect, BucketWrite, ContentWrite, DecideFile, FileEffect, FileList, FileWrite, Unused, verdict,

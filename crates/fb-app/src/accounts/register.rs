@@ -162,7 +162,7 @@ impl App {
             let schema = self.schema();
             let (id, mut batch) = self.new_user(&schema, draft).await?;
             batch.writes.extend(also());
-            let user = Self::created(&id, self.store().commit(batch).await)?;
+            let user = Self::created(&id, self.commit(batch).await)?;
             Ok((id, user))
         })
         .await

@@ -130,7 +130,7 @@ impl App {
             writes.push(record(COOKIES, &old.cookie, Expect::Anything, None));
         }
         let id = Self::id_of(class, &key).to_string();
-        let outcomes = self.store().commit(Batch { writes }).await;
+        let outcomes = self.commit(Batch { writes }).await;
         let outcomes = outcomes.map_err(|error| AppError::from_commit(error, &id))?;
         let object = match outcomes.into_iter().next() {
             Some(Outcome::Written(object)) => Arc::new(object),

@@ -45,7 +45,7 @@ impl App {
             decide: Box::new(decide),
         });
         batch.writes.extend(removal(key, stored, &registration));
-        let committed = self.store().commit(batch).await;
+        let committed = self.commit(batch).await;
         committed.map_err(|error| AppError::from_commit(error, &Self::id_of(class, key).to_string()))?;
         Ok(())
     }

@@ -80,7 +80,7 @@ impl App {
             action,
             decide,
         });
-        let committed = self.store().commit(Batch { writes: vec![write] }).await;
+        let committed = self.commit(Batch { writes: vec![write] }).await;
         let outcomes = committed.map_err(|error| AppError::from_file_commit(error, id))?;
         outcomes
             .into_iter()
@@ -141,7 +141,7 @@ impl App {
                     decide: Box::new(decide),
                 }));
             }
-            let outcomes = self.store().commit(Batch { writes }).await?;
+            let outcomes = self.commit(Batch { writes }).await?;
             let gone = ids.into_iter().zip(outcomes);
             deleted.extend(gone.filter_map(|(id, outcome)| matches!(outcome, Outcome::Deleted(_)).then_some(id)));
         }

@@ -10,6 +10,7 @@ use fb_auth::{Errand, FileAction, FileGrant, FileOperation, Principal, authorize
 use fb_files::media_type;
 use fb_store::{Batch, BucketEffect, BucketWrite, FileEffect, FileWrite, Moment, Outcome, Write, verdict};
 use fb_types::{Bucket, FileEntry, FileHeaders, FileId, Version};
+use serde_json::json;
 
 use super::incoming::{Incoming, Receive, too_large};
 use super::{FileCondition, NewRules};
@@ -136,6 +137,14 @@ impl Uploading {
         let media_type = media_type.as_str().to_owned();
         let etag = fb_auth::content_tag(&written.digest, &media_type);
         let (content, path, new) = (pending.id(), self.id.path().clone(), self.new);
+        let file = json!({
+            "id": self.id.to_string(),
+            "bucket": self.id.bucket().as_str(),
+            "path": self.id.path().as_str(),
+            "mimeType": media_type,
+            "size": written.size,
+            "eTag": etag,
+        });
         let decide = move |before: Option<&FileEntry>, moment: Moment| {
             new.condition.check(before)?;
             let headers = match &new.headers {
@@ -169,8 +178,9 @@ impl Uploading {
             action: FileAction::Upload,
             decide: Box::new(decide),
         }));
-        match app.store().commit(Batch { writes }).await {
-            Ok(outcomes) => match outcomes.into_iter().next_back() {
+        writes.extend(app.note_on_upload(self.id.bucket(), file));
+        match app.commit(Batch { writes }).await {
+            Ok(outcomes) => match outcomes.into_iter().find(|outcome| matches!(outcome, Outcome::File(_))) {
                 Some(Outcome::File(entry)) => {
                     pending.done();
                     Ok((self.id, Arc::new(entry)))

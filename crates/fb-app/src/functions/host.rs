@@ -104,7 +104,7 @@ async fn fetch(app: &App, request: HttpRequest) -> Result<HttpResponse, String> 
 }
 
 /// The error with its causes.
-fn describe(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -24,6 +24,7 @@ use gate::Gate;
 
 pub(crate) use before::{Prepared, Subject};
 pub use call::ModuleCall;
+pub(crate) use host::describe;
 
 pub use sources::CodeType;
 pub(crate) use sources::{Sources, removal};

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::accounts::record;
 use crate::audit::Action;
+use crate::triggers::has_events;
 use crate::{App, AppError};
 
 /// Where sources are kept: `<bucket>/<type>`, the text as it was sent.
@@ -96,6 +97,11 @@ impl CodeType {
         }
     }
 
+    /// True if it is told of what was written to a class.
+    fn runs_after_writes(self) -> bool {
+        matches!(self, Self::AfterInsert | Self::AfterUpdate | Self::AfterDelete)
+    }
+
     /// True if it has a say in what is written.
     fn runs_before_writes(self) -> bool {
         matches!(self, Self::Insert | Self::Update | Self::Delete | Self::Validate)
@@ -174,6 +180,12 @@ impl Sources {
 
     pub(crate) fn has(&self, bucket: &str, kind: CodeType) -> bool {
         !self.types.is_empty() && self.types.get(bucket).is_some_and(|kinds| kinds.contains(&kind))
+    }
+
+    /// The buckets that have code of this type.
+    pub(crate) fn buckets_with(&self, kind: CodeType) -> impl Iterator<Item = &str> {
+        let with = self.types.iter().filter(move |(_, kinds)| kinds.contains(&kind));
+        with.map(|(bucket, _)| bucket.as_str())
     }
 
     /// True if any code has a say in writes.
@@ -288,7 +300,9 @@ impl App {
             json!({ "bytes": text.len() }),
         )?;
         let write = record(SPACE, &key(bucket, kind), Expect::Anything, Some(text.as_bytes()));
-        self.commit_code(vec![write, entry], lock).await
+        self.commit_code(vec![write, entry], lock).await?;
+        self.refresh_duties().await;
+        Ok(())
     }
 
     /// Deletes one piece of code. What is not there is no error.
@@ -306,7 +320,9 @@ impl App {
             json!({}),
         )?;
         let write = record(SPACE, &key(bucket, kind), Expect::Anything, None);
-        self.commit_code(vec![write, entry], lock).await
+        self.commit_code(vec![write, entry], lock).await?;
+        self.refresh_duties().await;
+        Ok(())
     }
 
     /// Commits, and takes over what is there then. Like [`App::commit_and`], both happen although the caller may go away.
@@ -330,12 +346,16 @@ impl App {
         let _one_at_a_time = self.code().edits.lock().await;
         let loaded = Sources::load(self.store()).await?;
         self.code().sources.store(Arc::new(loaded));
+        self.refresh_duties().await;
         Ok(())
     }
 
     fn check_subject(&self, bucket: &str, kind: CodeType) -> Result<(), AppError> {
         let schema: Arc<Schema> = self.schema();
         match kind.subject() {
+            Subject::Class if kind.runs_after_writes() && !has_events(bucket) => Err(AppError::Invalid(format!(
+                "there are no events of {bucket}: what fails is logged, which would be the next event"
+            ))),
             Subject::Class => self.entity(&schema, bucket).map(|_| ()),
             Subject::Bucket => Ok(BucketName::new(bucket).map(|_| ())?),
             Subject::Module => {

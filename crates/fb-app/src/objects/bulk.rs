@@ -128,7 +128,7 @@ impl App {
             let class = self.entity(&schema, bucket)?;
             let target = class.name().reference();
             let writes = vec![self.audit(&schema, caller, action, &target, json!({}))?];
-            Ok(self.store().commit(Batch { writes }).await.map(drop)?)
+            Ok(self.commit(Batch { writes }).await.map(drop)?)
         };
         self.despite_schema_changes(write).await
     }
@@ -188,7 +188,7 @@ impl App {
             }
             writes.push(delete_whatever(admin, class, key, schema.rev()));
         }
-        let committed = self.store().commit(Batch { writes }).await;
+        let committed = self.commit(Batch { writes }).await;
         committed.map_err(|error| AppError::from_commit(error, &class.name().reference()))?;
         Ok(count)
     }

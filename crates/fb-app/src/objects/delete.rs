@@ -82,7 +82,7 @@ impl App {
             ROLE if is_logged => batch.writes.push(entry(Action::RoleDeleted)?),
             _ => {}
         }
-        match self.store().commit(batch).await {
+        match self.commit(batch).await {
             Ok(_) => Ok(()),
             Err(error) => Err(AppError::from_commit(error, &id.to_string())),
         }

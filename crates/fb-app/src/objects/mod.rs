@@ -119,7 +119,7 @@ impl App {
                 .writes
                 .push(self.audit(schema, caller, Action::RoleWritten, &id.to_string(), data)?);
         }
-        let committed = self.store().commit(batch).await;
+        let committed = self.commit(batch).await;
         let outcomes = committed.map_err(|error| AppError::from_commit(error, &id.to_string()))?;
         match outcomes.into_iter().next() {
             Some(Outcome::Written(object)) => Seen::new(schema, class, &rights, object.into()),

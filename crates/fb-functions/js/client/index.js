@@ -16,6 +16,8 @@ function createFactory(schema, options = {}) {
   metamodel.init(schema);
   const Db = class EntityManagerOfSchema extends EntityManager {};
   for (const ref of metamodel.refs()) defineClass(Db.prototype, ref);
+  Object.freeze(Db.prototype);
+  Object.freeze(Db);
 
   /**
    * `request({method, path, headers, body})` makes a request of the API; `me` is the caller's id or null; `log(level,
@@ -59,7 +61,10 @@ function createFactory(schema, options = {}) {
     return state.isAvailable ? state.type.toJsonValue(state, entity, {}) : { id: entity.id };
   }
 
-  return { createDb, createEntity, serialize };
+  /** Whether the next call may have it: not if code has changed a class, `addMethods` included. */
+  const isAsMade = () => metamodel.isAsMade;
+
+  return { createDb, createEntity, serialize, isAsMade };
 }
 
 module.exports = { createFactory };

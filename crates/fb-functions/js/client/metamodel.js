@@ -73,7 +73,20 @@ class Metamodel extends Lockable {
     return Object.values(this._baseTypes).find((type) => !type.noResolving && type.typeConstructor === arg) || null;
   }
 
+  /** False once code may have changed what all dbs of the factory share. */
+  get isAsMade() {
+    for (const types of [this._entities, this._embeddables]) {
+      for (const ref in types) if (!types[ref].isAsMade) return false;
+    }
+    return true;
+  }
+
   addType(type) {
+    type._isTouched = true;
+    return this._add(type);
+  }
+
+  _add(type) {
     let kind = '_baseTypes';
     if (!type.isBasic) {
       type.init(this.enhancer);
@@ -124,7 +137,7 @@ class Metamodel extends Lockable {
     if (ref === OBJECT) type = new EntityType.Object();
     else if (json.embedded) type = new EmbeddableType(ref);
     else type = new EntityType(ref, this._model(json.superClass || OBJECT));
-    type.metadata = json.metadata || {};
+    type._info = json.metadata || {};
     type._rules = { ...json.acl };
     type._pending = () => {
       try {
@@ -135,7 +148,7 @@ class Metamodel extends Lockable {
         throw new PersistentError(`Can't create model for entity class ${ref}`, error);
       }
     };
-    return this.addType(type);
+    return this._add(type);
   }
 
   _model(ref) {

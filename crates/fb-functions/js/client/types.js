@@ -11,11 +11,33 @@ class ManagedType extends Type {
   constructor(ref, constructor) {
     super(ref.startsWith('/db/') ? ref : `/db/${ref}`, constructor);
     this.enhancer = null;
-    this.metadata = null;
+    this._info = null;
+    this._isTouched = false;
+    this._shape = null; // of the class when it was made: numbers of properties
     this.superType = null;
     this._declared = [];
     this._pending = null; // makes the fields
     this._rules = {}; // rule maps by permission, then Permissions
+  }
+
+  /** False once code may have changed something that all dbs of the factory share. */
+  get isAsMade() {
+    if (this._isTouched) return false;
+    const made = this._shape;
+    if (!made) return true;
+    const { prototype } = made.constructor;
+    return Reflect.ownKeys(prototype).length === made.inherited && Reflect.ownKeys(made.constructor).length === made.own
+      && Object.getPrototypeOf(prototype) === made.base;
+  }
+
+  get metadata() {
+    this._isTouched = true;
+    return this._info;
+  }
+
+  set metadata(metadata) {
+    this._isTouched = true;
+    this._info = metadata;
   }
 
   get validationCode() {
@@ -23,14 +45,17 @@ class ManagedType extends Type {
   }
 
   set validationCode(code) {
+    this._isTouched = true;
     this._validationCode = code;
   }
 
   get declaredAttributes() {
     if (this._pending) {
       const make = this._pending;
+      const isTouched = this._isTouched;
       this._pending = null;
       make(this);
+      this._isTouched = isTouched;
     }
     return this._declared;
   }
@@ -40,7 +65,15 @@ class ManagedType extends Type {
   }
 
   get typeConstructor() {
-    if (!this._typeConstructor) this.typeConstructor = this.createProxyClass();
+    if (!this._typeConstructor) {
+      const constructor = this.createProxyClass();
+      this.enhancer.enhance(this, constructor);
+      this._typeConstructor = constructor;
+      const { prototype } = constructor;
+      this._shape = {
+        constructor, own: Reflect.ownKeys(constructor).length, inherited: Reflect.ownKeys(prototype).length, base: Object.getPrototypeOf(prototype),
+      };
+    }
     return this._typeConstructor;
   }
 
@@ -58,6 +91,7 @@ class ManagedType extends Type {
     } else if (!(constructor.prototype instanceof Managed) || isEntity) {
       throw new TypeError('Embeddable classes must extends the Managed class.');
     }
+    this._isTouched = true;
     this.enhancer.enhance(this, constructor);
     this._typeConstructor = constructor;
   }
@@ -98,6 +132,7 @@ class ManagedType extends Type {
     if (this.getAttribute(attribute.name)) {
       throw new Error(`An attribute with the name ${attribute.name} is already declared.`);
     }
+    this._isTouched = true;
     attribute.init(this, attribute.order || (order === undefined ? this.declaredAttributes.length : order));
     this.declaredAttributes.push(attribute);
     if (this.isEntity && this._typeConstructor && this.name !== 'Object') {
@@ -108,6 +143,7 @@ class ManagedType extends Type {
   removeAttribute(name) {
     const rest = this.declaredAttributes.filter((attribute) => attribute.name !== name);
     if (rest.length === this.declaredAttributes.length) throw new Error(`An Attribute with the name ${name} is not declared.`);
+    this._isTouched = true;
     this.declaredAttributes = rest;
   }
 
@@ -146,11 +182,11 @@ class ManagedType extends Type {
   }
 
   hasMetadata(key) {
-    return !!this.metadata && !!this.metadata[key];
+    return !!this._info && !!this._info[key];
   }
 
   getMetadata(key) {
-    return this.hasMetadata(key) ? this.metadata[key] : null;
+    return this.hasMetadata(key) ? this._info[key] : null;
   }
 
   toJSON() {
@@ -161,7 +197,7 @@ class ManagedType extends Type {
       acl: { schemaAdd: this.schemaAddPermission.toJSON(), schemaReplace: this.schemaReplacePermission.toJSON() },
       ...(this.superType && { superClass: this.superType.ref }),
       ...(this.isEmbeddable && { embedded: true }),
-      ...(this.metadata && { metadata: this.metadata }),
+      ...(this._info && { metadata: this._info }),
     };
   }
 }
@@ -170,12 +206,14 @@ function permissions(target, names) {
   for (const name of names) {
     Object.defineProperty(target.prototype, `${name}Permission`, {
       get() {
+        this._isTouched = true;
         const rules = this._rules[name];
         if (rules instanceof Permission) return rules;
         this._rules[name] = Permission.fromJSON(rules || {});
         return this._rules[name];
       },
       set(permission) {
+        this._isTouched = true;
         this._rules[name] = permission;
       },
       configurable: true,

@@ -23,12 +23,17 @@ const log = {};
 for (const level of ['trace', 'debug', 'info', 'warn', 'error']) log[level] = (...values) => native.log(level, format(values));
 Object.freeze(log);
 
+const hasClient = native.hasBuiltin('freshbase:client');
+const hasHttp = native.hasBuiltin('freshbase:http');
+
 let factory;
 let revision = -1;
+let isFactoryUsed = false;
 
 // The client's factory for the schema as it is now, or null as long as there is no client.
 function currentFactory() {
-  if (!native.hasBuiltin('freshbase:client')) return null;
+  if (!hasClient) return null;
+  isFactoryUsed = true;
   const schema = native.schema(revision);
   if (schema !== undefined) {
     factory = modules.builtin('freshbase:client').createFactory(JSON.parse(schema.text));
@@ -43,9 +48,10 @@ async function request({ method, path, headers, body }) {
   return { status, headers: Object.fromEntries(list), body: bytes, text };
 }
 
-function createDb(req, me) {
+// `getRequest`: the request as handlers know it, which costs more than many a handler.
+function createDb(getRequest, me) {
   const made = currentFactory();
-  if (made === null) return { request: req, me, log };
+  if (made === null) return { request: getRequest?.(), me, log };
   return made.createDb({ request, me, log: (level, message) => native.log(level, message) });
 }
 
@@ -101,12 +107,21 @@ function requestBody(request) {
 // --- Requests -----------------------------------------------------------------------------------------------------------------------
 
 function createExchange(request) {
-  if (!native.hasBuiltin('freshbase:http')) {
+  if (!hasHttp) {
     const headers = Object.fromEntries(request.headers);
     const query = parseForm(request.query ?? '');
     return { req: { ...request, headers, query, get: (name) => headers[`${name}`.toLowerCase()] } };
   }
   return modules.builtin('freshbase:http').createExchange(request, native.bodyBytes());
+}
+
+// Makes the request when it is first asked for; undefined if there is none.
+function requestOf(input) {
+  let req;
+  return () => {
+    if (req === undefined && input.request) ({ req } = createExchange(input.request));
+    return req;
+  };
 }
 
 function answer(result) {
@@ -130,17 +145,19 @@ function callRequest(exported, input, settle) {
   const handler = isGet || sent.method === 'POST' ? pick(exported, isGet ? 'get' : 'post') : undefined;
   const call = handler === undefined ? pick(exported, 'call') : undefined;
   if (handler === undefined && call === undefined) return native.noExport(isGet ? 'get, call' : 'post, call');
-  const { req, res, finished } = createExchange(sent);
-  const db = wantsArguments(handler ?? call) ? createDb(req, input.me) : undefined;
   if (handler !== undefined) {
+    const { req, res, finished } = createExchange(sent);
+    const db = wants(handler, 1) ? createDb(() => req, input.me) : undefined;
     // The answer is what was sent; that the handler came to its end says nothing, except if it failed.
     settle(finished, send);
     settle(handler(db, req, res), () => {});
     return undefined;
   }
   const hasBody = sent.method === 'POST' || sent.method === 'PUT' || sent.method === 'PATCH';
-  const data = hasBody ? requestBody(sent) : parseForm(sent.query ?? '');
-  return settle(call(db, data, req), answer);
+  const getRequest = requestOf(input);
+  const db = wants(call, 1) ? createDb(getRequest, input.me) : undefined;
+  const data = hasBody ? requestBody(sent) : wants(call, 2) ? parseForm(sent.query ?? '') : undefined;
+  return settle(call(db, data, wants(call, 3) ? getRequest() : undefined), answer);
 }
 
 // --- The others ---------------------------------------------------------------------------------------------------------------------
@@ -148,9 +165,10 @@ function callRequest(exported, input, settle) {
 function callHandler(name, exported, input, settle, bucket) {
   const handler = pick(exported, name);
   if (handler === undefined) return native.noExport(name);
-  const req = input.request ? createExchange(input.request).req : undefined;
-  const db = createDb(req, input.me);
+  const getRequest = requestOf(input);
+  const db = createDb(getRequest, input.me);
   const object = createEntity(db, bucket, input.object);
+  const req = wants(handler, 3) ? getRequest() : undefined;
   return settle(handler.call(object, db, object, req), () => {
     const json = name === 'onDelete' ? '{}' : JSON.stringify({ object: serialize(object) });
     native.finish(json.toWellFormed(), '', false);
@@ -160,9 +178,9 @@ function callHandler(name, exported, input, settle, bucket) {
 function callHook(exported, input, settle) {
   const call = pick(exported, 'call');
   if (call === undefined) return native.noExport('call');
-  const req = input.request ? createExchange(input.request).req : undefined;
-  const db = wantsArguments(call) ? createDb(req, input.me) : undefined;
-  return settle(call(db, input.data, req), (result) => {
+  const getRequest = requestOf(input);
+  const db = wants(call, 1) ? createDb(getRequest, input.me) : undefined;
+  return settle(call(db, input.data, wants(call, 3) ? getRequest() : undefined), (result) => {
     native.finish(JSON.stringify({ result: result ?? null }).toWellFormed(), '', false);
   });
 }
@@ -217,19 +235,25 @@ function member(of, name) {
   return isFunction && name === 'call' ? of : undefined;
 }
 
-const wanting = new WeakMap();
+const open = new WeakMap();
 
-// Whether a function may look at its arguments: it names some (those with defaults do not count in `length`), takes them as a rest or by
-// `arguments`.
-function wantsArguments(called) {
-  if (called.length > 0) return true;
-  let wants = wanting.get(called);
-  if (wants === undefined) {
-    const source = Function.prototype.toString.call(called);
-    wants = !/^(?:async\b)?[^(]*\(\s*\)/.test(source) || source.includes('arguments') || source.includes('[native code]');
-    wanting.set(called, wants);
+// Whether a function may look at its n-th argument.
+function wants(called, n) {
+  if (called.length >= n) return true;
+  let isOpen = open.get(called);
+  if (isOpen === undefined) {
+    isOpen = takesMore(Function.prototype.toString.call(called));
+    open.set(called, isOpen);
   }
-  return wants;
+  return isOpen;
+}
+
+// Whether a function may look at more arguments than it counts in `length`: by `arguments`, or because it takes some as a rest or with
+// defaults, which is to be seen before its body. Whatever is not plain to see counts as yes.
+function takesMore(source) {
+  if (/\b(?:arguments|eval)\b|\[native code\]/.test(source)) return true;
+  const head = source.slice(0, source.search(/=>|\{|$/));
+  return !/^[^=.]*\([^=.()]*\)\s*$|^(?:async\s+)?[\w$]+\s*$/.test(head);
 }
 
 exports.start = function (kind, bucket, type, text) {
@@ -280,5 +304,13 @@ exports.start = function (kind, bucket, type, text) {
 // After a call nothing of it comes to anything any more. False if a module did not load: it gets a fresh instance next time.
 exports.end = function () {
   number += 1;
+  if (isFactoryUsed) {
+    isFactoryUsed = false;
+    // Code has changed classes that the next call would get.
+    if (factory !== undefined && !factory.isAsMade()) {
+      factory = undefined;
+      revision = -1;
+    }
+  }
   return !broken;
 };

@@ -2,6 +2,7 @@
 // intrinsics are frozen; globals stand on a frozen object behind the global object, so that what a call adds or replaces is an own
 // property of the global object, easily seen and removed.
 const modules = require('modules');
+const { makeAssignable } = require('seal');
 
 const { defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf, hasOwn, isExtensible, setPrototypeOf } = Object;
 const { ownKeys } = Reflect;
@@ -12,8 +13,7 @@ let base;
 
 // --- Intrinsics ---------------------------------------------------------------------------------------------------------------------
 
-// A frozen prototype would also keep objects that inherit from it from getting properties of these names by assignment. An accessor
-// lets them.
+// What objects that inherit from these are given by assignment.
 const ASSIGNABLE = [
   [Object.prototype, ownKeys(Object.prototype).filter((key) => key !== '__proto__')],
   [Function.prototype, ['constructor', 'toString', 'call', 'apply', 'bind']],
@@ -25,22 +25,6 @@ const ASSIGNABLE = [
 ];
 for (const type of [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, AggregateError]) {
   ASSIGNABLE.push([type.prototype, ['constructor', 'name', 'message', 'toString'].filter((key) => hasOwn(type.prototype, key))]);
-}
-
-function makeAssignable(owner, key) {
-  const value = owner[key];
-  defineProperty(owner, key, {
-    get() {
-      return value;
-    },
-    set(other) {
-      if (this === owner) throw new TypeError(`${String(key)} of an intrinsic cannot be replaced`);
-      if (typeof this !== 'object' && typeof this !== 'function') return;
-      defineProperty(this, key, { value: other, writable: true, enumerable: true, configurable: true });
-    },
-    enumerable: false,
-    configurable: false,
-  });
 }
 
 // Prototypes that no global names.

@@ -36,6 +36,7 @@ exports.end = function () {
   timers.reset();
   console.reset();
   rejections.reset();
+  modules.reset();
   const clean = dispatch.end() && operations.underWay() === 0;
   operations.reset();
   return globals.restore() && clean;

@@ -1,4 +1,6 @@
 // `require`: modules of the app by name, builtins by theirs. Names are looked up in maps, never as properties.
+const { seal } = require('seal');
+
 const TYPES = new Set(['insert', 'update', 'delete', 'validate', 'module']);
 
 const loaded = new Map();
@@ -49,13 +51,54 @@ exports.key = function (name) {
   return `node:${plain}`;
 };
 
-// A builtin is one file or several, which require each other as './name'; the first one is the builtin.
+// Exports of builtins that have to be sealed when the outermost one has loaded: by then they refer to nothing half made.
+let unsealed = [];
+let depth = 0;
+
+// For classes that no export leads to, and whose objects code gets hold of.
+native.seal = (...values) => {
+  unsealed.push(...values);
+};
+
+// State of builtins that a call can change: read, and put back after it. What modules of the app set while they load stays.
+const states = [];
+native.keep = (read, write) => {
+  states.push({ read, write, value: read() });
+};
+
+exports.onModulesLoaded = function () {
+  for (const state of states) state.value = state.read();
+};
+
+exports.reset = function () {
+  for (let i = 0; i < states.length; i += 1) {
+    const { read, write, value } = states[i];
+    if (read() !== value) write(value);
+  }
+};
+
+function evaluate(name, file, module, require) {
+  depth += 1;
+  try {
+    native.builtinFile(name, file).call(module.exports, module.exports, require, module, native);
+    unsealed.push(module);
+  } finally {
+    depth -= 1;
+    if (depth === 0) {
+      const values = unsealed;
+      unsealed = [];
+      seal(values);
+    }
+  }
+}
+
+// A builtin is one file or several, which require each other as './name' and are read when they are first required; the first one is
+// the builtin.
 function requireBuiltin(name) {
   const known = builtins.get(name);
   if (known !== undefined) return known.exports;
-  const found = native.builtin(name);
-  if (found === undefined) return undefined;
-  const [names, bodies] = found;
+  const names = native.builtinFiles(name);
+  if (names === undefined) return undefined;
   const files = new Map();
   const requireFile = (file) => {
     if (!file.startsWith('./')) return engineRequire(file);
@@ -64,7 +107,12 @@ function requireBuiltin(name) {
     if (module === undefined) {
       module = { exports: {}, id: `${name}/${plain}` };
       files.set(plain, module);
-      bodies[names.indexOf(plain)].call(module.exports, module.exports, requireFile, module, native);
+      try {
+        evaluate(name, plain, module, requireFile);
+      } catch (error) {
+        files.delete(plain);
+        throw error;
+      }
     }
     return module.exports;
   };
@@ -72,7 +120,7 @@ function requireBuiltin(name) {
   files.set(names[0], main);
   builtins.set(name, main);
   try {
-    bodies[0].call(main.exports, main.exports, requireFile, main, native);
+    evaluate(name, names[0], main, requireFile);
   } catch (error) {
     builtins.delete(name);
     throw error;
@@ -127,7 +175,10 @@ exports.record = function (bucket, type) {
     throw error;
   } finally {
     loading -= 1;
-    if (loading === 0) exports.onLoaded();
+    if (loading === 0) {
+      exports.onModulesLoaded();
+      exports.onLoaded();
+    }
   }
   return record;
 };

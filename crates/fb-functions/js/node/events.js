@@ -3,6 +3,9 @@ const { abortError, checkFunction, error: codedError, outOfRange } = require('er
 
 const errorMonitor = Symbol('events.errorMonitor');
 let defaultMaxListeners = 10;
+native.keep(() => defaultMaxListeners, (n) => {
+  defaultMaxListeners = n;
+});
 
 // Callable without `new`, for those who inherit the old way.
 function EventEmitter() {
@@ -20,9 +23,6 @@ function init(emitter) {
 EventEmitter.init = function () {
   init(this);
 };
-EventEmitter.prototype._events = undefined;
-EventEmitter.prototype._eventsCount = 0;
-EventEmitter.prototype._maxListeners = undefined;
 
 const list = (handler) => (handler === undefined ? [] : typeof handler === 'function' ? [handler] : handler);
 

@@ -198,6 +198,11 @@ exports.create = function (protocol) {
   const createServer = () => {
     throw notOffered('a server; export get, post or call from a module');
   };
+  // What somebody sets on it has no effect, and no call sees what another one set.
+  let agent;
+  native.keep(() => (agent === undefined ? agent : {}), () => {
+    agent = undefined;
+  });
   return {
     Agent,
     ClientRequest,
@@ -210,7 +215,12 @@ exports.create = function (protocol) {
       made.end();
       return made;
     },
-    globalAgent: new Agent(),
+    get globalAgent() {
+      return (agent ??= new Agent());
+    },
+    set globalAgent(value) {
+      agent = value;
+    },
     maxHeaderSize: 16384,
     request,
     validateHeaderName: (name) => checkHeader(name, ''),

@@ -507,3 +507,4 @@ exports.createExchange = function (request, body) {
   return { req, res, finished };
 };
 exports.mime = mime;
+native.seal(IncomingRequest, ServerAnswer);

@@ -524,7 +524,25 @@ function hasOwnText(value) {
 }
 
 inspect.custom = CUSTOM;
-inspect.defaultOptions = defaults;
+const initial = { ...defaults };
+Object.preventExtensions(defaults);
+let isTouched = false;
+Object.defineProperty(inspect, 'defaultOptions', {
+  get() {
+    isTouched = true;
+    return defaults;
+  },
+  set(options) {
+    isTouched = true;
+    for (const name of Object.keys(options)) if (Object.hasOwn(defaults, name)) defaults[name] = options[name];
+  },
+  enumerable: true,
+});
+// A copy is never the same as the one before: what may have been changed is put back.
+native.keep(() => isTouched && { ...defaults }, (value) => {
+  Object.assign(defaults, value || initial);
+  isTouched = Boolean(value);
+});
 inspect.colors = colors;
 inspect.styles = styles;
 

@@ -54,7 +54,6 @@ Object.assign(process, {
   exit(code) {
     throw codedError('ERR_PROCESS_EXIT', `process.exit(${code ?? ''}) ends nothing here; return or throw instead`);
   },
-  exitCode: undefined,
   features: Object.freeze({}),
   hrtime,
   kill() {
@@ -71,12 +70,19 @@ Object.assign(process, {
   release: Object.freeze({ name: 'node' }),
   stderr: { isTTY: false, write: write('error') },
   stdout: { isTTY: false, write: write('log') },
-  title: 'node',
   umask: () => 0o22,
   uptime: () => (native.now() - began) / 1000,
   version: `v${VERSION}`,
   versions: Object.freeze({ node: VERSION, modules: '115' }),
 });
+// There are no events here, and nobody keeps listeners beyond a call.
+for (const name of ['on', 'addListener', 'prependListener', 'once', 'prependOnceListener', 'off', 'removeListener', 'removeAllListeners', 'setMaxListeners']) {
+  Object.defineProperty(process, name, { value: () => process });
+}
+Object.defineProperty(process, 'emit', { value: () => false });
+for (const [name, value] of [['exitCode', undefined], ['title', 'node']]) {
+  Object.defineProperty(process, name, { get: () => value, set() {}, enumerable: true });
+}
 Object.defineProperty(process, Symbol.toStringTag, { value: 'process', configurable: true });
 // Nothing here is worth listing.
 process[Symbol.for('nodejs.util.inspect.custom')] = () => 'process {}';

@@ -8,6 +8,12 @@ const noop = () => {};
 
 let defaultBytes = 16 * 1024;
 let defaultObjects = 16;
+native.keep(() => defaultBytes, (n) => {
+  defaultBytes = n;
+});
+native.keep(() => defaultObjects, (n) => {
+  defaultObjects = n;
+});
 
 function highWaterMark(options, isObjectMode, duplexKey) {
   const own = options?.highWaterMark ?? options?.[duplexKey];
@@ -1295,6 +1301,12 @@ PassThrough.prototype._transform = function (chunk, encoding, callback) {
   callback(null, chunk);
 };
 
+Object.assign(Stream, { Duplex, PassThrough, Readable, Stream, Transform, Writable });
+// The rest is loaded when it is first looked at.
+for (const name of ['addAbortSignal', 'compose', 'destroy', 'finished', 'getDefaultHighWaterMark', 'isErrored', 'isReadable', 'isWritable', 'isDisturbed', 'pipeline', 'promises', 'setDefaultHighWaterMark']) {
+  Object.defineProperty(Stream, name, { get: () => require('stream-statics')[name], enumerable: true });
+}
+
 module.exports = {
   Duplex,
   PassThrough,
@@ -1309,3 +1321,4 @@ module.exports = {
   },
   checkFunction,
 };
+native.seal(ReadableState, WritableState);

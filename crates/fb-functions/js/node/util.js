@@ -56,6 +56,7 @@ exports.inherits = function inherits(constructor, parent) {
 };
 
 const warned = new Set();
+native.keep(() => warned.size, () => warned.clear());
 exports.deprecate = function deprecate(original, message, code) {
   let isDone = false;
   return function deprecated(...args) {

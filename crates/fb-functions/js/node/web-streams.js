@@ -143,4 +143,5 @@ class ReadableStream {
 ReadableStream.prototype[Symbol.asyncIterator] = ReadableStream.prototype.values;
 Object.defineProperty(ReadableStream.prototype, Symbol.toStringTag, { value: 'ReadableStream', configurable: true });
 
+native.seal(Controller);
 module.exports = { ReadableStream };

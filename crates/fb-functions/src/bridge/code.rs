@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rquickjs::{Array, Ctx, Function, Object, Result, Value};
+use rquickjs::{Ctx, Function, Object, Result, Value};
 
 use crate::hands::Hands;
 use crate::{builtins, compile};
@@ -34,21 +34,16 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
         Function::new(ctx.clone(), |name: String| builtins::exists(&name, true))?,
     )?;
     native.set(
-        "builtin",
-        Function::new(ctx.clone(), |ctx: Ctx<'js>, name: String| builtin(&ctx, &name))?,
+        "builtinFiles",
+        Function::new(ctx.clone(), |name: String| builtins::files(&name))?,
+    )?;
+    native.set(
+        "builtinFile",
+        Function::new(ctx.clone(), |ctx: Ctx<'js>, name: String, file: String| {
+            builtins::load(&ctx, &name, &file)
+        })?,
     )?;
     let globals: Vec<Vec<&str>> = builtins::globals().map(|row| row.to_vec()).collect();
     native.set("lazyGlobals", globals)?;
     Ok(())
-}
-
-/// `[names, functions]`.
-pub(crate) fn builtin<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Option<Array<'js>>> {
-    let Some((names, functions)) = builtins::load(ctx, name)? else {
-        return Ok(None);
-    };
-    let files = Array::new(ctx.clone())?;
-    files.set(0, names)?;
-    files.set(1, functions)?;
-    Ok(Some(files))
 }

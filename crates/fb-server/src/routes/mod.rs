@@ -17,4 +17,5 @@ pub(crate) mod queries;
 pub(crate) mod root;
 pub(crate) mod schema;
 pub(crate) mod setup;
+pub(crate) mod triggers;
 pub(crate) mod users;

@@ -3,8 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use fb_store::{Batch, Committed, Effect, ObjectWrite, Outcome, RecordWrite, Refusal, StoreError, Write};
-use fb_types::{ChangeKind, ClassName, ObjectId, Stored, Subject, Timestamp};
+use fb_store::{
+    Batch, Committed, Effect, Expect, NOTES, ObjectWrite, Outcome, RecordWrite, Refusal, StoreError, Write, note_key,
+};
+use fb_types::{ChangeKind, ClassName, ObjectId, Seq, Stored, Subject, Timestamp};
 use rusqlite::{ErrorCode, ffi, params};
 
 use super::{Reply, Session};
@@ -173,6 +175,7 @@ impl Session {
 
     fn apply_all(&mut self, batch: &Batch, changes: &mut Vec<Committed>) -> Result<Vec<Outcome>, Failure> {
         let mut outcomes = Vec::with_capacity(batch.writes.len());
+        let mut noted = changes.len();
         for (index, write) in batch.writes.iter().enumerate() {
             let outcome = match write {
                 Write::Object(write) => self.apply_object(index, write, changes)?,
@@ -180,6 +183,13 @@ impl Session {
                 Write::File(write) => self.apply_file(index, write, changes)?,
                 Write::Bucket(write) => self.apply_bucket(index, write, changes)?,
                 Write::Content(write) => self.apply_content(*write)?,
+                Write::Note(note) => {
+                    for Committed { change, .. } in changes.get(noted..).unwrap_or_default() {
+                        self.put_note(change.seq, note).map_err(lose)?;
+                    }
+                    noted = changes.len();
+                    Outcome::Recorded
+                }
             };
             outcomes.push(outcome);
         }
@@ -339,6 +349,17 @@ impl Session {
         }
         self.shared.reserved.skip(class, number);
         Ok(())
+    }
+
+    fn put_note(&self, seq: Seq, note: &[u8]) -> rusqlite::Result<()> {
+        let write = RecordWrite {
+            space: NOTES,
+            key: note_key(seq),
+            expect: Expect::Anything,
+            value: Some(note.to_vec()),
+            expires_at: None,
+        };
+        record::put(&self.conn, &write)
     }
 
     fn apply_record(&mut self, index: usize, write: &RecordWrite) -> Result<Outcome, Failure> {

@@ -4,6 +4,7 @@ use fb_types::{Change, ChangeKind, ObjectId, Seq, Timestamp, Version};
 use serde_json::json;
 
 use super::bench::Bench;
+use crate::{Batch, NOTES, Outcome, Write, note_key};
 
 /// The object that a change is about.
 pub(super) fn object(change: &Change) -> &ObjectId {
@@ -89,4 +90,20 @@ pub async fn a_panicking_observer_does_no_harm(bench: Bench) {
         assert_eq!(bench.insert(key, json!({})).await.version, Version(1));
     }
     assert_eq!(bench.changes().await.len(), 2);
+}
+
+/// A note is on the changes of its own batch, back to the note before it; a refused batch leaves none.
+pub async fn notes_are_on_the_changes_before_them(bench: Bench) {
+    bench.insert("before", json!({})).await;
+    let insert = |key: &str| Write::Object(bench.inserting(key, &json!({})));
+    let note = |text: &str| Write::Note(text.as_bytes().to_vec());
+    let writes = vec![insert("a"), insert("b"), note("x"), insert("c"), note("y"), insert("d")];
+    let outcomes = bench.store().commit(Batch { writes }).await.unwrap();
+    assert_eq!(outcomes[2], Outcome::Recorded);
+    let refused = vec![insert("e"), note("z"), insert("a")];
+    assert!(bench.store().commit(Batch { writes: refused }).await.is_err());
+    let notes = bench.store().records(NOTES, None, 10).await.unwrap();
+    let expected = [(2, "x"), (3, "x"), (4, "y")];
+    let expected = expected.map(|(seq, text)| (note_key(Seq(seq)), text.as_bytes().to_vec()));
+    assert_eq!(notes, expected);
 }

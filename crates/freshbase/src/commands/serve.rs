@@ -236,7 +236,8 @@ async fn make_default_app(
     Ok(())
 }
 
-/// Puts idle apps to sleep, takes over what the command line did to the set of apps, and carries out what it asks for.
+/// Puts idle apps to sleep, lets apps do what is due, takes over what the command line did to the set of apps, and carries
+/// out what it asks for.
 async fn keep_house(apps: Arc<Apps>, idle: Duration) {
     let mut since_sleep = tokio::time::Instant::now();
     let mut errands_from = since_sleep;
@@ -261,6 +262,7 @@ async fn keep_house(apps: Arc<Apps>, idle: Duration) {
             errands_from = tokio::time::Instant::now() + ERRAND_PAUSE;
             tracing::warn!(error = %error, "errands of the command line have to wait");
         }
+        apps.run_due().await;
         if since_collected.elapsed() >= COLLECT_TIME && collector.as_ref().is_none_or(|task| task.is_finished()) {
             since_collected = tokio::time::Instant::now();
             collector = Some(tokio::spawn(collect(apps.clone())));

@@ -531,7 +531,10 @@ fn fuzz(profile: Profile, seed: u64) {
         .collect();
     for route in routes {
         let path = route.replace("{bucket}", "Doc").replace("{oid}", "seed");
-        let path = path.replace("{*oid}", "seed").replace("{type}", "module").replace("{ip}", "192.0.2.1");
+        let path = path
+            .replace("{*oid}", "seed")
+            .replace("{type}", "module")
+            .replace("{ip}", "192.0.2.1");
         assert!(
             heads.contains(&path.as_str()) || heads.contains(&path.replace("Doc", "Play").as_str()),
             "no seed for {route}"
