@@ -265,7 +265,9 @@ mod tests {
     fn s18_apps_and_networks_are_counted_apart() {
         let visits = Visits::default();
         let ban = |visitor| {
-            (0..11).for_each(|_| drop(visits.count(visitor, LIMIT, at(0))));
+            for _ in 0..11 {
+                let _ = visits.count(visitor, LIMIT, at(0));
+            }
             visits.count(visitor, LIMIT, at(0)).unwrap_err();
         };
         ban(from(&visits, "192.0.2.1"));

@@ -291,12 +291,8 @@ fn rows() -> Vec<Row> {
         same("upload_archive", "/file?archive=www.zip", none(), [466, 466, 400, 460]),
         admin("create_drop_index", "/index/Thing", index, 202),
         admin("drop_all_indexes", "/index/Truncate@", none(), 202),
-        admin(
-            "send_mail",
-            "/mail",
-            json!({ "to": "bob@example.com", "subject": "x", "text": "x" }),
-            200,
-        ),
+        // What is no mail is looked at only for whoever may send some.
+        same("send_mail", "/mail", json!({}), [466, 466, 400, 460]),
         same("am_i_banned", "/banned", none(), [204; 4]),
         admin("is_banned", "/banned/192.0.2.1", none(), 204),
         admin("unban", "/banned/192.0.2.1", none(), 204),

@@ -376,6 +376,9 @@ fn s04_each_class_permission_decides_its_routes_only() {
 fn s04_object_rules_decide_on_every_route() {
     let server = Profile::Secure.start();
     let people = People::new(&server);
+    // All of them are at one address.
+    let unlimited = json!({ "requestLimit": { "requests": 0, "seconds": 1, "banSeconds": 1 } });
+    people.admin().put("/config", &unlimited).expect(200);
     let kinds = people.kinds();
     let open = class_acl(&Rules::new(), &[]);
     let places = ["Read", "Write", "ReadAndWrite"];
