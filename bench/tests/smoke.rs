@@ -44,9 +44,18 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_complete_run_compares_every_scenario_and_judges_every_target() {
+fn a_run_compares_its_scenarios_and_judges_every_target() {
+    // Without those of files and of many apps, which the stand-in does not have.
+    let scenarios = "idle,health,get,get-token,query-unordered,query-ordered,query-topn,mixed,update,partial,function,function-neighbour,insert,insert-handler,login,get-during-logins,own-page,own-count";
     let json = tempfile::NamedTempFile::new().unwrap();
-    let output = bench(&["--markdown", "--json", json.path().to_str().unwrap()], None);
+    let args = [
+        "--markdown",
+        "--json",
+        json.path().to_str().unwrap(),
+        "--scenario",
+        scenarios,
+    ];
+    let output = bench(&args, None);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let table = text(&output.stdout);
     assert!(table.contains("| query-topn "), "{table}");
@@ -70,15 +79,29 @@ fn a_complete_run_compares_every_scenario_and_judges_every_target() {
             "mixed",
             "update",
             "partial",
+            "function",
+            "function-neighbour",
             "insert",
+            "insert-handler",
             "login",
             "get-during-logins",
             "own-page",
             "own-count"
         ]
     );
-    assert_eq!(report["verdicts"].as_array().unwrap().len(), 15);
+    assert_eq!(report["verdicts"].as_array().unwrap().len(), 17);
     assert!(report["idle"]["first_start_ms"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_handler_that_does_not_run_fails_the_run() {
+    let output = bench(&["--scenario", "insert-handler"], Some("no-handler"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("the handler did not run"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
