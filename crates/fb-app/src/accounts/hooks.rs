@@ -51,7 +51,10 @@ impl App {
         };
         let input = Map::from_iter([("data".to_owned(), data), ("request".to_owned(), request())]);
         let code = (module, CodeType::Module);
-        let outcome = self.run(caller, CallKind::Hook, code, input, Bytes::new()).await?;
+        let sources = self.code().sources.load_full();
+        let outcome = self
+            .run(&sources, caller, CallKind::Hook, code, input, Bytes::new())
+            .await?;
         let mut json: Value =
             serde_json::from_str(&outcome.json).map_err(|e| AppError::internal("reading what a hook returned", e))?;
         Ok(json["result"].take())

@@ -175,7 +175,9 @@ async fn run_to_end(app: &Arc<App>, job: &Job, id: &ObjectKey, status: Map<Strin
         ("status".to_owned(), Value::Object(status.clone())),
         ("definition".to_owned(), Value::Object(job.object.clone())),
     ]);
-    let call = app.run(caller, CallKind::Job, (module, CodeType::Module), input, Bytes::new());
+    let sources = app.code().sources.load_full();
+    let code = (module, CodeType::Module);
+    let call = app.run(&sources, caller, CallKind::Job, code, input, Bytes::new());
     let mut definition = Map::new();
     let mut changes = Map::new();
     let (word, error) = match on_request(Value::Null, call).await {
