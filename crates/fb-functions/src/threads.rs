@@ -51,6 +51,8 @@ pub(crate) struct Threads {
     closed: AtomicBool,
     /// For names of threads.
     spawned: AtomicUsize,
+    /// Threads that left because they are slow now, and are to be replaced.
+    wanted: AtomicUsize,
 }
 
 impl Threads {
@@ -63,6 +65,7 @@ impl Threads {
             wake_lock: Mutex::new(()),
             closed: AtomicBool::new(false),
             spawned: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(0),
         }
     }
 
@@ -144,7 +147,10 @@ fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
                     shared.counters.lost_threads.fetch_sub(1, Ordering::Relaxed);
                     break;
                 }
-                if seat.demoted.load(Ordering::Relaxed) && spawn_worker(shared).is_ok() {
+                if seat.demoted.load(Ordering::Relaxed) {
+                    // A thread inherits the priority of the one that starts it: the keeper does, whose own is the usual one.
+                    shared.threads.wanted.fetch_add(1, Ordering::Relaxed);
+                    shared.threads.wake_keeper();
                     break;
                 }
             }
@@ -181,6 +187,14 @@ fn keep(shared: &Arc<Shared>) {
     let mut trimmed = Instant::now();
     let trim_every = (shared.idle / 8).clamp(Duration::from_millis(20), Duration::from_secs(5));
     while !threads.closed.load(Ordering::Relaxed) {
+        while threads.wanted.load(Ordering::Relaxed) > 0 {
+            if let Err(error) = spawn_worker(shared) {
+                tracing::error!(%error, "no thread in place of a slow one; trying again");
+                active = Instant::now();
+                break;
+            }
+            threads.wanted.fetch_sub(1, Ordering::Relaxed);
+        }
         let seats = threads.seats().clone();
         for seat in &seats {
             if look_at(shared, seat) {
@@ -197,7 +211,9 @@ fn keep(shared: &Arc<Shared>) {
             std::thread::sleep(PERIOD);
         } else {
             threads.asleep.store(true, Ordering::Relaxed);
-            drop(threads.wake.wait_timeout(lock, trim_every));
+            if threads.wanted.load(Ordering::Relaxed) == 0 {
+                drop(threads.wake.wait_timeout(lock, trim_every));
+            }
             threads.asleep.store(false, Ordering::Relaxed);
             if seats.iter().any(|seat| seat.since.load(Ordering::Relaxed) != 0) {
                 active = Instant::now();

@@ -10,6 +10,7 @@ mod code;
 mod deploy;
 mod hostile;
 mod login;
+mod photos;
 mod schema;
 
 use std::path::{Path, PathBuf};

@@ -240,6 +240,24 @@ fn what_is_given_up_is_a_dead_letter_until_it_is_replayed_or_deleted() {
         state["dead"] == 0 && state["delivered"] == 2 && state["pending"] == 0
     });
     assert_eq!(admin.delete("/triggers/dead").expect(200).json(), json!({ "count": 0 }));
+    // Each of them is in the audit log; what changed nothing is not.
+    let sort = fb_testkit::encode(r#"{"id":1}"#);
+    let log = admin
+        .get(&format!("/db/logs.AuditLog/query?sort={sort}"))
+        .expect(200)
+        .json();
+    let actions: Vec<&str> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|entry| entry["action"].as_str())
+        .collect();
+    let about_letters: Vec<&str> = actions
+        .into_iter()
+        .filter(|action| action.starts_with("deadLetters"))
+        .collect();
+    let (replayed, deleted) = ("deadLetters.replayed", "deadLetters.deleted");
+    assert_eq!(about_letters, [replayed, deleted, replayed]);
 }
 
 #[test]
