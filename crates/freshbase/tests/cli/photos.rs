@@ -70,7 +70,9 @@ fn the_example_of_profile_pictures_makes_avatars_of_uploads() {
         assert_eq!(json!(avatar.body.len()), found["avatars"][size]["bytes"]);
     }
     // The original is its owner's.
-    stranger.get(&format!("/file/photos/{key}/cat")).expect(404);
+    stranger
+        .get(&format!("/file/photos/{key}/cat"))
+        .expect_error(466, "PermissionDenied");
     ann.get(&format!("/file/photos/{key}/cat")).expect(200);
     // Only code writes profiles and avatars.
     ann.put(&format!("/db/Profile/{key}"), &json!({ "error": "mine" }))

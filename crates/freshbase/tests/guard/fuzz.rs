@@ -163,6 +163,7 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
         ("POST", "/config/VAPIDKeys".into(), Value::Null),
         ("GET", "/triggers".into(), Value::Null),
         ("GET", "/triggers/dead?after=0&count=3".into(), Value::Null),
+        ("POST", "/triggers/dead/replay".into(), Value::Null),
         ("DELETE", "/triggers/dead/{id}".into(), Value::Null),
         ("POST", "/triggers/dead/{id}/replay".into(), Value::Null),
         ("GET", "/config/VAPIDPublicKey".into(), Value::Null),
