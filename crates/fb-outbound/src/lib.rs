@@ -21,7 +21,6 @@ mod address;
 mod allow;
 mod client;
 mod error;
-mod follow;
 mod resolve;
 mod session;
 mod target;

@@ -4,6 +4,7 @@
 
 mod bans;
 mod files;
+mod jobs;
 mod letters;
 mod logs;
 

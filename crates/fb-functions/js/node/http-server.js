@@ -90,7 +90,7 @@ class IncomingRequest extends Readable {
     this.aborted = false;
     this.method = request.method ?? 'GET';
     this.url = request.url ?? '/';
-    this.originalUrl = this.url;
+    this.originalUrl = request.originalUrl ?? this.url;
     this.baseUrl = '';
     this.path = request.path ?? this.url.split('?')[0];
     this.params = {};

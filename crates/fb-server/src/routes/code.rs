@@ -109,7 +109,12 @@ async fn call(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let name = ctx.bucket()?.into_owned();
     // Below the module's name.
     let mut request = describe(&ctx.state, &ctx.request, "/");
-    request["originalUrl"] = json!(ctx.request.path());
+    // As it was sent, but for a token in it, which `describe` leaves out.
+    let path = ctx.request.path();
+    request["originalUrl"] = match request["query"].as_str() {
+        None | Some("") => json!(path),
+        Some(query) => json!(format!("{path}?{query}")),
+    };
     let call = ModuleCall {
         name: &name,
         request,

@@ -79,6 +79,19 @@ fn the_export_of_the_method_is_called_or_else_call() {
 }
 
 #[test]
+fn modules_see_their_own_path_and_the_url_that_was_sent() {
+    let (_server, admin, anybody) = open();
+    put(
+        &admin,
+        "where/module",
+        "exports.call = (db, data, req) => [req.url, req.originalUrl, req.path]",
+    );
+    let seen = anybody.get("/code/where?a=1&b=x").json();
+    assert_eq!(seen, json!(["/?a=1&b=x", "/v1/code/where?a=1&b=x", "/"]));
+    assert_eq!(anybody.get("/code/where").json(), json!(["/", "/v1/code/where", "/"]));
+}
+
+#[test]
 fn queries_arrive_as_strings() {
     let (_server, admin, anybody) = open();
     put(
