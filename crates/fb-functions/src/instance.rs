@@ -124,25 +124,33 @@ impl Instance {
     /// Runs until there is nothing to do without further input.
     pub(crate) fn slice(&mut self, inputs: Vec<Input>) -> End {
         let before = thread_time();
+        if let Some(Input::Start(call, host)) = inputs.first() {
+            self.rest = self.hands.limits().cpu_time;
+            self.hands.begin(call, host.clone());
+        }
+        // Once for all inputs and what follows: together they have what is left.
+        self.hands.watch.begin_slice(self.rest);
         for input in inputs {
-            if let Input::Start(call, host) = &input {
-                self.rest = self.hands.limits().cpu_time;
-                self.hands.begin(call, host.clone());
-            }
-            self.hands.watch.begin_slice(self.rest);
             self.take(input);
             self.run_jobs();
-            if self.is_settled() {
+            if self.is_settled() || self.hands.watch.must_stop() {
                 break;
             }
         }
-        self.rest = self
-            .rest
-            .saturating_sub(Duration::from_nanos(thread_time().saturating_sub(before)));
-        if self.hands.lost.swap(false, Ordering::Relaxed) && self.hands.watch.stopped().is_none() {
+        self.report_lost();
+        let end = self.end_of_slice();
+        let took = Duration::from_nanos(thread_time().saturating_sub(before));
+        self.rest = self.rest.saturating_sub(took);
+        end
+    }
+
+    /// Says which promises were rejected while nobody listened. To describe what they were rejected with may run code of the app, and so
+    /// leave jobs and further rejections.
+    fn report_lost(&mut self) {
+        while self.hands.lost.swap(false, Ordering::Relaxed) && !self.hands.watch.must_stop() {
             self.call_function(REPORT, |function| function.call::<_, ()>(()));
+            self.run_jobs();
         }
-        self.end_of_slice()
     }
 
     /// Back to the state before the call; says whether further calls may run on this instance.
@@ -158,6 +166,8 @@ impl Instance {
         }
         self.calls = self.calls.wrapping_add(1);
         self.healthy = self.healthy && self.call_function(END, |function| function.call(())).unwrap_or(false);
+        // A job that is left would run in the next call, with its rights.
+        self.healthy = self.healthy && !self.runtime.is_job_pending();
         self.healthy
     }
 
@@ -189,7 +199,9 @@ impl Instance {
         let under_way = self
             .call_function(UNDER_WAY, |function| function.call::<_, u32>(()))
             .unwrap_or(0);
-        if under_way == 0 && wake.is_none() {
+        if under_way == 0 {
+            // State of a module may wait for it as well.
+            self.healthy = false;
             return End::Done(Err(CallError::Failed(Box::new(Exception {
                 name: "Error".to_owned(),
                 message: "the code waits for something that never happens".to_owned(),

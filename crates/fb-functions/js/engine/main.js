@@ -29,7 +29,8 @@ exports.preload = function () {
   if (native.hasBuiltin('freshbase:client')) modules.builtin('freshbase:client');
 };
 
-exports.underWay = operations.underWay;
+// What the call may still be woken for. A timer that was set in an earlier slice counts as well.
+exports.underWay = () => operations.underWay() + timers.waiting();
 
 // Back to the state before the call; false if that cannot be done.
 exports.end = function () {
