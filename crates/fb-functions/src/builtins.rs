@@ -7,7 +7,8 @@ use rquickjs::loader::Loader;
 use rquickjs::loader::bundle::{Bundle, ScaBundleData};
 use rquickjs::{Context, Ctx, Function, Module, Runtime, WriteOptions};
 
-/// A module of the engine, in CommonJS form: a function body that sees `exports`, `require`, `module` and `native`.
+/// A module of the engine, in CommonJS form: a function body that sees `exports`, `require`, `module` and `native`, and the intrinsics as
+/// they were before code of an app could replace them.
 pub(crate) struct Builtin {
     name: &'static str,
     /// Whether code of apps may require it. The others are for builtins only.
@@ -173,6 +174,7 @@ static ENGINE: &[(&str, &str)] = &[
     ("errors", include_str!("../js/engine/errors.js")),
     ("timers", include_str!("../js/engine/timers.js")),
     ("seal", include_str!("../js/engine/seal.js")),
+    ("intrinsics", include_str!("../js/engine/intrinsics.js")),
     ("modules", include_str!("../js/engine/modules.js")),
     ("console", include_str!("../js/engine/console.js")),
     ("operations", include_str!("../js/engine/operations.js")),
@@ -211,11 +213,22 @@ fn functions<'js>(
     module.get("default")
 }
 
+/// Globals of the language that files of the engine have as constants of their own: a call can replace the global ones, and what the engine
+/// makes must not be made of that, because later calls have it too.
+const INTRINSICS: &str = "globalThis Object Function Array Boolean Symbol BigInt Number Math Date String RegExp JSON Reflect Proxy \
+    Promise Iterator Map Set WeakMap WeakSet WeakRef Error EvalError RangeError ReferenceError SyntaxError \
+    TypeError URIError AggregateError ArrayBuffer DataView Int8Array Uint8Array Uint8ClampedArray Int16Array \
+    Uint16Array Int32Array Uint32Array BigInt64Array BigUint64Array Float32Array Float64Array parseInt parseFloat \
+    isNaN isFinite encodeURI encodeURIComponent decodeURI decodeURIComponent queueMicrotask";
+
 /// One ES module whose default export is an array of functions. Stays in memory for good: QuickJS uses it in place, and there are few.
 fn compile(builtin: &str, files: &[(&str, &str)]) -> Compiled {
     let mut text = String::from("export default [");
     for (_, source) in files {
-        text.push_str("function (exports, require, module, native) {");
+        let own: Vec<&str> = INTRINSICS.split(' ').filter(|name| source.contains(*name)).collect();
+        // All on the first line, so that lines stay what they are.
+        text.push_str("function (exports, require, module, native, intrinsics) {");
+        text.push_str(&format!("const {{ {} }} = intrinsics;", own.join(", ")));
         text.push_str(source);
         text.push_str("\n},");
     }

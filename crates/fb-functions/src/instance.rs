@@ -322,7 +322,7 @@ const RUN_PRELUDE: &str = "(names, bodies, native) => {
         if (!loaded.has(name)) {
             const module = { exports: {} };
             loaded.set(name, module);
-            bodies[names.indexOf(name)](module.exports, require, module, native);
+            bodies[names.indexOf(name)](module.exports, require, module, native, globalThis);
         }
         return loaded.get(name).exports;
     };

@@ -82,14 +82,14 @@ const SET_UP: &str = "(prelude, library, file, native) => {
         if (!loaded.has(name)) {
             const module = { exports: {} };
             loaded.set(name, module);
-            file(name)(module.exports, require, module, {});
+            file(name)(module.exports, require, module, {}, globalThis);
         }
         return loaded.get(name).exports;
     };
     const exports = {};
     if (library !== undefined) native.validate = require(library).validate;
     else native.validate = (checks, fields) => { checks(...Object.values(fields)); return { valid: true, result: {} }; };
-    prelude(exports, undefined, undefined, native);
+    prelude(exports, undefined, undefined, native, globalThis);
     exports.freeze();
     return exports.run;
 }";

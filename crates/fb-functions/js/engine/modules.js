@@ -7,8 +7,10 @@ const loaded = new Map();
 const builtins = new Map();
 let loading = 0;
 
-// Called when the outermost module has loaded; see globals.js.
+// Called when the outermost module begins to load and when it has loaded, and for a builtin to load; see globals.js.
+exports.onLoading = () => {};
 exports.onLoaded = () => {};
+exports.withOwnGlobals = (load) => load();
 
 function missing(name) {
   const error = new Error(
@@ -60,15 +62,24 @@ native.seal = (...values) => {
   unsealed.push(...values);
 };
 
-// State of builtins that a call can change: read, and put back after it. What modules of the app set while they load stays.
+// State of builtins that a call can change: read, and put back after it. What modules of the app set while they load stays, but not what
+// the call had set until then.
 const states = [];
 native.keep = (read, write) => {
-  states.push({ read, write, value: read() });
+  const value = read();
+  states.push({ read, write, value, before: value });
 };
 
-exports.onModulesLoaded = function () {
-  for (const state of states) state.value = state.read();
-};
+function onModulesLoading() {
+  for (const state of states) state.before = state.read();
+}
+
+function onModulesLoaded() {
+  for (const state of states) {
+    const now = state.read();
+    if (now !== state.before) state.value = now;
+  }
+}
 
 exports.reset = function () {
   for (let i = 0; i < states.length; i += 1) {
@@ -77,10 +88,16 @@ exports.reset = function () {
   }
 };
 
+// The globals of the language as they are before code of the app runs.
+const pristine = {};
+for (const name of Reflect.ownKeys(globalThis)) pristine[name] = globalThis[name];
+
 function evaluate(name, file, module, require) {
+  const load = () => native.builtinFile(name, file).call(module.exports, module.exports, require, module, native, pristine);
   depth += 1;
   try {
-    native.builtinFile(name, file).call(module.exports, module.exports, require, module, native);
+    if (depth === 1) exports.withOwnGlobals(load);
+    else load();
     unsealed.push(module);
   } finally {
     depth -= 1;
@@ -159,6 +176,10 @@ exports.record = function (bucket, type) {
   const module = { exports: {}, id: filename, filename, loaded: false, children: [], paths: [], require: requireFromApp };
   const record = { module, pending: null };
   loaded.set(key, record);
+  if (loading === 0) {
+    onModulesLoading();
+    exports.onLoading();
+  }
   loading += 1;
   try {
     const code = native.compile(bucket, type);
@@ -176,7 +197,7 @@ exports.record = function (bucket, type) {
   } finally {
     loading -= 1;
     if (loading === 0) {
-      exports.onModulesLoaded();
+      onModulesLoaded();
       exports.onLoaded();
     }
   }

@@ -2,9 +2,9 @@
 // What the engine makes for all calls is not made of a call's classes.
 let spied = 0;
 exports.call = () => {
-  const seen = spied;
-  setTimeout(() => {}, 0);
   spied = 0;
+  setTimeout(() => {}, 0);
+  const seen = spied;
   const Own = Map;
   globalThis.Map = class extends Own {
     set(...pair) { spied += 1; return super.set(...pair); }
