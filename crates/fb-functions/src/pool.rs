@@ -106,6 +106,13 @@ impl Pool {
         self.evict();
     }
 
+    /// A task that nobody waits for.
+    #[cfg(test)]
+    pub(crate) fn task(&self, deadline: Instant, start: Input) -> Task {
+        let permit = self.inner.slots.clone().try_acquire_owned().unwrap();
+        Task::new(self.inner.clone(), Arc::default(), deadline, start, permit)
+    }
+
     /// The name it was made with.
     pub fn name(&self) -> &str {
         &self.inner.name

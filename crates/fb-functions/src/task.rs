@@ -110,7 +110,10 @@ impl Task {
             Phase::Parked | Phase::Queued => {
                 state.phase = Phase::Over;
                 let (instance, permit) = (state.instance.take(), state.permit.take());
+                // The queue may keep the task for long; what it was called with need not stay as well.
+                let inbox = std::mem::take(&mut state.inbox);
                 drop(state);
+                drop(inbox);
                 if let Some(instance) = instance {
                     self.pool.engine.discard(instance);
                 }
@@ -213,5 +216,20 @@ impl Task {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Engine, EngineOptions, Limits};
+
+    #[test]
+    fn a_queued_call_that_nobody_wants_any_more_keeps_nothing() {
+        let engine = Engine::new(EngineOptions::default()).unwrap();
+        let task = engine.pool("app", Limits::default()).task(Instant::now(), Input::Timer);
+        task.cancel();
+        assert!(task.lock().inbox.is_empty());
+        assert!(task.begin().is_none());
     }
 }
