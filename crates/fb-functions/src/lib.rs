@@ -82,6 +82,7 @@ mod hands;
 mod host;
 mod instance;
 mod limits;
+mod memory;
 mod native;
 mod pool;
 mod queue;

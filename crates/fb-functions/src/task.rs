@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use futures_util::task::AtomicWaker;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::hands::Hands;
+use crate::hands::{Hands, Submitted};
 use crate::instance::{End, Input, Instance};
 use crate::pool::PoolInner;
 use crate::watch::Stop;
-use crate::{CallError, Code, Operation, Outcome};
+use crate::{CallError, Code, Outcome};
 
 /// Where a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ enum Phase {
 /// What the future has to do next.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    pub(crate) submitted: Vec<(u32, Operation)>,
+    pub(crate) submitted: Vec<Submitted>,
     pub(crate) wake: Option<Instant>,
     pub(crate) done: Option<Result<Outcome, CallError>>,
 }
@@ -180,7 +180,7 @@ impl Task {
         Some((state.instance.take(), std::mem::take(&mut state.inbox)))
     }
 
-    fn park(self: &Arc<Self>, instance: Instance, submitted: Vec<(u32, Operation)>, wake: Option<Instant>) {
+    fn park(self: &Arc<Self>, instance: Instance, submitted: Vec<Submitted>, wake: Option<Instant>) {
         let mut state = self.lock();
         if state.cancelled.is_some() {
             state.phase = Phase::Over;

@@ -67,7 +67,7 @@ async fn s43_an_instance_that_keeps_much_memory_serves_no_further_call() {
 async fn s43_idle_instances_of_a_node_have_a_limit_of_memory() {
     let engine = Engine::new(EngineOptions {
         threads: 2,
-        // max_idle_bytes: 24 << 20,
+        max_idle_bytes: 24 << 20,
         ..EngineOptions::default()
     })
     .unwrap();
