@@ -13,8 +13,6 @@ const realm = globalThis;
 // while they loaded.
 const kept = new Map();
 let base;
-// Whether a call did something that cannot be found again at its end.
-let isTainted = false;
 
 // --- Intrinsics ---------------------------------------------------------------------------------------------------------------------
 
@@ -127,10 +125,12 @@ exports.withOwnGlobals = function (load) {
     replaced.push(name, own);
     delete realm[name];
   }
-  if (getPrototypeOf(realm) !== base) isTainted = true;
+  const behind = getPrototypeOf(realm);
+  if (behind !== base) setPrototypeOf(realm, base);
   try {
     return load();
   } finally {
+    if (behind !== base) setPrototypeOf(realm, behind);
     for (let i = 0; i < replaced.length; i += 2) defineProperty(realm, replaced[i], replaced[i + 1]);
   }
 };
@@ -149,5 +149,5 @@ exports.restore = function () {
   }
   if (names.length < kept.size) for (const [name, then] of kept) if (!hasOwn(realm, name)) defineProperty(realm, name, then);
   resetStacks();
-  return !isTainted && isExtensible(realm) && getPrototypeOf(realm) === base;
+  return isExtensible(realm) && getPrototypeOf(realm) === base;
 };
