@@ -185,7 +185,10 @@ static ENGINE: &[(&str, &str)] = &[
 ];
 
 /// The prelude of contexts for validation.
-static VALIDATION: &[(&str, &str)] = &[("validation", include_str!("../js/engine/validation.js"))];
+static VALIDATION: &[(&str, &str)] = &[
+    ("intrinsics", include_str!("../js/engine/intrinsics.js")),
+    ("validation", include_str!("../js/engine/validation.js")),
+];
 
 /// What [`Bundle`] takes: one module, its bytecode.
 type Compiled = ScaBundleData<&'static [u8]>;
@@ -282,13 +285,26 @@ pub(crate) fn exists(name: &str, privately: bool) -> bool {
     find(name).is_some_and(|builtin| privately || builtin.public)
 }
 
-/// The files of the prelude: their names, and their functions in the same order.
-pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Vec<&'static str>, Vec<Function<'js>>)> {
-    let names = ENGINE.iter().map(|(name, _)| *name).collect();
-    Ok((names, functions(ctx, "engine", ENGINE)?))
+/// Names of files, and their functions in the same order.
+pub(crate) type Files<'js> = (Vec<&'static str>, Vec<Function<'js>>);
+
+/// The files of the prelude.
+pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
+    load_files(ctx, "engine", ENGINE)
 }
 
 /// What runs validation code.
-pub(crate) fn load_validation<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Function<'js>>> {
-    Ok(functions(ctx, "validation", VALIDATION)?.pop())
+pub(crate) fn load_validation<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
+    load_files(ctx, "validation", VALIDATION)
+}
+
+fn load_files<'js>(
+    ctx: &Ctx<'js>,
+    name: &'static str,
+    files: &[(&'static str, &'static str)],
+) -> rquickjs::Result<Files<'js>> {
+    Ok((
+        files.iter().map(|(name, _)| *name).collect(),
+        functions(ctx, name, files)?,
+    ))
 }

@@ -95,6 +95,11 @@ impl Instance {
         runtime.set_interrupt_handler(Some(Box::new(move || watch.watch.must_stop())));
         let lost = hands.clone();
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
+            // To show values of the context of validation would give it functions of this one. Between calls nobody is told.
+            let is_told = lost.with(|current| current.kind != CallKind::Validate);
+            if is_told != Some(true) {
+                return;
+            }
             lost.lost.store(true, Ordering::Relaxed);
             let functions = ctx.userdata::<Vec<Function>>();
             let track = functions.and_then(|functions| functions.get(TRACK).cloned());
