@@ -39,7 +39,7 @@ exports.end = function () {
   console.reset();
   rejections.reset();
   modules.reset();
-  const clean = dispatch.end() && operations.underWay() === 0;
+  const clean = dispatch.end() && modules.isIntact() && operations.underWay() === 0;
   operations.reset();
   return isRestored && clean;
 };

@@ -56,6 +56,8 @@ exports.key = function (name) {
 // Exports of builtins that have to be sealed when the outermost one has loaded: by then they refer to nothing half made.
 let unsealed = [];
 let depth = 0;
+// Whether one did not load or could not be sealed, which happens without memory: what is left of it is for nobody.
+let isBroken = false;
 
 // For classes that no export leads to, and whose objects code gets hold of.
 native.seal = (...values) => {
@@ -94,6 +96,8 @@ for (const name of Reflect.ownKeys(globalThis)) pristine[name] = globalThis[name
 
 function evaluate(name, file, module, require) {
   const load = () => native.builtinFile(name, file).call(module.exports, module.exports, require, module, native, pristine);
+  const wasBroken = isBroken;
+  isBroken = true;
   depth += 1;
   try {
     if (depth === 1) exports.withOwnGlobals(load);
@@ -107,7 +111,10 @@ function evaluate(name, file, module, require) {
       seal(values);
     }
   }
+  isBroken = wasBroken;
 }
+
+exports.isIntact = () => !isBroken;
 
 // A builtin is one file or several, which require each other as './name' and are read when they are first required; the first one is
 // the builtin.
