@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::memory::{Budget, Share};
 use crate::watch::{Stop, Watch};
-use crate::{Call, CallError, CallKind, Code, Host, Limits, Operation, Outcome};
+use crate::{Call, CallError, CallKind, Code, Exception, Host, Limits, Operation, Outcome};
 
 /// What operations of one call that are not over may take, in bytes.
 const OPERATIONS: usize = 32 << 20;
@@ -149,8 +149,23 @@ impl Hands {
         answer.ok()
     }
 
-    /// The call came to this, if nothing was said before.
+    /// The call came to this, if nothing was said before. Answers have a largest size, whatever they come from.
     pub(crate) fn settle(&self, result: Result<Outcome, CallError>) {
+        let most = self.limits().answer_bytes;
+        let n_bytes = match &result {
+            Ok(outcome) => outcome.json.len().saturating_add(outcome.body.len()),
+            Err(CallError::Aborted { message, data }) => message.len() + data.as_ref().map_or(0, String::len),
+            Err(_) => 0,
+        };
+        let result = if n_bytes <= most {
+            result
+        } else {
+            Err(CallError::Failed(Box::new(Exception {
+                name: "RangeError".to_owned(),
+                message: format!("the answer is larger than {most} bytes"),
+                stack: String::new(),
+            })))
+        };
         self.with(|current| {
             current.result.get_or_insert(result);
         });
