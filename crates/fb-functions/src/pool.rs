@@ -24,6 +24,9 @@ const TOO_LONG: CallError = CallError::TooLong("it takes longer than it may");
 /// Calls of an app that wait hold together as much memory as so many instances may have.
 const WAITING: usize = 4;
 
+/// What they may hold at least, in bytes: small instances count more than they have.
+const WAITING_LEAST: usize = 64 << 20;
+
 /// The instances of one app. Cheap to clone; all clones are the same pool.
 #[derive(Clone)]
 pub struct Pool {
@@ -53,7 +56,7 @@ impl Pool {
             id,
             name: name.to_owned(),
             engine,
-            memory: Budget::new(limits.memory_bytes.saturating_mul(WAITING)),
+            memory: Budget::new(limits.memory_bytes.saturating_mul(WAITING).max(WAITING_LEAST)),
             limits: Arc::new(limits),
             idle: Mutex::default(),
             slots,

@@ -56,7 +56,8 @@ exports.key = function (name) {
 // Exports of builtins that have to be sealed when the outermost one has loaded: by then they refer to nothing half made.
 let unsealed = [];
 let depth = 0;
-// Whether one did not load or could not be sealed, which happens without memory: what is left of it is for nobody.
+// Whether one did not load or could not be sealed, or what a module left could not be told, which happens without memory: what is left
+// then is for nobody.
 let isBroken = false;
 
 // For classes that no export leads to, and whose objects code gets hold of.
@@ -182,11 +183,11 @@ exports.record = function (bucket, type) {
   const filename = `/code/${key}`;
   const module = { exports: {}, id: filename, filename, loaded: false, children: [], paths: [], require: requireFromApp };
   const record = { module, pending: null };
-  loaded.set(key, record);
   if (loading === 0) {
     onModulesLoading();
     exports.onLoading();
   }
+  loaded.set(key, record);
   loading += 1;
   try {
     const code = native.compile(bucket, type);
@@ -204,8 +205,11 @@ exports.record = function (bucket, type) {
   } finally {
     loading -= 1;
     if (loading === 0) {
+      const wasBroken = isBroken;
+      isBroken = true;
       onModulesLoaded();
       exports.onLoaded();
+      isBroken = wasBroken;
     }
   }
   return record;
