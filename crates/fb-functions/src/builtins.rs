@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rquickjs::loader::Loader;
 use rquickjs::loader::bundle::{Bundle, ScaBundleData};
-use rquickjs::{Context, Ctx, Function, Module, Runtime, WriteOptions};
+use rquickjs::{ArrayBuffer, Context, Ctx, Function, Module, Runtime, WriteOptions};
 
 /// A module of the engine, in CommonJS form: a function body that sees `exports`, `require`, `module` and `native`, and the intrinsics as
 /// they were before code of an app could replace them.
@@ -211,9 +211,20 @@ fn functions<'js>(
         .get_or_insert_default()
         .entry((builtin, first))
         .or_insert_with(|| compile(builtin, files));
-    let name = table.first().map_or(builtin, |(name, _)| name);
+    let (name, bytes) = table.first().map_or((builtin, 0), |(name, bytes)| (*name, bytes.len()));
+    make_room(ctx, bytes)?;
     let (module, _) = Bundle(table).load(ctx, name, None)?.eval()?;
     module.get("default")
+}
+
+/// Fails if there may be too little memory to read so many bytes of bytecode.
+///
+/// QuickJS (0.14 of its crate) reads a module's exports into memory that it has not got, if there is none left just then, which ends the
+/// process. So as much as reading takes at most is asked for and given back before.
+fn make_room(ctx: &Ctx<'_>, bytes: usize) -> rquickjs::Result<()> {
+    static NOTHING: [u8; 2 << 20] = [0; 2 << 20];
+    let room = bytes.saturating_mul(4).saturating_add(32 << 10);
+    ArrayBuffer::new_copy(ctx.clone(), &NOTHING[..room.min(NOTHING.len())]).map(drop)
 }
 
 /// Globals of the language that files of the engine have as constants of their own: a call can replace the global ones, and what the engine
