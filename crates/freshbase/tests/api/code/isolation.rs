@@ -343,38 +343,3 @@ fn s33_redirects_are_followed_to_public_places_only() {
         assert!(error["error"].is_string(), "{error}");
     }
 }
-
-#[test]
-fn s46_what_a_users_call_leaves_is_not_there_for_the_next_user() {
-    let (_server, admin, anybody) = open();
-    let (ann, _) = user(&admin, &anybody, "ann");
-    let (bob, _) = user(&admin, &anybody, "bob");
-    put(&admin, "lazy/module", "globalThis.lazy = 1;");
-    put(
-        &admin,
-        "spy/module",
-        "let number = 0;
-        const late = [];
-        exports.call = async (db) => {
-            number += 1;
-            const mine = number;
-            const seen = [globalThis.currentUser ?? null, late.length];
-            globalThis.currentUser = db.User.me?.username ?? 'somebody';
-            require('./lazy');
-            const timer = new Promise((done) => setTimeout(done, 20));
-            await db.send({ method: 'GET', path: '/connect', ok: [200] });
-            await timer;
-            Promise.reject(new (class extends Error {
-                get message() {
-                    queueMicrotask(() => { if (number !== mine) late.push(mine); });
-                    return 'rejected';
-                }
-            })());
-            return seen;
-        };",
-    );
-    for client in [&ann, &bob, &ann] {
-        assert_eq!(client.get("/code/spy").expect(200).json(), json!([null, 0]));
-    }
-    logged(&admin, "unhandled rejection");
-}
