@@ -3,6 +3,7 @@
 mod accounts;
 mod answers;
 mod before_writes;
+mod decisions;
 mod failures;
 mod hostile;
 mod isolation;

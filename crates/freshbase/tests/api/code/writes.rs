@@ -115,13 +115,15 @@ fn a_version_that_changes_while_the_handler_runs_is_a_conflict() {
         (&now["n"], &now["s"], &now["version"]),
         (&json!(11), &Value::Null, &json!(2))
     );
-    // Without a condition the last one wins.
-    let now = anybody.put("/db/Todo/a", &json!({ "n": 2 })).expect(200).json();
-    assert_eq!(
-        (&now["n"], &now["s"], &now["version"]),
-        (&json!(2), &json!("handled"), &json!(4))
-    );
-    // A partial update is of the object as it is, which this handler never lets be.
+    // Without a condition, the handler is asked again about what is there now, which this one never lets be.
+    let before = now["version"].as_i64().unwrap();
+    anybody
+        .put("/db/Todo/a", &json!({ "n": 2 }))
+        .expect_error(503, "Unavailable");
+    let now = anybody.get("/db/Todo/a").expect(200).json();
+    let asked = now["version"].as_i64().unwrap() - before;
+    assert!((2..20).contains(&asked), "asked {asked} times");
+    assert_eq!((&now["n"], &now["s"]), (&json!(11 + 10 * asked), &Value::Null));
     anybody
         .post("/db/Todo/a", &json!({ "$inc": { "n": 1 } }))
         .expect_error(503, "Unavailable");
@@ -204,7 +206,8 @@ fn deletes_run_their_handler_for_what_is_there() {
             let field = 'readable';
             try { todo.n; } catch { field = 'not loaded'; }
             if (field !== 'not loaded') throw new Error(field);
-            if (todo.key === 'kept') throw new Abort('kept', { id: todo.id });
+            const rules = todo.acl.toJSON();
+            if (todo.key === 'ruled' || todo.key === 'kept') throw new Abort('kept', { id: todo.id, rules });
             const before = await db.Todo.load(todo.id);
             await new db.Gone({ id: todo.key, n: before.n }).insert();
         }",
@@ -216,6 +219,12 @@ fn deletes_run_their_handler_for_what_is_there() {
     assert_eq!(answer.expect_error(475, "ScriptAborted"), "kept");
     assert_eq!(answer.json()["data"]["id"], "/db/Todo/kept");
     anybody.get("/db/Todo/kept").expect(200);
+    // Its rules are there as they are stored.
+    let acl = json!({ "read": { "*": "allow" }, "write": { "/db/Role/2": "deny", "*": "allow" } });
+    anybody
+        .put("/db/Todo/ruled", &json!({ "n": 4, "acl": acl }))
+        .expect(200);
+    assert_eq!(anybody.delete("/db/Todo/ruled").json()["data"]["rules"], acl);
     anybody.delete("/db/Todo/other").expect(204);
     anybody.get("/db/Todo/other").expect(404);
     assert_eq!(anybody.get("/db/Gone/other").expect(200).json()["n"], 4);
