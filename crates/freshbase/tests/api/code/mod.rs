@@ -4,6 +4,7 @@ mod accounts;
 mod answers;
 mod before_writes;
 mod decisions;
+mod devices;
 mod failures;
 mod hostile;
 mod isolation;
