@@ -254,7 +254,7 @@ impl App {
                 condition
                     .check(Some(stored))
                     .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
-                self.before_delete(caller, class, &id, stored).await?;
+                self.before_delete(caller, class, &id).await?;
             }
             basis = Some(Basis::Object(stored));
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fb_auth::{Errand, Principal};
 use fb_functions::{CallError, CallKind, Exception};
 use fb_store::{Refusal, StoreError};
-use fb_types::{Acl, Class, ObjectId, ObjectKey, Schema, Stored, Version};
+use fb_types::{Acl, Class, ObjectId, ObjectKey, Schema, Stored, Version, same_value};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -209,6 +209,11 @@ impl App {
             let is_read_only = class.field(name).is_some_and(|field| field.is_read_only());
             !is_read_only && !object.fields.get(name).is_some_and(|before| came_back(before, value))
         };
+        for (name, value) in checked.iter().filter(|(name, value)| is_changed(name, value)) {
+            if let Some((path, number)) = after.get(name).and_then(|made| rounded(name, made, value)) {
+                return Err(no_object(format!("{path}: an integer is expected, found {number}")));
+            }
+        }
         Ok(Prepared {
             fields: checked
                 .into_iter()
@@ -272,15 +277,11 @@ impl App {
     }
 
     /// Runs the handler before a delete.
-    pub(crate) async fn before_delete(
-        &self,
-        caller: &Principal,
-        class: &Class,
-        id: &ObjectId,
-        stored: &Stored,
-    ) -> Result<(), AppError> {
-        let object = json!({ "id": id.to_string(), "acl": stored.acl });
-        let input = Map::from_iter([("object".to_owned(), object), ("request".to_owned(), request())]);
+    pub(crate) async fn before_delete(&self, caller: &Principal, class: &Class, id: &ObjectId) -> Result<(), AppError> {
+        let input = Map::from_iter([
+            ("object".to_owned(), json!({ "id": id.to_string() })),
+            ("request".to_owned(), request()),
+        ]);
         let code = (class.name().as_str(), CodeType::Delete);
         let sources = self.code().sources.load_full();
         if !sources.has(code.0, code.1) {
@@ -302,6 +303,25 @@ fn came_back(before: &Value, after: &Value) -> bool {
             x.len() == y.len() && x.iter().all(|(name, x)| y.get(name).is_some_and(|y| came_back(x, y)))
         }
         _ => before == after,
+    }
+}
+
+/// A number that lost something in its normal form, and where. Clients' numbers are cut off without a word, as the protocol
+/// says; code has made a mistake.
+fn rounded<'v>(path: &str, made: &'v Value, normal: &Value) -> Option<(String, &'v Value)> {
+    match (made, normal) {
+        (Value::Number(_), Value::Number(_)) => (!same_value(made, normal)).then(|| (path.to_owned(), made)),
+        (Value::Array(made), Value::Array(normal)) => {
+            let mut pairs = made.iter().zip(normal).enumerate();
+            pairs.find_map(|(i, (made, normal))| rounded(&format!("{path}.{i}"), made, normal))
+        }
+        (Value::Object(made), Value::Object(normal)) => {
+            let mut pairs = made
+                .iter()
+                .filter_map(|(name, made)| Some((name, made, normal.get(name)?)));
+            pairs.find_map(|(name, made, normal)| rounded(&format!("{path}.{name}"), made, normal))
+        }
+        _ => None,
     }
 }
 

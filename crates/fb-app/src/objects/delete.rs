@@ -46,7 +46,7 @@ impl App {
                     .check(Some(stored))
                     .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
                 may_show(&grant, stored, &id)?;
-                self.before_delete(caller, class, &id, stored).await?;
+                self.before_delete(caller, class, &id).await?;
             }
             basis = Some(Basis::Object(stored));
         }

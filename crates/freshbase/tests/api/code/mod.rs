@@ -13,6 +13,7 @@ mod modules;
 mod rights;
 mod storing;
 mod validation;
+mod values;
 mod writes;
 
 use fb_testkit::{Client, Response};
