@@ -136,7 +136,7 @@ fn handlers_set_fields_that_their_callers_may_not_and_show_them_no_more() {
         json!({}),
     );
     let code = "exports.onInsert = exports.onUpdate = (db, todo) => {
-        todo.seen = JSON.stringify([todo.sealed ?? null, todo.hidden ?? null]);
+        todo.seen = todo.sealed;
         todo.sealed = `sealed ${todo.n}`;
         todo.hidden = `hidden ${todo.n}`;
     }";
