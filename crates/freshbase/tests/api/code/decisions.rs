@@ -128,3 +128,22 @@ fn nothing_is_deleted_that_came_after_its_handler_was_not_asked() {
     });
     assert_eq!(anybody.get("/db/Todo/count").expect(200).json()["count"], 300);
 }
+
+#[test]
+fn objects_from_before_a_field_was_added_are_no_others_to_handlers() {
+    let (_server, admin, anybody) = open();
+    class(&admin, "Todo", &[("n", "Integer")]);
+    for key in ["a", "b", "c"] {
+        anybody.put(&format!("/db/Todo/{key}"), &json!({ "n": 1 })).expect(200);
+    }
+    class(&admin, "Todo", &[("n", "Integer"), ("late", "String")]);
+    let code = "exports.onUpdate = (db, todo) => { todo.late ??= 'by code'; }; exports.onDelete = () => {};";
+    put(&admin, "Todo/update", code);
+    put(&admin, "Todo/delete", code);
+    let put = anybody.put("/db/Todo/a", &json!({ "n": 2 })).expect(200).json();
+    let changed = anybody.post("/db/Todo/b", &json!({ "$inc": { "n": 1 } }));
+    for object in [put, changed.expect(200).json()] {
+        assert_eq!((&object["n"], &object["late"]), (&json!(2), &json!("by code")));
+    }
+    anybody.delete("/db/Todo/c").expect(204);
+}
