@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use crate::{App, AppError};
 use gate::Gate;
 
-pub(crate) use before::{Prepared, Subject};
+pub(crate) use before::{Basis, Prepared, Subject};
 pub use call::ModuleCall;
 pub(crate) use host::describe;
 
