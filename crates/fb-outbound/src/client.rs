@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::resolve::{Resolve, SystemResolver};
+use crate::resolve::{Resolve, Share, SystemResolver};
 use crate::target::{Host, Target};
 use crate::{AllowedTarget, OutboundError, why_refused};
 
@@ -162,7 +162,7 @@ impl fmt::Debug for Outbound {
 }
 
 impl Outbound {
-    /// A client that looks names up with the system's resolver. Fails with [`OutboundError::Setup`] when the user agent
+    /// A client that looks names up with the system's resolver: 32 at once, which no other client takes away. Fails with [`OutboundError::Setup`] when the user agent
     /// or a certificate is malformed.
     pub fn new(options: OutboundOptions) -> Result<Self, OutboundError> {
         Self::with_resolver(options, Arc::new(SystemResolver::default()))
@@ -186,16 +186,28 @@ impl Outbound {
 
     /// The same client with other limits: time for a whole request, and bytes of an answer's body.
     pub fn with_limits(&self, timeout: Duration, max_response_bytes: usize) -> Self {
+        let options = OutboundOptions {
+            timeout,
+            max_response_bytes,
+            ..self.inner.options.clone()
+        };
+        self.with(options, self.inner.resolver.clone())
+    }
+
+    /// The same client for one of many who share it, such as an app: its clones look up 4 names at once, further ones wait
+    /// for these. Without that, names that hang would keep the lookups of all others waiting.
+    pub fn share(&self) -> Self {
+        let share = Share::of(self.inner.resolver.clone());
+        self.with(self.inner.options.clone(), Arc::new(share))
+    }
+
+    fn with(&self, options: OutboundOptions, resolver: Arc<dyn Resolve>) -> Self {
         let inner = Inner {
-            options: OutboundOptions {
-                timeout,
-                max_response_bytes,
-                ..self.inner.options.clone()
-            },
+            options,
             user_agent: self.inner.user_agent.clone(),
             tls: self.inner.tls.clone(),
             tls_http2: self.inner.tls_http2.clone(),
-            resolver: self.inner.resolver.clone(),
+            resolver,
         };
         Self { inner: Arc::new(inner) }
     }
