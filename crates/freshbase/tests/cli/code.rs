@@ -248,3 +248,15 @@ fn an_entry_that_claims_to_be_of_the_future_hides_no_others() {
         "{next:?}"
     );
 }
+
+#[test]
+fn modules_of_node_that_the_server_has_are_not_bundled() {
+    let server = server();
+    let machine = Machine::new(&server);
+    machine.write(
+        "code/clock.js",
+        "const { performance } = require('perf_hooks'); exports.call = () => typeof performance.now();",
+    );
+    machine.run(&["deploy"]).ok();
+    assert_eq!(server.client().get("/code/clock").expect(200).body, b"number");
+}
