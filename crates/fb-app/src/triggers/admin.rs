@@ -21,7 +21,7 @@ pub struct TriggerState {
     pub cursor: u64,
     /// The newest change.
     pub newest: u64,
-    /// Changes that were not looked at.
+    /// Changes that were not looked at for the receiver that is farthest behind.
     pub lag: u64,
     /// Deliveries that run.
     pub running: usize,
@@ -37,7 +37,8 @@ pub struct TriggerState {
     pub failed: u64,
     /// Events that were given up since the app woke up.
     pub given_up: u64,
-    /// Changes that were removed from the feed before they were looked at, since the app woke up.
+    /// Changes that were removed from the feed before they were looked at, and dead letters that made room for newer ones,
+    /// since the app woke up.
     pub lost: u64,
 }
 
@@ -218,7 +219,7 @@ impl App {
         }
         self.write_letters(caller, Action::DeadLettersReplayed, ids, writes)
             .await?;
-        self.duties().tell(Command::Removed(ids.len())).await;
+        self.duties().tell(Command::Removed(ids.to_vec())).await;
         self.resume_events(all).await;
         Ok(())
     }
@@ -227,7 +228,7 @@ impl App {
         let writes = ids.iter().flat_map(|id| remove_dead(id)).collect();
         self.write_letters(caller, Action::DeadLettersDeleted, ids, writes)
             .await?;
-        self.duties().tell(Command::Removed(ids.len())).await;
+        self.duties().tell(Command::Removed(ids.to_vec())).await;
         Ok(())
     }
 
