@@ -111,7 +111,10 @@ fn a_receiver_that_fails_gets_one_event_at_a_time_until_it_takes_one() {
         lanes.failed(&key, 5);
         lanes.again(&key, 10, 1);
     }
-    assert_eq!((lanes.next_due(), lanes.failing_since(&key("t", "new"))), (Some(10), Some(5)));
+    assert_eq!(
+        (lanes.next_due(), lanes.failing_since(&key("t", "new"))),
+        (Some(10), Some(5))
+    );
     assert_eq!(started(&mut lanes, 10), [(key("t", "0"), 0)]);
     // Nothing is due before the one that runs is back.
     assert_eq!(lanes.next_due(), None);
@@ -119,7 +122,11 @@ fn a_receiver_that_fails_gets_one_event_at_a_time_until_it_takes_one() {
     lanes.finish(&key("t", "0"));
     assert_eq!(started(&mut lanes, 10).len(), 7);
     assert_eq!(lanes.failing_since(&key("t", "new")), None);
-    assert_eq!(lanes.failing_since(&key("t", "1")), Some(5), "of this object it took none");
+    assert_eq!(
+        lanes.failing_since(&key("t", "1")),
+        Some(5),
+        "of this object it took none"
+    );
 }
 
 #[test]
