@@ -31,6 +31,7 @@ mod webhooks;
 pub use admin::{DeadLetter, DeadLetters, TriggerState};
 pub(crate) use cause::noted;
 pub(crate) use duties::Duties;
+pub(crate) use jobs::STATUS as RUN;
 pub(crate) use signal::{Due, Signal};
 pub use targets::EventKind;
 pub(crate) use targets::has_events;
