@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::NEVER;
 use super::follow::Command;
+use super::letters::target_of;
 use super::records::{DEAD, Dead, PAGE, Pending, dead_event, put_pending, read, remove_dead};
 use crate::audit::Action;
 use crate::{App, AppError};
@@ -170,13 +171,25 @@ impl App {
     /// Delivers a dead letter anew, as if it had never failed.
     pub async fn replay_dead_letter(&self, caller: &Principal, id: &str) -> Result<(), AppError> {
         authorize_admin(caller, "replay dead letters")?;
+        if self.store().record(DEAD, id).await?.is_some() && !self.has_receiver(id) {
+            return Err(AppError::Invalid(
+                "the receiver of this event is gone or not active; set it up before you replay the event".into(),
+            ));
+        }
         self.replay(caller, &[id.to_owned()]).await
     }
 
-    /// Delivers all dead letters anew; how many there were.
+    /// True if there is somebody to get the event of this dead letter.
+    fn has_receiver(&self, id: &str) -> bool {
+        self.targets().ids().contains(target_of(id))
+    }
+
+    /// Delivers all dead letters anew whose receivers are there and active; how many these were.
     pub async fn replay_dead_letters(&self, caller: &Principal) -> Result<usize, AppError> {
         authorize_admin(caller, "replay dead letters")?;
-        let ids = self.all_dead().await?;
+        let targets = self.targets().ids();
+        let mut ids = self.all_dead().await?;
+        ids.retain(|id| targets.contains(target_of(id)));
         for step in ids.chunks(STEP) {
             self.replay(caller, step).await?;
         }

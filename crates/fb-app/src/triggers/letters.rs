@@ -12,7 +12,8 @@ pub(super) struct Letters {
     len: usize,
 }
 
-fn target_of(id: &str) -> &str {
+/// The receiver in the id of an event for it.
+pub(super) fn target_of(id: &str) -> &str {
     id.split_once('.').map_or("", |(_, target)| target)
 }
 
