@@ -330,9 +330,7 @@ async fn an_app_that_is_due_soon_stays_awake_and_one_that_is_due_later_is_woken_
     let it = Fixture::with_classes(&["Todo"]).await;
     it.deploy("Todo", CodeType::AfterInsert, FAILS).await;
     it.insert("Todo", "1", 0).await;
-    let mut n = 0;
-    for pause in [2, 7] {
-        n += 1;
+    for (n, pause) in (1..).zip([2, 7]) {
         it.wait(|state| state.failed == n && state.running == 0).await;
         it.pass(pause);
     }
