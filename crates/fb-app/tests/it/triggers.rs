@@ -191,7 +191,7 @@ async fn an_upload_right_after_waking_is_an_event() {
         .await;
     it.wait(|state| state.receivers == ["code.data.afterUpload"]).await;
     // What takes long to read, so that the upload is faster.
-    it.with_dead_letters(9_000).await;
+    it.with_dead_letters(40_000).await;
     let it = it.woken().await;
     it.upload("a", b"hello".to_vec()).await;
     it.wait(|state| state.delivered == 1).await;
@@ -230,8 +230,9 @@ async fn cut_off(work: impl Future, is_done: impl Fn() -> bool) {
     while !is_done() {
         tokio::select! {
             biased;
-            _ = &mut work => return,
+            // What was done meanwhile is looked at before the work goes on.
             () = tokio::task::yield_now() => {}
+            _ = &mut work => return,
         }
     }
 }
