@@ -147,8 +147,8 @@ impl CommitObserver for Nobody {
 }
 
 impl Fixture {
-    /// Writes so many dead letters beside the app, which is asleep then.
-    async fn with_dead_letters(&self, n: u64) {
+    /// Writes what is to be tried again beside the app, which is asleep then.
+    async fn write_pending(&self, value: Option<&[u8]>) {
         self.apps.close().await;
         let options = OpenOptions {
             observer: Arc::new(Nobody),
@@ -156,23 +156,14 @@ impl Fixture {
             query_timeout: Duration::from_secs(60),
         };
         let store = self.apps.node().open(self.app.id(), options).await.unwrap();
-        for seqs in (1..=n).collect::<Vec<_>>().chunks(500) {
-            let writes = seqs.iter().map(|seq| {
-                Write::Record(RecordWrite {
-                    space: "dead",
-                    key: format!("{seq:016x}.webhook.old"),
-                    expect: Expect::Anything,
-                    value: Some(b"{}".to_vec()),
-                    expires_at: None,
-                })
-            });
-            store
-                .commit(Batch {
-                    writes: writes.collect(),
-                })
-                .await
-                .unwrap();
-        }
+        let write = Write::Record(RecordWrite {
+            space: "pending",
+            key: "1".into(),
+            expect: Expect::Anything,
+            value: value.map(<[u8]>::to_vec),
+            expires_at: None,
+        });
+        store.commit(Batch { writes: vec![write] }).await.unwrap();
         store.close().await;
     }
 
@@ -190,10 +181,13 @@ async fn an_upload_right_after_waking_is_an_event() {
     it.deploy("data", CodeType::AfterUpload, "exports.afterUpload = () => {};")
         .await;
     it.wait(|state| state.receivers == ["code.data.afterUpload"]).await;
-    // What takes long to read, so that the upload is faster.
-    it.with_dead_letters(40_000).await;
+    // As long as this cannot be read, the task has not begun.
+    it.write_pending(Some(b"no event")).await;
     let it = it.woken().await;
     it.upload("a", b"hello".to_vec()).await;
+    assert_eq!(it.triggers().await.delivered, 0);
+    it.write_pending(None).await;
+    let it = it.woken().await;
     it.wait(|state| state.delivered == 1).await;
 }
 
@@ -244,7 +238,10 @@ async fn a_receiver_whose_set_up_was_cut_off_gets_events_all_the_same() {
     let write = it.app.write_code(root, "Todo", CodeType::AfterInsert, WORKS);
     cut_off(write, || it.app.read_code(root, "Todo", CodeType::AfterInsert).is_ok()).await;
     // Nobody looks at the clock here.
+    let mut n_looks = 0;
     while it.triggers().await.receivers.is_empty() {
+        n_looks += 1;
+        assert!(n_looks < 1_000, "waited in vain");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let events = json!([{ "bucket": "Todo", "operations": ["insert"] }]);
