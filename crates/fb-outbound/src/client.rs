@@ -18,6 +18,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -226,8 +227,23 @@ impl Outbound {
 
     /// Sends a request and reads the whole answer. Nothing is retried. Dropping the future closes the connection.
     pub async fn send(&self, request: Request) -> Result<Response, OutboundError> {
+        self.send_until(request, None).await
+    }
+
+    /// Sends a request of which the status is all that counts. What follows the head is read within the limits of size and
+    /// time, so that the other side can finish, and dropped; more of it, or less than was announced, is no error.
+    pub async fn send_for_status(&self, request: Request) -> Result<StatusCode, OutboundError> {
+        let end = Instant::now() + self.inner.options.timeout;
+        let answer = self.send_until(request, Some(end)).await?;
+        Ok(answer.status)
+    }
+
+    /// With `body_until`, what there is of the body by then is enough, and not kept.
+    async fn send_until(&self, request: Request, body_until: Option<Instant>) -> Result<Response, OutboundError> {
         let limit = self.inner.options.timeout;
-        match tokio::time::timeout(limit, self.inner.send(request)).await {
+        let end = body_until.unwrap_or_else(|| Instant::now() + limit);
+        // At the end of both, the inner one is asked first.
+        match tokio::time::timeout_at(end, self.inner.send(request, body_until)).await {
             Ok(result) => result,
             Err(_) => Err(OutboundError::Timeout { limit }),
         }
@@ -235,16 +251,16 @@ impl Outbound {
 }
 
 impl Inner {
-    async fn send(&self, request: Request) -> Result<Response, OutboundError> {
+    async fn send(&self, request: Request, body_until: Option<Instant>) -> Result<Response, OutboundError> {
         let target = Target::parse(&request.url)?;
         let request = self.prepare(&target, request)?;
         let addresses = self.checked_addresses(&target).await?;
         let stream = connect(&addresses).await?;
         if target.is_tls {
             let stream = encrypt(&self.tls, &target, stream).await?;
-            self.exchange(stream, request).await
+            self.exchange(stream, request, body_until).await
         } else {
-            self.exchange(stream, request).await
+            self.exchange(stream, request, body_until).await
         }
     }
 
@@ -305,7 +321,12 @@ impl Inner {
         }
     }
 
-    async fn exchange<S>(&self, stream: S, request: http::Request<Full<Bytes>>) -> Result<Response, OutboundError>
+    async fn exchange<S>(
+        &self,
+        stream: S,
+        request: http::Request<Full<Bytes>>,
+        body_until: Option<Instant>,
+    ) -> Result<Response, OutboundError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -320,7 +341,15 @@ impl Inner {
                 .await
                 .map_err(unreachable("waiting for the answer"))?;
             let (head, body) = answer.into_parts();
-            let body = read_body(body, self.options.max_response_bytes).await?;
+            let body = read_body(body, self.options.max_response_bytes);
+            let body = match body_until {
+                None => body.await?,
+                Some(end) => {
+                    // The head has said everything.
+                    let _ = tokio::time::timeout_at(end, body).await;
+                    Bytes::new()
+                }
+            };
             Ok(Response {
                 status: head.status,
                 headers: head.headers,

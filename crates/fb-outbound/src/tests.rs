@@ -412,6 +412,32 @@ async fn s33_redirects_are_not_followed() {
 }
 
 #[tokio::test]
+async fn where_the_status_is_all_that_counts_the_body_is_no_error() {
+    let huge = "x".repeat(2000);
+    let announced = format!("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{huge}");
+    let to_the_end = format!("HTTP/1.1 200 OK\r\n\r\n{huge}");
+    let cut_off = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nx".to_owned();
+    let of_status = async |answer: &str, keep_open: bool, timeout| {
+        let server = Server::on("127.0.0.1", 0, answer.as_bytes().to_vec(), keep_open);
+        let client = client(&["127.0.0.1"]).with_limits(timeout, 999);
+        client.send_for_status(Request::new(Method::POST, server.url())).await
+    };
+    let long = Duration::from_secs(60);
+    for (answer, keep_open) in [(&announced, true), (&to_the_end, true), (&cut_off, false)] {
+        assert_eq!(
+            of_status(answer, keep_open, long).await.unwrap(),
+            StatusCode::OK,
+            "{answer}"
+        );
+    }
+    // One that never ends ends with the time for it.
+    let short = Duration::from_millis(50);
+    assert_eq!(of_status(&cut_off, true, short).await.unwrap(), StatusCode::OK);
+    let headless = of_status("HTTP/1.1 200 OK\r\n", true, short).await;
+    assert!(matches!(headless, Err(OutboundError::Timeout { .. })), "{headless:?}");
+}
+
+#[tokio::test]
 async fn s33_large_answers_are_cut_off() {
     let huge = "x".repeat(2000);
     let announced = format!("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{huge}");

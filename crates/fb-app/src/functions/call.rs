@@ -136,6 +136,8 @@ impl App {
         let data = match error {
             // What code says on purpose is between it and its caller.
             CallError::Aborted { .. } | CallError::NoCode { .. } | CallError::NoExport { .. } => return,
+            // That is nobody's failure, and whoever calls in vain may come many times a second.
+            CallError::Busy => return,
             CallError::Failed(exception) => json!({
                 "code": name,
                 "name": exception.name,

@@ -7,6 +7,7 @@ mod files;
 mod jobs;
 mod letters;
 mod logs;
+mod triggers;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
