@@ -3,6 +3,13 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// How long a slice computes before it lets others go first.
+const PATIENCE: u64 = 20_000_000;
+
+/// How long it computes in between, in nanoseconds. Shorter than the time that the system gives a thread at once, which whoever
+/// wakes up would wait for otherwise; long enough that asking costs nothing.
+const TURN: u64 = 200_000;
+
 /// Why a call was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -22,6 +29,8 @@ pub(crate) struct Watch {
     wall_end: AtomicU64,
     /// When the slice that is running must end, in CPU time of its thread.
     cpu_end: AtomicU64,
+    /// When that slice has to let others go first, in CPU time of its thread.
+    turn_end: AtomicU64,
 }
 
 impl Watch {
@@ -31,6 +40,7 @@ impl Watch {
             stop: AtomicU8::new(0),
             wall_end: AtomicU64::new(u64::MAX),
             cpu_end: AtomicU64::new(u64::MAX),
+            turn_end: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -43,8 +53,9 @@ impl Watch {
 
     /// A slice starts on this thread, which may compute for `rest`.
     pub(crate) fn begin_slice(&self, rest: Duration) {
-        self.cpu_end
-            .store(thread_time().saturating_add(nanos(rest)), Ordering::Relaxed);
+        let now = thread_time();
+        self.cpu_end.store(now.saturating_add(nanos(rest)), Ordering::Relaxed);
+        self.turn_end.store(now.saturating_add(PATIENCE), Ordering::Relaxed);
     }
 
     /// From any thread: the code that runs ends at its next step that asks.
@@ -63,12 +74,18 @@ impl Watch {
         }
     }
 
-    /// Whether the code must end; once yes, always yes.
+    /// Whether the code must end; once yes, always yes. Asked on the thread of the slice.
     pub(crate) fn must_stop(&self) -> bool {
         if self.stopped().is_some() {
             return true;
         }
-        if thread_time() >= self.cpu_end.load(Ordering::Relaxed) {
+        let now = thread_time();
+        if now >= self.turn_end.load(Ordering::Relaxed) {
+            // A lower priority alone does not help whoever wakes up in the middle of a turn.
+            std::thread::yield_now();
+            self.turn_end.store(now.saturating_add(TURN), Ordering::Relaxed);
+        }
+        if now >= self.cpu_end.load(Ordering::Relaxed) {
             self.stop(Stop::Cpu);
         } else if nanos(self.epoch.elapsed()) >= self.wall_end.load(Ordering::Relaxed) {
             self.stop(Stop::Wall);
