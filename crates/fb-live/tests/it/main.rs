@@ -1,0 +1,4 @@
+//! The matcher against a model: after every write, each result with all events applied is what a fresh evaluation gives.
+
+mod exact;
+mod model;
