@@ -172,6 +172,28 @@ impl Store for SqliteStore {
         })
     }
 
+    fn snapshot<'a>(
+        &'a self,
+        grant: &'a Grant,
+        query: &'a Query,
+    ) -> BoxFuture<'a, Result<(Seq, Rows), StoreError>> {
+        Box::pin(async move {
+            let none = || (Seq(0), no_rows());
+            let plan = |table: &Arc<Table>| {
+                let plan = read::query_plan(table, grant.scope(), query, self.few());
+                let shape = plan.shape();
+                let work = move |reader: &Reader| {
+                    reader.snapshot(|| {
+                        let position = Position::load(&reader.conn)?;
+                        Ok((Seq(position.seq), plan.rows(reader)?))
+                    })
+                };
+                (shape, work)
+            };
+            self.read("running a query", grant.class(), none, plan).await
+        })
+    }
+
     fn count<'a>(&'a self, grant: &'a Grant, filter: &'a Filter) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
             let plan = |table: &Arc<Table>| {
