@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fb_live::{Image, Limits, LiveQuery, Matcher, Output, Registration, ViewId};
+use fb_live::{Image, Limits, LiveQuery, Matcher, Output, Registration, Row, ViewId};
 use fb_query::generate::{World, filter, object, sort, world};
 use fb_query::{Limits as QueryLimits, Query, parse_filter, parse_sort};
 use fb_types::{ObjectKey, Seq};
@@ -26,8 +26,8 @@ enum Action {
     /// A subscriber registers again with another scope.
     Look(Index, usize),
     Cancel(Index),
-    /// A renewal is answered.
-    Answer(Index),
+    /// A renewal is answered: the result is read now, and taken in after so many more actions.
+    Answer(Index, usize),
     /// A write comes a second time.
     Again(Index),
 }
@@ -54,7 +54,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             4 => (0..8usize, 0..4usize, 0..4usize).prop_map(|(q, s, late)| Action::Subscribe(q, s, late)),
             1 => (any::<Index>(), 0..4usize).prop_map(|(who, scope)| Action::Look(who, scope)),
             1 => any::<Index>().prop_map(Action::Cancel),
-            4 => any::<Index>().prop_map(Action::Answer),
+            4 => (any::<Index>(), 0..4usize).prop_map(|(which, late)| Action::Answer(which, late)),
             1 => any::<Index>().prop_map(Action::Again),
         ];
         (Just(world), vec(query, 8), vec(action, 1..80))
@@ -69,6 +69,7 @@ struct Play {
     clients: BTreeMap<u64, Client>,
     renewals: Vec<(ViewId, Arc<LiveQuery>, Vec<fb_auth::Scope>)>,
     late: Vec<(usize, Registration, Client)>,
+    read: Vec<(usize, ViewId, Vec<Row>, Seq)>,
     images: Vec<Arc<Image>>,
     next: u64,
 }
@@ -81,6 +82,7 @@ impl Play {
             clients: BTreeMap::new(),
             renewals: Vec::new(),
             late: Vec::new(),
+            read: Vec::new(),
             images: Vec::new(),
             next: 0,
         }
@@ -153,10 +155,10 @@ impl Play {
                     self.clients.remove(&who);
                 }
             }
-            Action::Answer(index) => {
+            Action::Answer(index, late) => {
                 if !self.renewals.is_empty() {
                     let at = index.index(self.renewals.len());
-                    self.answer(at);
+                    self.answer(at, *late);
                 }
             }
             Action::Again(index) => {
@@ -168,9 +170,10 @@ impl Play {
         }
         self.take_in(out);
         let mut due = Vec::new();
-        for (late, ..) in &mut self.late {
+        for late in self.late.iter_mut().map(|(late, ..)| late).chain(self.read.iter_mut().map(|(late, ..)| late)) {
             *late = late.saturating_sub(1);
         }
+        self.take_in_renewals();
         while let Some(at) = self.late.iter().position(|(late, ..)| *late == 0) {
             due.push(self.late.remove(at));
         }
@@ -200,27 +203,42 @@ impl Play {
         }
     }
 
-    /// Reads a result again and renews the view with it, as a server has to.
-    fn answer(&mut self, at: usize) {
+    /// Reads a result again, as a server has to.
+    fn answer(&mut self, at: usize, late: usize) {
         let (view, query, scopes) = self.renewals.remove(at);
         let rows = self.store.rows(&query, &fb_auth::Scope::Everything);
         let are_public = rows.iter().all(|row| self.store.objects[&row.key].acl.is_none());
-        let mut out = Vec::new();
-        if let [only] = scopes.as_slice() {
-            let rows = self.store.rows(&query, only);
-            self.matcher.renew(view, rows, Seq(self.store.seq), &mut out).unwrap();
-        } else if are_public {
-            self.matcher.renew(view, rows, Seq(self.store.seq), &mut out).unwrap();
-        } else {
-            self.matcher.part(&view, &mut out);
+        let rows = match scopes.as_slice() {
+            [only] => self.store.rows(&query, only),
+            _ if are_public => rows,
+            _ => {
+                let mut out = Vec::new();
+                self.matcher.part(&view, &mut out);
+                return self.take_in(out);
+            }
+        };
+        self.read.push((late, view, rows, Seq(self.store.seq)));
+        self.take_in_renewals();
+    }
+
+    /// Renews views with what was read for them some time ago.
+    fn take_in_renewals(&mut self) {
+        while let Some(at) = self.read.iter().position(|(late, ..)| *late == 0) {
+            let (_, view, rows, seq) = self.read.remove(at);
+            let mut out = Vec::new();
+            self.matcher.renew(view, rows, seq, &mut out).unwrap();
+            self.take_in(out);
         }
-        self.take_in(out);
     }
 
     /// Answers all renewals; then everybody knows everything.
     fn settle(&mut self) {
+        for (late, ..) in &mut self.read {
+            *late = 0;
+        }
+        self.take_in_renewals();
         while !self.renewals.is_empty() {
-            self.answer(0);
+            self.answer(0, 0);
         }
         for (subscriber, client) in &self.clients {
             assert!(self.matcher.is_told(*subscriber), "{}", client.query.canonical());
