@@ -220,7 +220,9 @@ impl Class {
 
     /// A view that shows the same, for other scopes.
     pub(crate) fn copy_for(&mut self, number: u32, sights: Vec<Sight>) -> u32 {
-        let copy = self.view(number).map(|view| (view.filter, view.query.clone(), view.since, view.state.clone()));
+        let copy = self
+            .view(number)
+            .map(|view| (view.filter, view.query.clone(), view.since, view.state.clone()));
         let Some((filter, query, since, state)) = copy else {
             return number;
         };
@@ -420,7 +422,10 @@ impl Class {
 
     /// Objects of a view by key.
     pub(crate) fn keys_of(&self, members: &HashSet<u32>) -> HashSet<ObjectKey> {
-        members.iter().filter_map(|member| self.objects.key(*member).cloned()).collect()
+        members
+            .iter()
+            .filter_map(|member| self.objects.key(*member).cloned())
+            .collect()
     }
 }
 

@@ -38,7 +38,6 @@ pub struct Matcher {
 struct Seat {
     class: ClassName,
     view: u32,
-    scope: Scope,
 }
 
 #[derive(Debug)]
@@ -257,8 +256,12 @@ impl Matcher {
         if !self.is_current(view) {
             return;
         }
-        let Some(class) = self.classes.get_mut(&view.class) else { return };
-        let Some(whole) = class.view_mut(view.number) else { return };
+        let Some(class) = self.classes.get_mut(&view.class) else {
+            return;
+        };
+        let Some(whole) = class.view_mut(view.number) else {
+            return;
+        };
         let Some(since) = whole.ticket else { return };
         let others = whole.sights.split_off(1.min(whole.sights.len()));
         whole.count();
@@ -354,7 +357,6 @@ impl Matcher {
         let seat = Seat {
             class: name.clone(),
             view: number,
-            scope: scope.clone(),
         };
         self.subscribers.insert(subscriber, seat.clone());
         match (old, shown) {
@@ -386,7 +388,9 @@ impl Matcher {
     }
 
     fn leave(&mut self, seat: &Seat, subscriber: Subscriber) {
-        let Some(class) = self.classes.get_mut(&seat.class) else { return };
+        let Some(class) = self.classes.get_mut(&seat.class) else {
+            return;
+        };
         let Some(view) = class.view_mut(seat.view) else { return };
         for sight in &mut view.sights {
             sight.subscribers.retain(|known| *known != subscriber);
@@ -421,7 +425,9 @@ impl Matcher {
 
     /// Asks for renewals of views that the write at `seq` left with too little.
     fn look_for_dry(&mut self, class: &ClassName, seq: Seq, out: &mut Vec<Output>) {
-        let Some(known) = self.classes.get_mut(class) else { return };
+        let Some(known) = self.classes.get_mut(class) else {
+            return;
+        };
         for number in known.take_low() {
             self.ask_once(class, number, seq, out);
         }
@@ -488,11 +494,14 @@ impl Matcher {
             self.part(id, out);
             return Ok(());
         }
-        let (part, shown) = (part.clone(), match &view.state {
-            State::Dry(shown) => shown.clone(),
-            State::Part(window) => window.visible(&part).to_vec(),
-            State::All(_) => return Ok(()),
-        });
+        let (part, shown) = (
+            part.clone(),
+            match &view.state {
+                State::Dry(shown) => shown.clone(),
+                State::Part(window) => window.visible(&part).to_vec(),
+                State::All(_) => return Ok(()),
+            },
+        );
         // The new window by itself, up to the present.
         let mut window = Window::new(&part, entries(&part, rows.iter().map(|row| (&row.key, &row.body))));
         for image in images.iter().filter(behind) {
@@ -511,7 +520,12 @@ impl Matcher {
             view.tell_renewed(steps, &part, position, &images, out);
         }
         self.retained.close(ticket);
-        if self.classes.get(&id.class).and_then(|c| c.view(id.number)).is_some_and(|v| v.needs_renewal()) {
+        if self
+            .classes
+            .get(&id.class)
+            .and_then(|c| c.view(id.number))
+            .is_some_and(|v| v.needs_renewal())
+        {
             self.ask_once(&id.class, id.number, position, out);
         }
         Ok(())
@@ -519,7 +533,10 @@ impl Matcher {
 
     /// The renewal of a view begins anew at the present.
     fn reopen(&mut self, id: &ViewId) {
-        let view = self.classes.get_mut(&id.class).and_then(|class| class.view_mut(id.number));
+        let view = self
+            .classes
+            .get_mut(&id.class)
+            .and_then(|class| class.view_mut(id.number));
         if let Some(view) = view
             && let Some(ticket) = view.ticket.replace(self.position)
         {
@@ -555,7 +572,9 @@ impl Matcher {
         seq: Seq,
         out: &mut Vec<Output>,
     ) {
-        let Some(class) = self.classes.get_mut(&seat.class) else { return };
+        let Some(class) = self.classes.get_mut(&seat.class) else {
+            return;
+        };
         let position = self.position;
         let mut tell = |what, index, key: &ObjectKey, content| {
             out.push(Output::Tell {
@@ -636,14 +655,7 @@ impl Class {
 
 impl View {
     /// Tells all subscribers what a renewal changed. `images` are the writes since it was asked for.
-    fn tell_renewed(
-        &self,
-        steps: Vec<Step>,
-        part: &Part,
-        seq: Seq,
-        images: &[Arc<Image>],
-        out: &mut Vec<Output>,
-    ) {
+    fn tell_renewed(&self, steps: Vec<Step>, part: &Part, seq: Seq, images: &[Arc<Image>], out: &mut Vec<Output>) {
         for step in steps {
             if step.what == What::ChangeIndex && !part.is_sorted {
                 continue;
@@ -651,7 +663,9 @@ impl View {
             let written = images.iter().rev().find(|image| image.key == step.entry.key);
             let is_gone = step.what == What::Remove;
             let may_read = |image: &&Arc<Image>| {
-                self.sights.iter().all(|sight| sight.scope.may_read(image.acl.as_deref()))
+                self.sights
+                    .iter()
+                    .all(|sight| sight.scope.may_read(image.acl.as_deref()))
             };
             let content = match written {
                 Some(image) if is_gone => match image.body.clone().filter(|_| may_read(&image)) {

@@ -133,14 +133,16 @@ impl View {
                 };
                 let known = written.number.filter(|_| is_member);
                 // With what is visible only, a removal may leave the window dry.
-                let shown = (known.is_some() && window.entries().len() <= part.end())
-                    .then(|| window.visible(part).to_vec());
+                let shown =
+                    (known.is_some() && window.entries().len() <= part.end()).then(|| window.visible(part).to_vec());
                 let outcome = window.apply(part, known, after);
                 if outcome.joined {
                     let object = objects.join(&image.key, number);
                     window.number(object);
                 }
-                if outcome.left && let Some(object) = known {
+                if outcome.left
+                    && let Some(object) = known
+                {
                     objects.leave(object, number);
                 }
                 if let Some(object) = outcome.dropped {
@@ -216,8 +218,10 @@ impl View {
         if what != What::Remove || image.acl.is_none() {
             return tell(self.all.clone(), whole);
         }
-        let (may, may_not): (Vec<_>, Vec<_>) =
-            self.sights.iter().partition(|sight| sight.scope.may_read(image.acl.as_deref()));
+        let (may, may_not): (Vec<_>, Vec<_>) = self
+            .sights
+            .iter()
+            .partition(|sight| sight.scope.may_read(image.acl.as_deref()));
         let subscribers = |sights: Vec<&Sight>| sights.iter().flat_map(|s| s.subscribers.iter().copied()).collect();
         tell(subscribers(may), whole);
         tell(subscribers(may_not), Content::IdOnly);

@@ -224,3 +224,64 @@ pub(crate) fn spots(path: &Path, origin: Origin<'_>, found: &mut dyn FnMut(Spot<
         false
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::generate::world_of;
+    use crate::{Limits, parse_filter};
+
+    fn choices(ty: &str, filter: &Value) -> Vec<Choice> {
+        let world = world_of(&[ty]);
+        let filter = parse_filter(filter, &world.schema, &world.class, &Limits::default());
+        filter.expect("it is a filter").choices()
+    }
+
+    #[test]
+    fn two_bounds_are_one_range_only_of_a_single_value() {
+        let both = json!({ "f0": { "$gt": 5, "$lt": 10 } });
+        assert_eq!(choices("/db/Integer", &both).len(), 1);
+        // `[1, 20]` passes: each bound is met by another element.
+        assert_eq!(choices("/db/collection.List[/db/Integer]", &both).len(), 2);
+    }
+
+    #[test]
+    fn what_can_be_looked_up_is_offered() {
+        for (ty, filter) in [
+            ("/db/String", json!({ "f0": "a" })),
+            ("/db/String", json!({ "f0": { "$in": ["a", null] } })),
+            ("/db/String", json!({ "f0": { "$regex": "^ab" } })),
+            (
+                "/db/String",
+                json!({ "f0": { "$gte": "a" }, "version": { "$mod": [2, 0] } }),
+            ),
+            ("/db/String", json!({ "$or": [{ "f0": "a" }, { "version": 1 }] })),
+            (
+                "/db/collection.List[/db/String]",
+                json!({ "f0": { "$all": ["a", "b"] } }),
+            ),
+            (
+                "/db/collection.List[/db/String]",
+                json!({ "f0": { "$elemMatch": { "$gt": "a" } } }),
+            ),
+            (
+                "/db/GeoPoint",
+                json!({ "f0": { "$geoWithin": { "$box": [[0, 0], [1, 1]] } } }),
+            ),
+        ] {
+            assert!(!choices(ty, &filter).is_empty(), "{filter}");
+        }
+        for (ty, filter) in [
+            ("/db/String", json!({})),
+            ("/db/String", json!({ "f0": { "$ne": "a" } })),
+            (
+                "/db/String",
+                json!({ "$or": [{ "f0": "a" }, { "f0": { "$ne": "b" } }] }),
+            ),
+        ] {
+            assert!(choices(ty, &filter).is_empty(), "{filter}");
+        }
+    }
+}

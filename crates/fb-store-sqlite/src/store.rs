@@ -172,11 +172,7 @@ impl Store for SqliteStore {
         })
     }
 
-    fn snapshot<'a>(
-        &'a self,
-        grant: &'a Grant,
-        query: &'a Query,
-    ) -> BoxFuture<'a, Result<(Seq, Rows), StoreError>> {
+    fn snapshot<'a>(&'a self, grant: &'a Grant, query: &'a Query) -> BoxFuture<'a, Result<(Seq, Rows), StoreError>> {
         Box::pin(async move {
             let none = || (Seq(0), no_rows());
             let plan = |table: &Arc<Table>| {

@@ -112,7 +112,9 @@ impl Drop for LiveConnection {
 
 impl std::fmt::Debug for LiveConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveConnection").field("subscriptions", &self.len()).finish()
+        f.debug_struct("LiveConnection")
+            .field("subscriptions", &self.len())
+            .finish()
     }
 }
 
@@ -140,7 +142,13 @@ impl App {
             let limits = &self.limits().query;
             let filter = parse_filter(&seat.wish.filter, &schema, class, limits)?;
             let sort = parse_sort(&seat.wish.sort, &schema, class, limits)?;
-            let query = Query::new(class, filter, sort, seat.wish.offset, seat.wish.limit.unwrap_or(u64::MAX));
+            let query = Query::new(
+                class,
+                filter,
+                sort,
+                seat.wish.offset,
+                seat.wish.limit.unwrap_or(u64::MAX),
+            );
             if !grant.fields().read_everything() {
                 for field in query.fields() {
                     grant.fields().authorize_read(field, Objects::All)?;
@@ -152,11 +160,12 @@ impl App {
             let ticket = ticket.await.map_err(|_| gone())?;
             let snapshot = self.live_snapshot(&schema, class, &grant, &query).await?;
             if ticket.n_subscribers >= PER_APP {
-                return Err(AppError::TooManySubscriptions(usize::try_from(PER_APP).unwrap_or(usize::MAX)));
+                return Err(AppError::TooManySubscriptions(
+                    usize::try_from(PER_APP).unwrap_or(usize::MAX),
+                ));
             }
             let listener = Listener {
                 outlet: seat.outlet.clone(),
-                id: seat.id.clone(),
                 head: head(&seat.id),
                 events: seat.wish.events,
                 fields: grant.fields().clone(),

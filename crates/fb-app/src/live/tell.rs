@@ -15,8 +15,6 @@ use super::wish::Events;
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) outlet: Arc<Outlet>,
-    /// The client's name for the subscription.
-    pub(super) id: Arc<str>,
     /// The beginning of its messages.
     pub(super) head: Arc<str>,
     pub(super) events: Events,
@@ -100,7 +98,10 @@ impl<'a> Telling<'a> {
             Operation::Delete => "delete",
             Operation::None => "none",
         };
-        let index = event.index.map(|index| format!("\"index\":{index},")).unwrap_or_default();
+        let index = event
+            .index
+            .map(|index| format!("\"index\":{index},"))
+            .unwrap_or_default();
         let mut text = format!(
             "\"type\":\"match\",\"date\":\"{}\",\"matchType\":\"{name}\",\"operation\":\"{operation}\",{index}\"data\":",
             self.now

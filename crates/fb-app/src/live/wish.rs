@@ -79,7 +79,9 @@ impl Events {
                 return None;
             }
         }
-        let Some(wanted) = self.matches else { return Some(own_name(what)) };
+        let Some(wanted) = self.matches else {
+            return Some(own_name(what));
+        };
         let by_name = match what {
             What::Add => wanted.add,
             What::Change => wanted.change,

@@ -308,7 +308,8 @@ impl Worker {
         if result.is_ok() {
             if let Some(text) = first {
                 let message = LiveMessage::Text(listener.head.clone(), text);
-                self.outgoing.push_back((0, Outgoing::First(listener.outlet.clone(), message)));
+                self.outgoing
+                    .push_back((0, Outgoing::First(listener.outlet.clone(), message)));
             }
             self.listeners.insert(subscriber, listener);
             self.seats.insert(subscriber, seat);
@@ -394,7 +395,10 @@ impl Worker {
         let mut by_token: HashMap<Arc<str>, Vec<(Subscriber, Seat)>> = HashMap::new();
         for (subscriber, seat) in &self.seats {
             if let Some(token) = &seat.token {
-                by_token.entry(token.clone()).or_default().push((*subscriber, seat.clone()));
+                by_token
+                    .entry(token.clone())
+                    .or_default()
+                    .push((*subscriber, seat.clone()));
             }
         }
         if by_token.is_empty() {

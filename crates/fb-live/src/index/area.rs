@@ -87,3 +87,52 @@ fn buckets(level: u32, bounds: &Bounds) -> Vec<(u32, u32, u32)> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn coordinate(greatest: f64) -> impl Strategy<Value = f64> {
+        prop_oneof![
+            1 => Just(-greatest),
+            1 => Just(greatest),
+            2 => Just(0.0),
+            4 => -greatest..greatest,
+            4 => -0.001..0.001_f64,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_contains_the_point(
+            corners in proptest::collection::vec(
+                (coordinate(90.0), coordinate(90.0), coordinate(180.0), coordinate(180.0)), 1..20),
+            points in proptest::collection::vec((coordinate(90.0), coordinate(180.0)), 20),
+        ) {
+            let all: Vec<Bounds> = corners.iter().map(|(a, b, c, d)| Bounds {
+                south: a.min(*b), north: a.max(*b), west: c.min(*d), east: c.max(*d),
+            }).collect();
+            let mut areas = Areas::default();
+            for (number, bounds) in (0..).zip(&all) {
+                areas.insert(*bounds, number);
+            }
+            let edges = all.iter().flat_map(|b| [(b.south, b.west), (b.north, b.east), (b.south, b.east)]);
+            for (latitude, longitude) in points.into_iter().chain(edges) {
+                let mut found = Vec::new();
+                areas.at(Point { latitude, longitude }, &mut |number| found.push(number));
+                found.sort_unstable();
+                let contains = |(_, b): &(u32, &Bounds)| {
+                    (b.south..=b.north).contains(&latitude) && (b.west..=b.east).contains(&longitude)
+                };
+                let expected: Vec<u32> = (0..).zip(&all).filter(contains).map(|(number, _)| number).collect();
+                prop_assert_eq!(found, expected);
+            }
+            for (number, bounds) in (0..).zip(&all) {
+                areas.remove(*bounds, number);
+            }
+            prop_assert!(areas.is_empty() && areas.buckets.is_empty());
+        }
+    }
+}

@@ -22,7 +22,10 @@ impl Intervals {
         let level = level(from, to);
         *self.levels.entry(level).or_default() += 1;
         for bucket in buckets(level, from, to) {
-            self.buckets.entry((level, bucket)).or_default().push((from, to, number));
+            self.buckets
+                .entry((level, bucket))
+                .or_default()
+                .push((from, to, number));
         }
     }
 
@@ -79,4 +82,54 @@ fn bucket(level: u32, place: u128) -> u128 {
 fn buckets(level: u32, from: u128, to: u128) -> impl Iterator<Item = u128> {
     let (first, last) = (bucket(level, from), bucket(level, to));
     first..=last
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Places of all orders of magnitude, close to each other and to the ends.
+    fn place() -> impl Strategy<Value = u128> {
+        (0..=128_u32, 0..4_u8, any::<bool>()).prop_map(|(bits, near, is_above)| {
+            let base = 1_u128.checked_shl(bits).unwrap_or(u128::MAX);
+            let near = u128::from(near);
+            if is_above {
+                base.saturating_add(near)
+            } else {
+                base.saturating_sub(near)
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_contains_the_place(
+            all in proptest::collection::vec((place(), place()), 1..30),
+            gone in proptest::collection::vec(any::<bool>(), 30),
+            at in proptest::collection::vec(place(), 20),
+        ) {
+            let mut intervals = Intervals::default();
+            for (number, (from, to)) in (0..).zip(&all) {
+                intervals.insert(*from, *to, number);
+            }
+            for ((number, (from, to)), gone) in (0..).zip(&all).zip(&gone) {
+                if *gone {
+                    intervals.remove(*from, *to, number);
+                }
+            }
+            let ends = all.iter().flat_map(|(from, to)| [*from, *to]);
+            for place in at.iter().copied().chain(ends) {
+                let mut found = Vec::new();
+                intervals.at(place, &mut |number| found.push(number));
+                found.sort_unstable();
+                let contains = |((_, (from, to)), gone): &((u32, &(u128, u128)), &bool)| {
+                    !**gone && (*from..=*to).contains(&place)
+                };
+                let expected: Vec<u32> = (0..).zip(&all).zip(&gone).filter(contains).map(|((n, _), _)| n).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
 }

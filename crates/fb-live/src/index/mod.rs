@@ -8,7 +8,7 @@ mod interval;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
-use fb_query::{Access, Bounds, Filter, Fields, Slots, Spot};
+use fb_query::{Access, Bounds, Fields, Filter, Slots, Spot};
 
 use self::area::Areas;
 use self::interval::Intervals;

@@ -12,20 +12,20 @@ use serde_json::Value;
 
 /// Objects of one class at one position.
 #[derive(Debug, Clone, Default)]
-pub struct Store {
-    pub seq: u64,
-    pub objects: BTreeMap<ObjectKey, Object>,
+pub(crate) struct Store {
+    pub(crate) seq: u64,
+    pub(crate) objects: BTreeMap<ObjectKey, Object>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Object {
-    pub value: Value,
-    pub acl: Option<Arc<Acl>>,
-    pub body: Bytes,
+pub(crate) struct Object {
+    pub(crate) value: Value,
+    pub(crate) acl: Option<Arc<Acl>>,
+    pub(crate) body: Bytes,
 }
 
 /// Everybody a model knows: the server itself, a stranger, two users.
-pub fn scopes() -> Vec<Scope> {
+pub(crate) fn scopes() -> Vec<Scope> {
     let user = |key: &str| {
         let id = format!("/db/User/{key}").parse().unwrap();
         Scope::Of(Principal::user(id, Roles::default()))
@@ -39,7 +39,7 @@ pub fn scopes() -> Vec<Scope> {
 }
 
 /// Rules that some of them pass: none, for a, for b, for both.
-pub fn acl(number: u8) -> Option<Arc<Acl>> {
+pub(crate) fn acl(number: u8) -> Option<Arc<Acl>> {
     let mut read = RuleMap::default();
     if number & 1 != 0 {
         read.insert("/db/User/a", fb_types::Rule::Allow);
@@ -53,7 +53,12 @@ pub fn acl(number: u8) -> Option<Arc<Acl>> {
 
 impl Store {
     /// Writes an object, or deletes it, and gives the image. `None` if there is nothing to delete.
-    pub fn write(&mut self, class: &ClassName, object: Option<(Value, Option<Arc<Acl>>)>, key: &ObjectKey) -> Option<Image> {
+    pub(crate) fn write(
+        &mut self,
+        class: &ClassName,
+        object: Option<(Value, Option<Arc<Acl>>)>,
+        key: &ObjectKey,
+    ) -> Option<Image> {
         let was_there = self.objects.contains_key(key);
         if object.is_none() && !was_there {
             return None;
@@ -68,7 +73,11 @@ impl Store {
         let body = object.map(|(mut value, acl)| {
             value["version"] = self.seq.into();
             let body = Bytes::from(value.to_string());
-            let object = Object { value, acl, body: body.clone() };
+            let object = Object {
+                value,
+                acl,
+                body: body.clone(),
+            };
             self.objects.insert(key.clone(), object);
             body
         });
@@ -86,14 +95,18 @@ impl Store {
     }
 
     /// The rows of a query's bootstrap for a scope.
-    pub fn rows(&self, query: &LiveQuery, scope: &Scope) -> Vec<Row> {
+    pub(crate) fn rows(&self, query: &LiveQuery, scope: &Scope) -> Vec<Row> {
         let bootstrap = query.bootstrap();
         let mut found: Vec<(&ObjectKey, &Object)> = self
             .objects
             .iter()
             .filter(|(_, object)| scope.may_read(object.acl.as_deref()) && bootstrap.filter.matches(&object.value))
             .collect();
-        let order = if query.is_by_id() { &Order::Natural } else { &bootstrap.order };
+        let order = if query.is_by_id() {
+            &Order::Natural
+        } else {
+            &bootstrap.order
+        };
         found.sort_by(|a, b| order.compare(&a.1.value, &b.1.value));
         found.truncate(usize::try_from(bootstrap.limit).unwrap_or(usize::MAX));
         let row = |(key, object): (&ObjectKey, &Object)| Row {
@@ -104,25 +117,33 @@ impl Store {
     }
 
     /// What a scope is to see.
-    pub fn result(&self, query: &LiveQuery, scope: &Scope) -> Vec<(ObjectKey, Bytes)> {
+    pub(crate) fn result(&self, query: &LiveQuery, scope: &Scope) -> Vec<(ObjectKey, Bytes)> {
         let rows = self.rows(query, scope);
         let (from, to) = query.window(rows.len());
-        rows[from..to].iter().map(|row| (row.key.clone(), row.body.clone())).collect()
+        rows[from..to]
+            .iter()
+            .map(|row| (row.key.clone(), row.body.clone()))
+            .collect()
     }
 }
 
 /// One client: the result as it was told.
 #[derive(Debug, Clone)]
-pub struct Client {
-    pub query: Arc<LiveQuery>,
-    pub scope: Scope,
-    pub shown: Vec<(ObjectKey, Bytes)>,
-    pub told: Vec<Event>,
+pub(crate) struct Client {
+    pub(crate) query: Arc<LiveQuery>,
+    pub(crate) scope: Scope,
+    pub(crate) shown: Vec<(ObjectKey, Bytes)>,
+    pub(crate) told: Vec<Event>,
 }
 
 impl Client {
-    pub fn new(query: Arc<LiveQuery>, scope: Scope, shown: Vec<(ObjectKey, Bytes)>) -> Self {
-        Self { query, scope, shown, told: Vec::new() }
+    pub(crate) fn new(query: Arc<LiveQuery>, scope: Scope, shown: Vec<(ObjectKey, Bytes)>) -> Self {
+        Self {
+            query,
+            scope,
+            shown,
+            told: Vec::new(),
+        }
     }
 
     fn has_order(&self) -> bool {
@@ -130,14 +151,18 @@ impl Client {
     }
 
     /// Applies an event as a client does. Panics if it makes no sense.
-    pub fn apply(&mut self, event: &Event) {
+    pub(crate) fn apply(&mut self, event: &Event) {
         self.told.push(event.clone());
         let at = self.shown.iter().position(|(key, _)| *key == event.key);
         let body = match &event.content {
             Content::Whole(body) => body.clone(),
             Content::IdOnly => Bytes::new(),
         };
-        assert_eq!(event.index.is_some(), self.has_order() && event.what != What::Remove, "{event:?}");
+        assert_eq!(
+            event.index.is_some(),
+            self.has_order() && event.what != What::Remove,
+            "{event:?}"
+        );
         match (event.what, at) {
             (What::Add, None) => {
                 let index = event.index.unwrap_or(self.shown.len());
@@ -160,21 +185,30 @@ impl Client {
     }
 
     /// Compares with what the store says.
-    pub fn check(&self, store: &Store) {
+    pub(crate) fn check(&self, store: &Store) {
         let mut expected = store.result(&self.query, &self.scope);
         let mut shown = self.shown.clone();
         if !self.has_order() {
             expected.sort();
             shown.sort();
         }
-        assert_eq!(shown, expected, "{} told {:#?}", self.query.canonical(), self.told.last());
+        assert_eq!(
+            shown,
+            expected,
+            "{} told {:#?}",
+            self.query.canonical(),
+            self.told.last()
+        );
     }
 
     /// Checks what one write was told as: removals first, and nothing of what it did not do.
-    pub fn check_events(&self, from: usize, image: &Image) {
+    pub(crate) fn check_events(&self, from: usize, image: &Image) {
         let events = &self.told[from..];
         let removals = events.iter().take_while(|event| event.what == What::Remove).count();
-        assert!(events[removals..].iter().all(|event| event.what != What::Remove), "{events:?}");
+        assert!(
+            events[removals..].iter().all(|event| event.what != What::Remove),
+            "{events:?}"
+        );
         for event in events {
             let own = event.key == image.key;
             assert_eq!(event.operation == Operation::None, !own, "{event:?}");

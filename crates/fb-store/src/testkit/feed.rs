@@ -95,7 +95,10 @@ pub async fn snapshots_know_their_position(bench: Bench) {
             for i in 0..40 {
                 let key = format!("t{t}-{}", i % 7);
                 bench.insert(&key, json!({ "rank": i })).await;
-                bench.commit(bench.updating(&key, &json!({ "rank": i + 1 }))).await.unwrap();
+                bench
+                    .commit(bench.updating(&key, &json!({ "rank": i + 1 })))
+                    .await
+                    .unwrap();
                 bench.delete(&key).await;
             }
         }));
@@ -117,7 +120,9 @@ pub async fn snapshots_know_their_position(bench: Bench) {
         for change in changes.iter().filter(|change| change.seq <= seq) {
             match change.kind {
                 ChangeKind::Delete => expected.remove(object(change).key()),
-                ChangeKind::Insert | ChangeKind::Update => expected.insert(object(change).key().clone(), change.version),
+                ChangeKind::Insert | ChangeKind::Update => {
+                    expected.insert(object(change).key().clone(), change.version)
+                }
             };
         }
         assert_eq!(rows, expected, "at {seq:?}");
