@@ -174,7 +174,15 @@ impl Store for SqliteStore {
 
     fn snapshot<'a>(&'a self, grant: &'a Grant, query: &'a Query) -> BoxFuture<'a, Result<(Seq, Rows), StoreError>> {
         Box::pin(async move {
-            let none = || (Seq(0), no_rows());
+            // A class that has no table yet had no objects before either: any position before the look at it will do.
+            let position = match self.shared.catalog().tables.contains_key(grant.class()) {
+                true => Position::default(),
+                false => {
+                    let load = |reader: &Reader| Position::load(&reader.conn);
+                    self.read_fixed("reading the position of the feed", load).await?
+                }
+            };
+            let none = || (Seq(position.seq), no_rows());
             let plan = |table: &Arc<Table>| {
                 let plan = read::query_plan(table, grant.scope(), query, self.few());
                 let shape = plan.shape();

@@ -6,6 +6,7 @@ mod bans;
 mod files;
 mod jobs;
 mod letters;
+mod live;
 mod logs;
 
 use std::sync::atomic::{AtomicI64, Ordering};

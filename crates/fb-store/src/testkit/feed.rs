@@ -85,6 +85,25 @@ pub async fn the_observer_sees_what_the_feed_says(bench: Bench) {
     assert_eq!(deleted, 4);
 }
 
+/// A class without objects is known up to the same position as any other.
+pub async fn snapshots_of_nothing_have_a_position(bench: Bench) {
+    let store = bench.store();
+    let empty = super::query(&store.schema(), &json!({}), &json!({}), 0, 100);
+    bench.insert("a", json!({})).await;
+    bench.delete("a").await;
+    bench.add_class(&json!({ "class": "/db/Other" })).await;
+    let other = fb_types::ClassName::new("Other").unwrap();
+    let query = fb_query::Query {
+        class: other.clone(),
+        ..empty.clone()
+    };
+    let last = store.stats().await.unwrap().last_seq;
+    for (grant, query) in [(bench.grant(), empty), (bench.admin().grant(&other), query)] {
+        let (seq, rows) = store.snapshot(&grant, &query).await.unwrap();
+        assert_eq!((seq, rows.rows().len()), (last, 0), "{query:?}");
+    }
+}
+
 /// A snapshot is what the changes up to its position make.
 pub async fn snapshots_know_their_position(bench: Bench) {
     let bench = std::sync::Arc::new(bench);
