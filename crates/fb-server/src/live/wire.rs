@@ -26,27 +26,34 @@ pub(super) enum Asked {
 /// Why a message was refused, and whose it was.
 pub(super) struct Refused {
     pub(super) id: Option<String>,
-    pub(super) error: ApiError,
+    /// Boxed, for every message read comes with room for one.
+    pub(super) error: Box<ApiError>,
 }
 
 /// Reads one message. Members that it does not know are left to the client.
 pub(super) fn parse(text: &str) -> Result<Asked, Refused> {
-    let message = parse_json(text.as_bytes(), "the message").map_err(|error| Refused { id: None, error })?;
+    let message = parse_json(text.as_bytes(), "the message").map_err(|error| refused(None, error))?;
     let Value::Object(mut message) = message else {
         let error = ApiError::bad_request("A message must be a JSON object.");
-        return Err(Refused { id: None, error });
+        return Err(refused(None, error));
     };
     let id = match message.remove("id") {
         Some(Value::String(id)) if (1..=ID_BYTES).contains(&id.len()) => id,
         _ => {
             let text = format!("The id of a message must be a text of 1 to {ID_BYTES} bytes.");
-            let error = ApiError::bad_request(text);
-            return Err(Refused { id: None, error });
+            return Err(refused(None, ApiError::bad_request(text)));
         }
     };
     match read(&id, message) {
         Ok(asked) => Ok(asked),
-        Err(error) => Err(Refused { id: Some(id), error }),
+        Err(error) => Err(refused(Some(id), error)),
+    }
+}
+
+fn refused(id: Option<String>, error: ApiError) -> Refused {
+    Refused {
+        id,
+        error: Box::new(error),
     }
 }
 
