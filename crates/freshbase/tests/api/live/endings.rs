@@ -114,7 +114,7 @@ fn a_client_that_does_not_answer_is_cut_off_and_one_that_does_stays() {
 
 #[test]
 fn a_socket_without_a_live_query_is_closed_after_a_while() {
-    let (server, _admin, _) = docs_of(&server().arg("--live-ping").arg("50ms").arg("--live-idle").arg("200ms"));
+    let (server, _admin, _) = docs_of(&server().arg("--live-ping").arg("1s").arg("--live-idle").arg("100ms"));
     let mut idle = Socket::open(&server);
     let mut used = Socket::open(&server);
     used.results("w", json!({}));
@@ -126,7 +126,6 @@ fn a_socket_without_a_live_query_is_closed_after_a_while() {
     assert_eq!(used.end(), Some(1000));
 }
 
-/// An app that is deleted takes its subscribers along.
 #[test]
 fn a_slow_client_is_told_to_come_again_and_nobody_else_notices() {
     let (server, admin, _) = docs();

@@ -137,7 +137,7 @@ fn what_is_refused_is_an_answer_of_http() {
     for (path, status, class) in [
         ("/events/Nothing", 461, "BucketNotFound"),
         ("/events/Doc?q=%7B", 471, "SyntaxError"),
-        (bad_sort.as_str(), 471, "SyntaxError"),
+        (bad_sort.as_str(), 400, "BadRequest"),
         (deep.as_str(), 468, "QueryNotSupported"),
         ("/events/Doc?matchTypes=everything", 400, "BadRequest"),
         ("/events/Doc?operations=x", 400, "BadRequest"),
@@ -161,7 +161,7 @@ fn what_is_refused_is_an_answer_of_http() {
 fn s06_rights_are_those_of_the_caller_by_header_or_by_resource_token() {
     let (server, admin, anybody) = docs();
     let (ann, id) = server.client().register("ann");
-    let acl = json!({ "read": { id: "allow" } });
+    let acl = json!({ "read": { &id: "allow" } });
     put(&admin, "1", json!({ "acl": acl }));
     put(&admin, "2", json!({}));
     let token = ann.token().unwrap();
