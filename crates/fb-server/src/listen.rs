@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::https::Https;
-use crate::live::Flushed;
+use crate::live::{Flushed, Flushing, Watched};
 use crate::server::{ServerState, answer};
 
 /// Where connections come in.
@@ -193,53 +193,6 @@ impl AsyncWrite for Bytes {
     }
 }
 
-/// The bytes of a connection. What was answered has left when they are flushed; what becomes of them after an upgrade is still
-/// a connection.
-struct Stream {
-    bytes: Bytes,
-    connection: Arc<Connection>,
-}
-
-impl AsyncRead for Stream {
-    #[inline]
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.bytes).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Stream {
-    #[inline]
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.bytes).poll_write(cx, buf)
-    }
-
-    #[inline]
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.bytes).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.bytes.is_write_vectored()
-    }
-
-    #[inline]
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.bytes).poll_flush(cx);
-        if matches!(flushed, Poll::Ready(Ok(()))) {
-            self.connection.flushed.flushed();
-        }
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.bytes).poll_shutdown(cx)
-    }
-}
-
 /// A connection, which is counted as long as this exists.
 pub(crate) struct Connection {
     pub(crate) state: Arc<ServerState>,
@@ -249,6 +202,12 @@ pub(crate) struct Connection {
     /// Answers that are on their way.
     pub(crate) flushed: Arc<Flushed>,
     _slot: OwnedSemaphorePermit,
+}
+
+impl Flushing for Connection {
+    fn flushed(&self) {
+        self.flushed.flushed();
+    }
 }
 
 impl Drop for Connection {
@@ -298,9 +257,9 @@ async fn serve_one(connection: Arc<Connection>, bytes: Bytes, protocol: Protocol
     let header_time = connection.state.limits.header_time;
     let was_asked = Arc::new(AtomicBool::new(false));
     let asked = was_asked.clone();
-    let stream = Stream {
+    let stream = Watched {
         bytes,
-        connection: connection.clone(),
+        owner: connection.clone(),
     };
     let service = service_fn(move |request| {
         if !asked.load(Ordering::Relaxed) {

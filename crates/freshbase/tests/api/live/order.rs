@@ -86,6 +86,39 @@ fn when_an_event_is_there_the_answer_of_its_write_has_been_there_already() {
     }
 }
 
+/// The worst case: a long answer, and an event that says no more than that an object has gone out of sight.
+#[test]
+fn short_events_do_not_overtake_long_answers() {
+    let (server, admin, _) = docs();
+    let mut sockets: Vec<Socket> = (0..4).map(|_| Socket::open(&server)).collect();
+    for socket in &mut sockets {
+        socket.results("w", json!({ "matchTypes": ["remove"] }));
+    }
+    let mut http = Http::open(&server);
+    http.head += &format!("authorization: BAT {}\r\n", admin.token().unwrap());
+    let s = "x".repeat(45_000);
+    for round in 0..400 {
+        super::put(&admin, "1", json!({ "n": round, "acl": null }));
+        let hidden = json!({ "n": round, "s": s, "acl": { "read": { "/db/User/nobody": "allow" } } });
+        http.send("PUT", "/db/Doc/1", &hidden);
+        let event = sockets[round % 4].next();
+        let answer = http.arrived();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{round}: {answer:?}");
+        assert!(
+            answer.ends_with('}') && answer.len() > s.len(),
+            "{round}: {}",
+            answer.len()
+        );
+        assert_eq!(event["data"], json!({ "id": "/db/Doc/1" }));
+        for socket in sockets.iter_mut().skip(round % 4 + 1) {
+            socket.next();
+        }
+        for socket in sockets.iter_mut().take(round % 4) {
+            socket.next();
+        }
+    }
+}
+
 /// The socket is not there before the first write begins.
 #[test]
 fn also_for_those_who_subscribe_while_it_is_written() {
