@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fb_auth::{Objects, Operation, authorize};
 use fb_live::{LiveQuery, Refused, Registration, Subscriber};
-use fb_query::{Query, parse_filter, parse_sort};
+use fb_query::{Limits, Query, QueryError, SortKey, parse_filter, parse_sort};
+use fb_types::{Class, Schema};
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::caller::LiveCaller;
@@ -15,6 +17,33 @@ use super::wish::LiveWish;
 use super::worker::{Command, Registered, Seat};
 use super::{PER_APP, PER_CONNECTION};
 use crate::{App, AppError};
+
+/// The sort order of a live query. Fields that the class does not have are the same in all objects, so they are left out; the protocol's
+/// clients sort by fields that come later. (A new field is another schema, which resets connections.)
+fn sort_order(json: &Value, schema: &Schema, class: &Class, limits: &Limits) -> Result<Vec<SortKey>, QueryError> {
+    let sort = parse_sort(json, schema, class, limits);
+    if !matches!(sort, Err(QueryError::UnknownField { .. })) {
+        return sort;
+    }
+    let members: Vec<(&String, &Value)> = match json {
+        Value::Object(members) => members.iter().collect(),
+        Value::Array(objects) => objects.iter().filter_map(Value::as_object).flatten().collect(),
+        _ => Vec::new(),
+    };
+    let mut known = Vec::with_capacity(members.len());
+    for (name, direction) in members {
+        match parse_sort(&json!({ name: direction }), schema, class, limits) {
+            Ok(keys) => known.extend(keys),
+            Err(QueryError::UnknownField { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if known.is_empty() {
+        // Still an order, with positions.
+        return parse_sort(&json!({ "id": 1 }), schema, class, limits);
+    }
+    Ok(known)
+}
 
 /// How often a first result is read when too much is written meanwhile.
 const TRIES: usize = 5;
@@ -173,7 +202,7 @@ impl App {
             let grant = authorize(&seat.principal, Operation::Query, class)?;
             let limits = &self.limits().query;
             let filter = parse_filter(&seat.wish.filter, &schema, class, limits)?;
-            let sort = parse_sort(&seat.wish.sort, &schema, class, limits)?;
+            let sort = sort_order(&seat.wish.sort, &schema, class, limits)?;
             let query = Query::new(
                 class,
                 filter,

@@ -34,7 +34,7 @@ const MESSAGE_BYTES: usize = 64 << 10;
 const READ_BYTES: usize = 4 << 10;
 const WRITE_BYTES: usize = 32 << 10;
 /// How long a client may take to read what the socket and its buffers hold.
-const WRITE_TIME: Duration = Duration::from_secs(30);
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
 /// So many messages in a row that make no sense end a socket.
 const MOST_REFUSED: usize = 100;
 /// How long, and how much, a client may go on sending when it has been told that this is the end.

@@ -1,15 +1,19 @@
 //! Server-sent events: one live query as an answer that does not end. The messages are those of WebSockets.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fb_app::{App, LiveConnection, LiveMessage};
-use futures_util::Stream;
 use futures_util::stream::unfold;
+use futures_util::{FutureExt, Stream};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::places::Place;
+use super::socket::WRITE_TIME;
 use super::wire::error_message;
 use crate::server::ServerState;
 
@@ -30,32 +34,46 @@ pub(crate) struct Events {
 struct Running {
     events: Events,
     ticks: Interval,
-    is_first: bool,
     is_over: bool,
 }
 
-/// The body of the answer. It ends with the subscription.
+/// The body of the answer. It ends with the subscription, which ends with it, and when the client does not read: HTTP asks for no piece
+/// then, so that the subscription has a task of its own.
 pub(crate) fn events(events: Events) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send + 'static {
     let every: Duration = events.state.limits.live_ping;
     let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let state = events.state.clone();
     let running = Running {
         events,
         ticks,
-        is_first: true,
         is_over: false,
     };
-    unfold(running, |mut running| async move {
-        let piece = running.next().await?;
-        Some((Ok(piece), running))
-    })
+    let (pieces, body) = mpsc::channel(1);
+    tokio::spawn(async move {
+        if AssertUnwindSafe(running.run(pieces)).catch_unwind().await.is_err() {
+            state.metrics.panics.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    unfold(body, |mut body| async move { Some((Ok(body.recv().await?), body)) })
 }
 
 impl Running {
-    async fn next(&mut self) -> Option<Bytes> {
-        if std::mem::take(&mut self.is_first) {
-            return Some(Bytes::from_static(HELLO));
+    async fn run(mut self, pieces: mpsc::Sender<Bytes>) {
+        let mut piece = Bytes::from_static(HELLO);
+        while let Ok(Ok(())) = tokio::time::timeout(WRITE_TIME, pieces.send(piece)).await {
+            let next = tokio::select! {
+                () = pieces.closed() => None,
+                next = self.next() => next,
+            };
+            match next {
+                Some(next) => piece = next,
+                None => return,
+            }
         }
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
         if self.is_over {
             return None;
         }

@@ -111,7 +111,7 @@ fn language(value: Option<Value>, name: &str, what: &str) -> Result<Value, ApiEr
         Some(Value::String(text)) => {
             parse_json(text.as_bytes(), what).map_err(|error| ApiError::new(codes::SYNTAX, error.message))
         }
-        Some(value @ Value::Object(_)) => Ok(value),
+        Some(value @ (Value::Object(_) | Value::Array(_))) => Ok(value),
         Some(_) => Err(ApiError::bad_request(format!(
             "{name} must be JSON, or a text with JSON."
         ))),
