@@ -20,6 +20,7 @@ use crate::devices::Deliveries;
 use crate::files::{Buckets, ContentCache};
 use crate::functions::{AppCode, Functions};
 use crate::hashing::Hashing;
+use crate::live::{Feed, Live};
 use crate::principals::PrincipalCache;
 use crate::triggers::{Duties, Signal, noted};
 use crate::{AppError, AppLimits, Profile, Settings, kept, setup};
@@ -67,6 +68,7 @@ pub struct App {
     /// When the logs were last pruned since the app is awake; 0 if they were not. Milliseconds of the clock.
     pruned_at: AtomicI64,
     duties: Duties,
+    live: Live,
     /// The app itself, for what goes on in its name after the call that began it.
     this: OnceLock<Weak<App>>,
     content_cache: ContentCache,
@@ -95,6 +97,15 @@ struct Derived {
     files: FileCache,
     buckets: Buckets,
     signal: Arc<Signal>,
+    feed: Arc<Feed>,
+}
+
+impl Derived {
+    /// Somebody's roles or credentials changed.
+    fn rights_changed(&self) {
+        self.principals.invalidate();
+        self.feed.rights_changed();
+    }
 }
 
 impl CommitObserver for Derived {
@@ -104,7 +115,7 @@ impl CommitObserver for Derived {
                 Subject::Object(id) => {
                     self.cache.commit(id.class(), id.key(), after.clone().map(Arc::new));
                     if id.class().as_str() == ROLE {
-                        self.principals.invalidate();
+                        self.rights_changed();
                     }
                 }
                 Subject::File(id) => self.files.forget(id),
@@ -112,11 +123,13 @@ impl CommitObserver for Derived {
             }
         }
         self.signal.committed(changes);
+        self.feed.committed(changes);
     }
 
     fn altered(&self) {
         self.cache.clear();
         self.principals.invalidate();
+        self.feed.altered();
     }
 }
 
@@ -200,6 +213,7 @@ impl App {
             app_log: AppLog::new(),
             pruned_at: AtomicI64::new(0),
             duties: Duties::new(derived.signal.clone()),
+            live: Live::new(derived.feed.clone()),
             this: OnceLock::new(),
             contents: shared.files.app(&id),
             content_cache: ContentCache::new(shared.limits.content_cache_bytes),
@@ -239,6 +253,10 @@ impl App {
 
     pub(crate) fn duties(&self) -> &Duties {
         &self.duties
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
     }
 
     pub(crate) fn app_log(&self) -> &AppLog {
@@ -309,7 +327,7 @@ impl App {
                 outcomes.pop();
             }
             match then {
-                After::Credentials => derived.principals.invalidate(),
+                After::Credentials => derived.rights_changed(),
                 After::Settings(new) => settings.store(Arc::new(*new)),
                 After::TokenKeys(new) => tokens.store(Arc::new(new)),
             }
@@ -352,6 +370,7 @@ impl App {
 
     /// Finishes queued writes and releases files and threads.
     pub(crate) async fn close(&self) {
+        self.live.close().await;
         self.end_duties().await;
         self.code.pool.close();
         self.app_log.flush().await;
@@ -419,6 +438,7 @@ async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc
         files: FileCache::new(shared.limits.cache_bytes / 8),
         buckets: Buckets::default(),
         signal: Arc::default(),
+        feed: Arc::default(),
     });
     let options = OpenOptions {
         observer: derived.clone(),

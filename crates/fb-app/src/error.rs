@@ -161,6 +161,12 @@ pub enum AppError {
     /// A query cannot be understood.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// A query cannot be kept up to date.
+    #[error("{0}")]
+    NotLive(String),
+    /// Too many live queries.
+    #[error("there are {0} subscriptions already, which is the most: end some of them")]
+    TooManySubscriptions(usize),
     /// A partial update cannot be carried out.
     #[error(transparent)]
     Update(#[from] UpdateError),

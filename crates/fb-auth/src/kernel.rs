@@ -204,6 +204,8 @@ pub enum Errand {
     PruneLogs,
     /// Reading what jobs there are, writing when they run next, and how their runs went.
     KeepJobs,
+    /// Reading again what several subscribers of a live query see, if that is the same for everybody.
+    KeepLive,
 }
 
 /// Access for the server's own errands.
@@ -221,6 +223,7 @@ pub fn system(errand: Errand) -> Admin {
         | Errand::KeepDevices
         | Errand::WriteLog
         | Errand::PruneLogs
-        | Errand::KeepJobs => Admin(()),
+        | Errand::KeepJobs
+        | Errand::KeepLive => Admin(()),
     }
 }

@@ -24,16 +24,29 @@ impl Filter {
             Self::And(filters) => filters.iter().all(|f| f.matches(object)),
             Self::Or(filters) => filters.iter().any(|f| f.matches(object)),
             Self::Not(filter) => !filter.matches(object),
-            Self::Field(path, test) => path_passes(path, test, object),
+            Self::Field(path, test) => path_passes(path, test, Origin::Object(object)),
         }
     }
+}
+
+/// What a path starts at.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'v> {
+    /// The object as a whole.
+    Object(&'v Value),
+    /// The field that the path begins with, already looked up.
+    Field(Option<&'v Value>),
 }
 
 /// Calls `found` for every place that `path` leads to until it returns true, and tells whether it did. `None` is a
 /// missing value. On the way, arrays stand for their object elements, and a number also for the element of that index.
 /// Scalars and arrays inside of such an array are passed over, so that there may be no call at all.
-pub(crate) fn any_end<'v>(path: &Path, object: &'v Value, found: &mut dyn FnMut(Option<&'v Value>) -> bool) -> bool {
-    walk(object, &path.steps, found)
+pub(crate) fn any_end<'v>(path: &Path, origin: Origin<'v>, found: &mut dyn FnMut(Option<&'v Value>) -> bool) -> bool {
+    match origin {
+        Origin::Object(object) => walk(object, &path.steps, found),
+        Origin::Field(None) => found(None),
+        Origin::Field(Some(value)) => walk(value, path.steps.get(1..).unwrap_or_default(), found),
+    }
 }
 
 fn walk<'v>(value: &'v Value, steps: &[Box<str>], found: &mut dyn FnMut(Option<&'v Value>) -> bool) -> bool {
@@ -63,7 +76,7 @@ fn walk<'v>(value: &'v Value, steps: &[Box<str>], found: &mut dyn FnMut(Option<&
     }
 }
 
-fn path_passes(path: &Path, test: &Test, object: &Value) -> bool {
+pub(crate) fn path_passes(path: &Path, test: &Test, object: Origin<'_>) -> bool {
     match test {
         Test::Exists => exists(path, object),
         Test::ContainsAll(operands) => {
@@ -86,18 +99,23 @@ fn path_passes(path: &Path, test: &Test, object: &Value) -> bool {
 }
 
 /// A declared field exists if the object that declares it does; anything else, if it is there.
-fn exists(path: &Path, object: &Value) -> bool {
+fn exists(path: &Path, object: Origin<'_>) -> bool {
     if !path.direct {
         return any_end(path, object, &mut |end| end.is_some());
     }
-    let Some((_, parents)) = path.steps.split_last() else {
-        return true;
-    };
-    walk(object, parents, &mut |parent| parent.is_some_and(Value::is_object))
+    let mut is_object = |parent: Option<&Value>| parent.is_some_and(Value::is_object);
+    match (path.steps.split_last(), object) {
+        // The object that declares a path of one step is the root.
+        (None, _) => true,
+        (Some((_, [])), Origin::Field(_)) => true,
+        (Some((_, parents)), Origin::Object(object)) => walk(object, parents, &mut is_object),
+        (Some((_, _)), Origin::Field(None)) => false,
+        (Some((_, parents)), Origin::Field(Some(value))) => walk(value, &parents[1..], &mut is_object),
+    }
 }
 
 /// True if a value passes, of those that the path leads to and, where these are arrays, their elements. Missing is null.
-fn any_candidate(path: &Path, object: &Value, passes: &dyn Fn(&Leaf, &Value) -> bool) -> bool {
+fn any_candidate(path: &Path, object: Origin<'_>, passes: &dyn Fn(&Leaf, &Value) -> bool) -> bool {
     any_end(path, object, &mut |end| {
         let value = end.unwrap_or(&NULL);
         if let Value::Array(elements) = value {

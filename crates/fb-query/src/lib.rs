@@ -12,7 +12,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod ast;
+mod bound;
 mod canonical;
 #[cfg(any(test, feature = "testkit"))]
 pub mod conformance;
@@ -30,10 +32,12 @@ mod shape;
 mod update;
 mod value;
 
+pub use access::{Access, Choice, Spot};
 pub use ast::{
     Comparison, ElementFilter, ElementTest, Filter, Leaf, Operand, Order, Path, Query, SortKey, Test, TimeKind,
     TypeClass, comparison_form,
 };
+pub use bound::{Bound, Fields, Slots};
 pub use error::{Limits, QueryError};
 pub use geo::{Bounds, Near, Point, Region};
 pub use order::sort_key;

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use crate::ast::{Leaf, Order, Path, SortKey};
-use crate::eval::{any_end, point_at};
+use crate::eval::{Origin, any_end, point_at};
 use crate::geo::Near;
-use crate::value::{BEFORE_NULL, compare, write_key};
+use crate::value::{BEFORE_NULL, compare, double_key, write_key};
 
 static NULL: Value = Value::Null;
 
@@ -29,6 +29,30 @@ impl Order {
         };
         by_keys.then_with(|| id(a).cmp(id(b)))
     }
+
+    /// Bytes that stand for an object's place: for any two objects of one class their order (that of `memcmp`) is
+    /// [`Self::compare`]. They end with the object's id. Cost: that of [`sort_key`] for each key.
+    pub fn position(&self, object: &Value) -> Vec<u8> {
+        let mut place = Vec::new();
+        match self {
+            Self::Natural => {}
+            Self::By(keys) => {
+                for key in keys {
+                    let from = place.len();
+                    key.write_bytes(object, &mut place);
+                    if key.descending {
+                        // No key is the beginning of another, so that the order is exactly reversed.
+                        place[from..].iter_mut().for_each(|byte| *byte = !*byte);
+                    }
+                }
+            }
+            Self::Distance(path, near) => {
+                place.extend_from_slice(&double_key(distance(path, near, object)).to_be_bytes());
+            }
+        }
+        place.extend_from_slice(id(object).as_bytes());
+        place
+    }
 }
 
 impl SortKey {
@@ -46,11 +70,15 @@ impl SortKey {
     /// Bytes for an object whose order is that of this key; to be read backwards if it is descending. See [`sort_key`].
     pub fn bytes(&self, object: &Value) -> Vec<u8> {
         let mut bytes = Vec::new();
+        self.write_bytes(object, &mut bytes);
+        bytes
+    }
+
+    fn write_bytes(&self, object: &Value, bytes: &mut Vec<u8>) {
         match self.value(object) {
             None => bytes.push(BEFORE_NULL),
-            Some(value) => write_key(single_leaf(&self.path.leaf), value, &mut bytes),
+            Some(value) => write_key(single_leaf(&self.path.leaf), value, bytes),
         }
-        bytes
     }
 
     /// The value that decides: of all that the path leads to, the least one, or the greatest one if descending. `None`
@@ -71,7 +99,7 @@ impl SortKey {
                 best = Some(candidate);
             }
         };
-        any_end(&self.path, object, &mut |end| {
+        any_end(&self.path, Origin::Object(object), &mut |end| {
             match end.unwrap_or(&NULL) {
                 Value::Array(elements) if elements.is_empty() => offer(None),
                 Value::Array(elements) => elements.iter().for_each(|element| offer(Some(element))),
@@ -84,7 +112,7 @@ impl SortKey {
 }
 
 /// The type of what is compared: arrays are sorted by one of their elements.
-fn single_leaf(leaf: &Leaf) -> &Leaf {
+pub(crate) fn single_leaf(leaf: &Leaf) -> &Leaf {
     match leaf {
         Leaf::Array(element) => element,
         single => single,
@@ -107,7 +135,7 @@ pub fn sort_key(path: &Path, object: &Value, descending: bool) -> Vec<u8> {
 /// Distance of the nearest point that the path leads to, infinite if there is none.
 fn distance(path: &Path, near: &Near, object: &Value) -> f64 {
     let mut least = f64::INFINITY;
-    any_end(path, object, &mut |end| {
+    any_end(path, Origin::Object(object), &mut |end| {
         let mut measure = |leaf: &Leaf, value: &Value| {
             if let Some(point) = point_at(leaf, value) {
                 least = least.min(near.distance(point));

@@ -9,7 +9,9 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::generate::{World, any_json, filter, object, objects, sort, world, world_of};
-use crate::{Filter, Limits, Order, Query, QueryError, Update, UpdateError, parse_filter, parse_sort, sort_key};
+use crate::{
+    Access, Filter, Limits, Order, Query, QueryError, Slots, Update, UpdateError, parse_filter, parse_sort, sort_key,
+};
 
 fn parsed(world: &World, json: &Value) -> Filter {
     parse_filter(json, &world.schema, &world.class, &Limits::default()).unwrap_or_else(|e| panic!("{e} in {json}"))
@@ -154,6 +156,56 @@ proptest! {
                     prop_assert_eq!(by.compare(a, b), by.compare(b, a).reverse());
                     prop_assert_eq!(by.compare(a, b) == Ordering::Equal, a["id"] == b["id"]);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn bound_filters_pass_what_filters_pass((world, json, objects) in with_filter()) {
+        let filter = parsed(&world, &json);
+        let mut slots = Slots::default();
+        // The same paths again, and others before them: numbers do not begin at nought.
+        slots.bind(parsed(&world, &json!({ "updatedAt": null, "id": "x" })));
+        let bound = [slots.bind(filter.clone()), slots.bind(filter.clone())];
+        for object in &objects {
+            let fields = slots.fields(object);
+            for bound in &bound {
+                prop_assert_eq!(bound.matches(&slots, &fields), filter.matches(object), "{} {}", json, object);
+            }
+        }
+    }
+
+    #[test]
+    fn what_passes_meets_each_choice((world, json, objects) in with_filter()) {
+        let filter = parsed(&world, &json);
+        let choices = filter.choices();
+        let mut slots = Slots::default();
+        let paths: Vec<Vec<(u32, Access)>> = choices
+            .iter()
+            .map(|choice| choice.iter().map(|access| (slots.path(access.path().clone()), access.clone())).collect())
+            .collect();
+        for object in objects.iter().filter(|object| filter.matches(object)) {
+            let fields = slots.fields(object);
+            for choice in &paths {
+                let is_met = choice.iter().any(|(path, access)| {
+                    let mut is_met = false;
+                    slots.spots(&fields, *path, &mut |spot| is_met |= access.covers(&spot));
+                    is_met
+                });
+                prop_assert!(is_met, "{} {} {:?}", json, object, choice);
+            }
+        }
+    }
+
+    #[test]
+    fn positions_are_ordered_like_objects(
+        (world, sort, objects) in world().prop_flat_map(|w| (Just(w.clone()), sort(&w), objects(&w, 8)))
+    ) {
+        let keys = parse_sort(&sort, &world.schema, &world.class, &Limits::default()).unwrap();
+        let order = if keys.is_empty() { Order::Natural } else { Order::By(keys) };
+        for a in &objects {
+            for b in &objects {
+                prop_assert_eq!(order.position(a).cmp(&order.position(b)), order.compare(a, b), "{} {}", a, b);
             }
         }
     }

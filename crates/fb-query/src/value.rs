@@ -98,7 +98,7 @@ pub(crate) fn number_key(number: &Number) -> (u64, u16) {
 }
 
 /// Maps doubles to integers of the same order; 0.0 and -0.0 are one.
-fn double_key(double: f64) -> u64 {
+pub(crate) fn double_key(double: f64) -> u64 {
     // Adding 0.0 turns -0.0 into 0.0.
     let bits = (double + 0.0).to_bits();
     if bits >> 63 == 0 { bits | (1 << 63) } else { !bits }
@@ -141,7 +141,7 @@ const MORE: u8 = 1;
 /// The first byte of a key that sorts before every value.
 pub(crate) const BEFORE_NULL: u8 = 0;
 
-fn class_byte(class: TypeClass) -> u8 {
+pub(crate) fn class_byte(class: TypeClass) -> u8 {
     match class {
         TypeClass::Null => 1,
         TypeClass::Number => 2,

@@ -79,6 +79,9 @@ fn operation(route: &Route) -> Value {
     let mut responses = Map::new();
     for (status, schema) in route.answers {
         let mut answer = json!({ "description": reason(*status) });
+        if route.name == "live_events" {
+            answer["content"] = json!({ "text/event-stream": { "schema": { "type": "string" } } });
+        }
         if let Some(schema) = schema {
             answer["content"] = content(schema);
         }
@@ -130,12 +133,14 @@ fn tag(path: &str) -> &'static str {
         Some("schema") => "schema",
         Some("index") => "indexes",
         Some("file") => "files",
+        Some("events" | "events-url") => "live queries",
         _ => "app",
     }
 }
 
 fn reason(status: u16) -> &'static str {
     match status {
+        101 => "Switching protocols",
         200 => "OK",
         206 => "Part of it",
         201 => "Created",
@@ -347,6 +352,14 @@ fn schemas() -> Value {
             },
         },
         "StringList": { "type": "array", "items": text },
+        "EventsUrl": {
+            "type": "object",
+            "required": ["url", "websocket"],
+            "properties": {
+                "url": { "type": "string", "format": "uri" },
+                "websocket": { "type": "string", "description": "The same without scheme" },
+            },
+        },
         "Count": { "type": "object", "required": ["count"], "properties": { "count": { "type": "integer" } } },
         "Rules": rules,
         "Acl": {

@@ -118,8 +118,11 @@ impl Reader {
         }
     }
 
-    /// Runs `work` on one state of the file, however many statements it is made of.
+    /// Runs `work` on one state of the file, however many statements it is made of. Within another one, on that one's.
     pub(crate) fn snapshot<T>(&self, work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        if !self.conn.is_autocommit() {
+            return work();
+        }
         self.conn.prepare_cached("BEGIN")?.execute([])?;
         let result = work();
         // If this fails, the connection is not used again.

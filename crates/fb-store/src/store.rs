@@ -31,6 +31,9 @@ pub trait Store: Send + Sync + 'static {
     /// The objects that a query asks for and the grant reaches, limit and offset exact. `query.class` is the grant's.
     fn query<'a>(&'a self, grant: &'a Grant, query: &'a Query) -> BoxFuture<'a, Result<Rows, StoreError>>;
 
+    /// The same, with the position of the state it was read from: every change up to there is in it, and none behind.
+    fn snapshot<'a>(&'a self, grant: &'a Grant, query: &'a Query) -> BoxFuture<'a, Result<(Seq, Rows), StoreError>>;
+
     /// How many objects pass the filter and are reached by the grant.
     fn count<'a>(&'a self, grant: &'a Grant, filter: &'a Filter) -> BoxFuture<'a, Result<u64, StoreError>>;
 

@@ -100,6 +100,16 @@ impl Client {
         self
     }
 
+    /// `127.0.0.1:<port>` of its server.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The URL of its app's WebSocket.
+    pub fn socket_url(&self) -> String {
+        format!("ws://{}{}/events", self.address, self.base)
+    }
+
     /// The token, if it has one.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
@@ -284,15 +294,33 @@ impl Connection {
     }
 }
 
-/// Sends these bytes over a fresh connection and reads until the server closes it. A reset ends the answer as well.
+/// Sends these bytes over a fresh connection and reads until the server closes it. A reset ends the answer as well; of a stream of
+/// events, which has no end, the first event does.
 pub fn raw_request(address: &str, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("the server takes connections");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     // The server may answer and close before it has read everything.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
+    let mut piece = [0; 16 << 10];
+    while let Ok(n @ 1..) = stream.read(&mut piece) {
+        answer.extend_from_slice(&piece[..n]);
+        if answer.ends_with(b"\n\n\r\n") && is_stream(&answer) && has(&answer, b"\ndata: ") {
+            break;
+        }
+    }
     answer
+}
+
+/// True if the answer is a stream of events.
+fn is_stream(answer: &[u8]) -> bool {
+    let head = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(0);
+    let head = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();
+    head.contains("content-type: text/event-stream")
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|w| w == part)
 }
 
 /// Percent-encodes a text for a URL.
@@ -323,7 +351,7 @@ pub(crate) fn parse(answer: &[u8], is_head: bool) -> Option<Response> {
     let body = if is_head || status == 204 || status == 304 {
         Vec::new()
     } else if header("transfer-encoding") == Some("chunked") {
-        dechunk(rest)?
+        dechunk(rest, is_stream(answer))?
     } else {
         let length: usize = header("content-length")
             .and_then(|l| l.parse().ok())
@@ -333,9 +361,13 @@ pub(crate) fn parse(answer: &[u8], is_head: bool) -> Option<Response> {
     Some(Response { status, headers, body })
 }
 
-fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
+/// What may be cut off has the pieces that arrived.
+fn dechunk(mut rest: &[u8], may_be_cut_off: bool) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
+        if may_be_cut_off && rest.is_empty() {
+            return Some(body);
+        }
         let end = rest.windows(2).position(|w| w == b"\r\n")?;
         let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).ok()?.trim(), 16).ok()?;
         rest = rest.get(end + 2..)?;

@@ -445,6 +445,34 @@ pub(crate) const KEYS: &[Key] = &[
         |c, v| number(v).map(|n| c.http.connections = usize::try_from(n).unwrap_or(usize::MAX >> 3))
     ),
     key!(
+        "max-live-clients",
+        "NUMBER",
+        "5000",
+        "Most WebSockets and event streams of one app at once. They count for `max-connections` as well.",
+        |c, v| number(v).map(|n| c.http.live_per_app = usize::try_from(n).unwrap_or(usize::MAX))
+    ),
+    key!(
+        "max-live-clients-per-address",
+        "NUMBER",
+        "2000",
+        "Most of them from one address; of IPv6 the first 64 bits count. Behind a proxy, `trusted-proxies` says whose addresses they are.",
+        |c, v| number(v).map(|n| c.http.live_per_address = usize::try_from(n).unwrap_or(usize::MAX))
+    ),
+    key!(
+        "live-ping",
+        "DURATION",
+        "30s",
+        "How often clients of live queries are asked whether they are still there; those that do not answer until the next time are cut off.",
+        |c, v| duration(v).map(|d| c.http.live_ping = d)
+    ),
+    key!(
+        "live-idle",
+        "DURATION",
+        "5m",
+        "How long a WebSocket may be open without a live query.",
+        |c, v| duration(v).map(|d| c.http.live_idle = d)
+    ),
+    key!(
         "query-timeout",
         "DURATION",
         "10s",

@@ -6,6 +6,7 @@ mod bans;
 mod files;
 mod jobs;
 mod letters;
+mod live;
 mod logs;
 mod triggers;
 

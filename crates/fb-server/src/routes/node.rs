@@ -1,8 +1,9 @@
 //! Paths outside of any app: health, readiness, metrics.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fb_app::AppError;
+use fb_app::{App, AppError, LiveStats};
 use serde_json::json;
 
 use crate::codes;
@@ -77,6 +78,7 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
             *cache as f64,
         ));
     }
+    live(state, &awake, &mut gauges).await;
     let pushes = state.apps.push_counts();
     for (app, counts) in &pushes {
         for (result, count) in [
@@ -106,6 +108,66 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
         "text/plain;version=0.0.4;charset=utf-8",
         state.metrics.render(&gauges),
     ))
+}
+
+type Gauge = (&'static str, &'static str, String, f64);
+
+/// Live queries: who is connected, and what is kept up to date for them.
+async fn live(state: &ServerState, awake: &[Arc<App>], gauges: &mut Vec<Gauge>) {
+    for (app, counts) in state.places.counts() {
+        for (kind, count) in ["websocket", "sse"].into_iter().zip(counts) {
+            gauges.push((
+                "freshbase_live_connections",
+                "Clients of live queries.",
+                format!("{{app=\"{app}\",kind=\"{kind}\"}}"),
+                count as f64,
+            ));
+        }
+    }
+    gauges.push((
+        "freshbase_live_messages_total",
+        "Messages of live queries that were handed to connections.",
+        String::new(),
+        state.places.sent.load(Ordering::Relaxed) as f64,
+    ));
+    let mut sizes = Vec::new();
+    for app in awake {
+        let stats = app.live_stats().await;
+        if stats != LiveStats::default() {
+            sizes.push((format!("{{app=\"{}\"}}", app.id()), stats));
+        }
+    }
+    type Row = (&'static str, &'static str, fn(&LiveStats) -> u64);
+    let rows: [Row; 7] = [
+        (
+            "freshbase_live_subscriptions",
+            "Live queries, one for each subscriber.",
+            |s| s.subscriptions as u64,
+        ),
+        ("freshbase_live_filters", "Their distinct filters.", |s| {
+            s.filters as u64
+        }),
+        (
+            "freshbase_live_scanned_filters",
+            "Of them, those that are asked about every write of their class.",
+            |s| s.scanned as u64,
+        ),
+        ("freshbase_live_views", "Results that are kept up to date.", |s| {
+            s.views as u64
+        }),
+        ("freshbase_live_objects", "Objects in them.", |s| s.objects as u64),
+        ("freshbase_live_matched_total", "Writes that were matched.", |s| {
+            s.matched
+        }),
+        ("freshbase_live_renewed_total", "Results that were read again.", |s| {
+            s.renewed
+        }),
+    ];
+    for (name, help, value) in rows {
+        for (labels, stats) in &sizes {
+            gauges.push((name, help, labels.clone(), value(stats) as f64));
+        }
+    }
 }
 
 /// What runs the apps' code.

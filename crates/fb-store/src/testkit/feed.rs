@@ -1,5 +1,7 @@
 //! The change feed and the observer.
 
+use std::collections::BTreeMap;
+
 use fb_types::{Change, ChangeKind, ObjectId, Seq, Timestamp, Version};
 use serde_json::json;
 
@@ -81,6 +83,69 @@ pub async fn the_observer_sees_what_the_feed_says(bench: Bench) {
     assert_eq!(told, bench.changes().await);
     let deleted = bench.log.commits().into_iter().filter(|c| c.after.is_none()).count();
     assert_eq!(deleted, 4);
+}
+
+/// A class without objects is known up to the same position as any other.
+pub async fn snapshots_of_nothing_have_a_position(bench: Bench) {
+    let store = bench.store();
+    let empty = super::query(&store.schema(), &json!({}), &json!({}), 0, 100);
+    bench.insert("a", json!({})).await;
+    bench.delete("a").await;
+    bench.add_class(&json!({ "class": "/db/Other" })).await;
+    let other = fb_types::ClassName::new("Other").unwrap();
+    let query = fb_query::Query {
+        class: other.clone(),
+        ..empty.clone()
+    };
+    let last = store.stats().await.unwrap().last_seq;
+    for (grant, query) in [(bench.grant(), empty), (bench.admin().grant(&other), query)] {
+        let (seq, rows) = store.snapshot(&grant, &query).await.unwrap();
+        assert_eq!((seq, rows.rows().len()), (last, 0), "{query:?}");
+    }
+}
+
+/// A snapshot is what the changes up to its position make.
+pub async fn snapshots_know_their_position(bench: Bench) {
+    let bench = std::sync::Arc::new(bench);
+    let mut tasks = Vec::new();
+    for t in 0..3 {
+        let bench = bench.clone();
+        tasks.push(tokio::spawn(async move {
+            for i in 0..40 {
+                let key = format!("t{t}-{}", i % 7);
+                bench.insert(&key, json!({ "rank": i })).await;
+                bench
+                    .commit(bench.updating(&key, &json!({ "rank": i + 1 })))
+                    .await
+                    .unwrap();
+                bench.delete(&key).await;
+            }
+        }));
+    }
+    let query = super::query(&bench.store().schema(), &json!({}), &json!({}), 0, 100);
+    let mut snapshots = Vec::new();
+    while tasks.iter().any(|task| !task.is_finished()) {
+        let (seq, rows) = bench.store().snapshot(&bench.grant(), &query).await.unwrap();
+        let rows: BTreeMap<_, _> = rows.rows().iter().map(|r| (r.key.clone(), r.version)).collect();
+        snapshots.push((seq, rows));
+        tokio::task::yield_now().await;
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let changes = bench.changes().await;
+    for (seq, rows) in snapshots {
+        let mut expected = BTreeMap::new();
+        for change in changes.iter().filter(|change| change.seq <= seq) {
+            match change.kind {
+                ChangeKind::Delete => expected.remove(object(change).key()),
+                ChangeKind::Insert | ChangeKind::Update => {
+                    expected.insert(object(change).key().clone(), change.version)
+                }
+            };
+        }
+        assert_eq!(rows, expected, "at {seq:?}");
+    }
 }
 
 /// A bug in an observer costs no write.

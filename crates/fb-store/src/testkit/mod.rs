@@ -70,7 +70,9 @@ macro_rules! contract_tests {
             rules: restricted_reads_agree_with_the_rules, the_first_rules_of_a_class,
                 rules_are_in_force_after_a_restore;
             feed: changes_are_in_order_without_gaps, stamps_grow_although_the_clock_goes_back,
-                the_observer_sees_what_the_feed_says, a_panicking_observer_does_no_harm,
+                the_observer_sees_what_the_feed_says, snapshots_know_their_position,
+                snapshots_of_nothing_have_a_position,
+                a_panicking_observer_does_no_harm,
                 notes_are_on_the_changes_before_them;
             schema: writes_checked_under_an_old_schema_are_refused, an_alteration_from_another_revision_is_refused,
                 objects_are_rewritten, a_dropped_class_leaves_deletes, writes_go_along_with_an_alteration,

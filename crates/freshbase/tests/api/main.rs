@@ -9,6 +9,7 @@ mod downloads;
 mod files;
 mod images;
 mod indexes;
+mod live;
 mod objects;
 mod queries;
 mod schema;

@@ -202,6 +202,16 @@ fn seeds() -> Vec<(&'static str, String, Value)> {
             format!("/db/Doc/count?q={}", encode(&filter.to_string())),
             Value::Null,
         ),
+        (
+            "GET",
+            format!(
+                "/events/Doc?q={}&sort=%7B%22i%22%3A1%7D&start=0&count=5&initial=true&matchTypes=add,match&operations=any",
+                encode(&filter.to_string())
+            ),
+            Value::Null,
+        ),
+        ("GET", "/events".into(), Value::Null),
+        ("GET", "/events-url".into(), Value::Null),
         ("POST", "/db/Doc/count".into(), filter),
         ("GET", "/db".into(), Value::Null),
         ("GET", "/db/Doc/ids?start=1&count=2".into(), Value::Null),

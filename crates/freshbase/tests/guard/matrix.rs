@@ -222,6 +222,16 @@ fn rows() -> Vec<Row> {
         same("validate", "/db/User/validate", none(), [404, 200, 200, 404]),
         same("logout", "/db/User/logout", none(), [204; 4]),
         data("adhoc_query", "/db/Thing/query?q=%7B%7D", none(), 200),
+        // Without an upgrade; messages bring their own tokens.
+        same("live_socket", "/events", none(), [426; 4]),
+        open("live_url", "/events-url"),
+        // Whoever may is told that this one cannot be kept up to date.
+        data(
+            "live_events",
+            "/events/Thing?sort=%7B%22n%22%3A1%7D&start=500&count=1",
+            none(),
+            468,
+        ),
         data("adhoc_query_post", "/db/Thing/query", json!({}), 200),
         data("adhoc_count", "/db/Thing/count", none(), 200),
         data("adhoc_count_post", "/db/Thing/count", json!({}), 200),

@@ -2,6 +2,8 @@
 //! route to objects fails the test until it has a row here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpStream;
+use std::time::Duration;
 
 use fb_testkit::{Client, Response, Server, encode, root};
 use serde_json::{Value, json};
@@ -42,7 +44,7 @@ impl Does {
 /// A route, what it does, and how it is asked to do that with the object `key` of `bucket`.
 type Row = (&'static str, Does, fn(&Client, &str, &str) -> Response);
 
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 22] = [
     ("get_object", Does::Load, |c, b, k| c.get(&format!("/db/{b}/{k}"))),
     ("adhoc_query", Does::Query, |c, b, k| {
         c.get(&format!("/db/{b}/query?q={}", encode(&by_id(b, k).to_string())))
@@ -55,6 +57,22 @@ const ROWS: [Row; 20] = [
     }),
     ("adhoc_count_post", Does::Count, |c, b, k| {
         c.post(&format!("/db/{b}/count"), &by_id(b, k))
+    }),
+    ("live_events", Does::Query, |c, b, k| {
+        let answer = c.get(&format!("/events/{b}?q={}", encode(&by_id(b, k).to_string())));
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        match text.split_once("\ndata: ") {
+            Some((_, data)) => of_result(200, data),
+            None => answer,
+        }
+    }),
+    ("live_socket", Does::Query, |c, b, k| {
+        let mut socket = Socket::open(c);
+        let first = socket.subscribe("x", b, &by_id(b, k));
+        match first["type"].as_str() {
+            Some("result") => of_result(200, &first.to_string()),
+            _ => of_result(first["error"]["status"].as_u64().unwrap(), "{}"),
+        }
     }),
     ("create_object", Does::Insert, |c, b, k| {
         c.post(
@@ -118,6 +136,103 @@ fn by_module(client: &Client, what: &str, bucket: &str, key: &str) -> Response {
     client.post("/code/path", &json!({ "what": what, "b": bucket, "k": key }))
 }
 
+/// The objects of a live query's first message, as a query would answer.
+fn of_result(status: u64, message: &str) -> Response {
+    let message: Value = serde_json::from_str(message.lines().next().unwrap()).unwrap();
+    Response {
+        status: u16::try_from(status).unwrap(),
+        headers: Vec::new(),
+        body: message["data"].to_string().into_bytes(),
+    }
+}
+
+/// A client's WebSocket.
+struct Socket {
+    wire: tungstenite::WebSocket<TcpStream>,
+    token: Value,
+}
+
+impl Socket {
+    fn open(client: &Client) -> Self {
+        let stream = TcpStream::connect(client.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let (wire, _) = tungstenite::client(client.socket_url(), stream).unwrap();
+        let token = json!(client.token());
+        Self { wire, token }
+    }
+
+    /// Subscribes, and gives the first message.
+    fn subscribe(&mut self, id: &str, bucket: &str, query: &Value) -> Value {
+        let message = json!({ "type": "subscribe", "id": id, "bucket": bucket, "query": query, "token": self.token });
+        self.wire.send(tungstenite::Message::text(message.to_string())).unwrap();
+        self.next()
+    }
+
+    fn next(&mut self) -> Value {
+        loop {
+            if let tungstenite::Message::Text(text) = self.wire.read().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+}
+
+/// Events as well: whoever may read an object is told of it, and nobody else; when it goes out of sight, that and no more.
+#[test]
+fn s04_object_rules_decide_who_is_told() {
+    for profile in PROFILES {
+        let server = profile.start();
+        let people = People::new(&server);
+        let admin = people.admin();
+        let everybody = Rules::from([("*".into(), "allow")]);
+        class(admin, "Told", &fields(), &class_acl(&everybody, &["query"]));
+        class(admin, "Mark", &json!({}), &class_acl(&everybody, &["query"]));
+        let mut sockets: Vec<Socket> = people
+            .callers
+            .iter()
+            .map(|caller| Socket::open(&caller.client))
+            .collect();
+        for socket in &mut sockets {
+            assert_eq!(socket.subscribe("told", "Told", &json!({}))["type"], "result");
+            assert_eq!(socket.subscribe("mark", "Mark", &json!({}))["type"], "result");
+        }
+        let mut told = || -> Vec<Vec<Value>> {
+            admin.post("/db/Mark", &json!({})).expect(201);
+            let until_mark = |socket: &mut Socket| -> Vec<Value> {
+                std::iter::from_fn(|| Some(socket.next()).filter(|m| m["id"] != "mark")).collect()
+            };
+            sockets.iter_mut().map(until_mark).collect()
+        };
+        for (kind, rules) in people.kinds() {
+            let object = |rules: &Rules, n: u32| json!({ "n": n, "secret": 4711, "acl": { "read": rules } });
+            let path = format!("/db/Told/{kind}");
+            let mut was_seen = vec![false; people.callers.len()];
+            for (step, rules) in [&rules, &rules, &Rules::new(), &rules].into_iter().enumerate() {
+                admin
+                    .put(&path, &object(rules, u32::try_from(step).unwrap()))
+                    .expect(200);
+                for (i, messages) in told().into_iter().enumerate() {
+                    let caller = &people.callers[i];
+                    let sees = passes(rules, caller);
+                    let what: Vec<&str> = messages.iter().map(|m| m["matchType"].as_str().unwrap()).collect();
+                    let expected: &[&str] = match (was_seen[i], sees) {
+                        (false, true) => &["add"],
+                        (true, true) => &["change"],
+                        (true, false) => &["remove"],
+                        (false, false) => &[],
+                    };
+                    assert_eq!(what, expected, "{profile:?} {kind} {step} {}", caller.name);
+                    if what == ["remove"] {
+                        assert_eq!(messages[0]["data"], json!({ "id": path }), "{kind}");
+                    }
+                    was_seen[i] = sees;
+                }
+            }
+        }
+        no_panics(&server);
+    }
+}
+
 fn by_id(bucket: &str, key: &str) -> Value {
     json!({ "id": format!("/db/{bucket}/{key}") })
 }
@@ -133,7 +248,9 @@ fn s04_every_route_to_objects_has_a_row() {
     });
     let to_objects: BTreeSet<&str> = to_objects.map(|route| route.name).collect();
     let names = ROWS.iter().map(|row| row.0);
-    let rows: BTreeSet<&str> = names.filter(|name| !name.starts_with("module_")).collect();
+    // What a WebSocket gives is decided message by message.
+    let is_route = |name: &&str| !name.starts_with("module_") && *name != "live_socket";
+    let rows: BTreeSet<&str> = names.filter(is_route).collect();
     assert_eq!(
         to_objects, rows,
         "say in `ROWS` what a new route does with objects, and how it is asked to"

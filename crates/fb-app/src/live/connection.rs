@@ -1,0 +1,266 @@
+//! One client's connection and its subscriptions.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fb_auth::{Objects, Operation, authorize};
+use fb_live::{LiveQuery, Refused, Registration, Subscriber};
+use fb_query::{Limits, Query, QueryError, SortKey, parse_filter, parse_sort};
+use fb_types::{Class, Schema};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::caller::LiveCaller;
+use super::outlet::{LiveEnd, LiveMessage, Outlet};
+use super::tell::{Listener, first, head};
+use super::wish::LiveWish;
+use super::worker::{Command, Registered, Seat};
+use super::{PER_APP, PER_CONNECTION};
+use crate::{App, AppError};
+
+/// The sort order of a live query. Fields that the class does not have are the same in all objects, so they are left out; the protocol's
+/// clients sort by fields that come later. (A new field is another schema, which resets connections.)
+fn sort_order(json: &Value, schema: &Schema, class: &Class, limits: &Limits) -> Result<Vec<SortKey>, QueryError> {
+    let sort = parse_sort(json, schema, class, limits);
+    if !matches!(sort, Err(QueryError::UnknownField { .. })) {
+        return sort;
+    }
+    let members: Vec<(&String, &Value)> = match json {
+        Value::Object(members) => members.iter().collect(),
+        Value::Array(objects) => objects.iter().filter_map(Value::as_object).flatten().collect(),
+        _ => Vec::new(),
+    };
+    let mut known = Vec::with_capacity(members.len());
+    for (name, direction) in members {
+        match parse_sort(&json!({ name: direction }), schema, class, limits) {
+            Ok(keys) => known.extend(keys),
+            Err(QueryError::UnknownField { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if known.is_empty() {
+        // Still an order, with positions.
+        return parse_sort(&json!({ "id": 1 }), schema, class, limits);
+    }
+    Ok(known)
+}
+
+/// How often a first result is read when too much is written meanwhile.
+const TRIES: usize = 5;
+
+/// The subscriptions of one client, and what it is told. Dropping it ends them.
+pub struct LiveConnection {
+    app: Arc<App>,
+    commands: mpsc::UnboundedSender<Command>,
+    outlet: Arc<Outlet>,
+    /// Held for single operations only.
+    subscriptions: Mutex<Subscriptions>,
+}
+
+/// The subscriptions there are.
+#[derive(Default)]
+struct Subscriptions {
+    /// By the client's names.
+    by_id: HashMap<Arc<str>, Subscriber>,
+    numbers: HashSet<Subscriber>,
+}
+
+impl Subscriptions {
+    fn insert(&mut self, id: Arc<str>, number: Subscriber) {
+        self.by_id.insert(id, number);
+        self.numbers.insert(number);
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Subscriber> {
+        let number = self.by_id.remove(id)?;
+        self.numbers.remove(&number);
+        Some(number)
+    }
+}
+
+impl App {
+    /// A connection without subscriptions. While there is one, the app stays awake.
+    pub fn live_connection(self: &Arc<Self>) -> LiveConnection {
+        LiveConnection {
+            commands: self.live().commands(self),
+            app: self.clone(),
+            outlet: Arc::default(),
+            subscriptions: Mutex::default(),
+        }
+    }
+}
+
+impl LiveConnection {
+    /// Begins a subscription under a name of the client's. Its first message, the result or
+    /// that it has begun, is on its way when this returns. The same name again replaces the subscription.
+    ///
+    /// Errors: those of queries; `NotLive` for what cannot be kept up to date; `TooManySubscriptions`; `BadToken`.
+    pub async fn subscribe(&self, id: &str, caller: impl Into<LiveCaller>, wish: LiveWish) -> Result<(), AppError> {
+        let caller = caller.into();
+        self.unsubscribe(id);
+        if self.len() >= PER_CONNECTION {
+            return Err(AppError::TooManySubscriptions(PER_CONNECTION));
+        }
+        let number = self.app.live().next_number();
+        let seat = Seat {
+            id: id.into(),
+            principal: self.app.live_principal(&caller).await?,
+            caller,
+            wish: Arc::new(wish),
+            outlet: self.outlet.clone(),
+        };
+        self.subscriptions().insert(seat.id.clone(), number);
+        let begun = self.app.seat(&self.commands, number, seat, false).await;
+        if begun.is_err() {
+            self.subscriptions().remove(id);
+        }
+        begun
+    }
+
+    /// Ends a subscription: [`Self::next`] gives no message of it any more. Unknown names are no error.
+    pub fn unsubscribe(&self, id: &str) {
+        let number = self.subscriptions().remove(id);
+        if let Some(number) = number {
+            let _ = self.commands.send(Command::Cancel(number));
+        }
+    }
+
+    /// All messages that wait; waits for one. One caller at a time. A subscription that has ended with an error is
+    /// forgotten. The error says that nothing comes any more.
+    pub async fn next(&self) -> Result<VecDeque<LiveMessage>, LiveEnd> {
+        loop {
+            let waiting = self.outlet.next().await?;
+            let messages = self.of_current(waiting);
+            if !messages.is_empty() {
+                return Ok(messages);
+            }
+        }
+    }
+
+    /// Leaves out what is for subscriptions that the client has ended, or replaced.
+    fn of_current(&self, waiting: VecDeque<(Subscriber, LiveMessage)>) -> VecDeque<LiveMessage> {
+        let mut subscriptions = self.subscriptions();
+        let mut messages = VecDeque::with_capacity(waiting.len());
+        for (number, message) in waiting {
+            if !subscriptions.numbers.contains(&number) {
+                continue;
+            }
+            if let LiveMessage::Error(id, _) = &message {
+                subscriptions.remove(id);
+            }
+            messages.push_back(message);
+        }
+        messages
+    }
+
+    /// How many subscriptions there are.
+    pub fn len(&self) -> usize {
+        self.subscriptions().by_id.len()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn subscriptions(&self) -> std::sync::MutexGuard<'_, Subscriptions> {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for LiveConnection {
+    fn drop(&mut self) {
+        // First: whoever is about to subscribe must not be left behind.
+        self.outlet.end(LiveEnd::Reset);
+        for number in &self.subscriptions().numbers {
+            let _ = self.commands.send(Command::Cancel(*number));
+        }
+    }
+}
+
+impl std::fmt::Debug for LiveConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveConnection")
+            .field("subscriptions", &self.len())
+            .finish()
+    }
+}
+
+impl App {
+    /// Reads a first result and registers it. `again` for a subscriber who is there already: it is told the difference.
+    pub(super) async fn seat(
+        self: &Arc<Self>,
+        commands: &mpsc::UnboundedSender<Command>,
+        number: u64,
+        seat: Seat,
+        again: bool,
+    ) -> Result<(), AppError> {
+        let gone = || AppError::Busy { retry_after: 1 };
+        for _ in 0..TRIES {
+            let schema = self.schema();
+            let class = self.entity(&schema, &seat.wish.bucket)?;
+            let grant = authorize(&seat.principal, Operation::Query, class)?;
+            let limits = &self.limits().query;
+            let filter = parse_filter(&seat.wish.filter, &schema, class, limits)?;
+            let sort = sort_order(&seat.wish.sort, &schema, class, limits)?;
+            let query = Query::new(
+                class,
+                filter,
+                sort,
+                seat.wish.offset,
+                seat.wish.limit.unwrap_or(u64::MAX),
+            );
+            if !grant.fields().read_everything() {
+                for field in query.fields() {
+                    grant.fields().authorize_read(field, Objects::All)?;
+                }
+            }
+            let query = LiveQuery::new(query).map_err(|unfit| AppError::NotLive(unfit.to_string()))?;
+            let (to, ticket) = oneshot::channel();
+            commands.send(Command::Ticket(to)).map_err(|_| gone())?;
+            let ticket = ticket.await.map_err(|_| gone())?;
+            let snapshot = self.live_snapshot(&schema, class, &grant, &query).await?;
+            if ticket.n_subscribers >= PER_APP {
+                return Err(AppError::TooManySubscriptions(
+                    usize::try_from(PER_APP).unwrap_or(usize::MAX),
+                ));
+            }
+            let listener = Listener {
+                outlet: seat.outlet.clone(),
+                number,
+                head: head(&seat.id),
+                events: seat.wish.events,
+                fields: grant.fields().clone(),
+                schema: schema.clone(),
+                class: class.name().clone(),
+            };
+            let (from, end) = query.window(snapshot.rows.len());
+            let result = seat.wish.initial.then(|| listener.result(&snapshot.rows[from..end]));
+            let first = (!again).then(|| first(result.as_deref(), self.clock().now()));
+            let (done, registered) = oneshot::channel();
+            let registration = Registration {
+                subscriber: number,
+                query: Arc::new(query),
+                scope: grant.scope().clone(),
+                rows: snapshot.rows,
+                seq: snapshot.seq,
+                ticket: ticket.take(),
+            };
+            let command = Command::Register(Box::new(Registered {
+                registration,
+                listener,
+                first,
+                seat: seat.clone(),
+                schema_rev: schema.rev(),
+                again,
+                done,
+            }));
+            commands.send(command).map_err(|_| gone())?;
+            match registered.await.map_err(|_| gone())? {
+                Ok(()) => return Ok(()),
+                Err(Refused::TooLate) => {}
+            }
+        }
+        Err(gone())
+    }
+}

@@ -1,0 +1,104 @@
+//! What waits to be sent over one connection.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fb_live::Subscriber;
+use tokio::sync::Notify;
+
+use crate::AppError;
+
+/// Bytes and messages that may wait for a client that reads too slowly.
+const WAITING_BYTES: usize = 8 << 20;
+const WAITING: usize = 20_000;
+/// What a waiting message takes by itself, roughly.
+const EACH: usize = 100;
+
+/// One message to a client.
+#[derive(Debug)]
+pub enum LiveMessage {
+    /// JSON text in two parts: the first one is the subscriber's, the second one is shared with all who are told the same.
+    Text(Arc<str>, Bytes),
+    /// The subscription with this id has ended.
+    Error(Arc<str>, AppError),
+}
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveEnd {
+    /// The client reads too slowly.
+    TooSlow,
+    /// The app's schema changed, or the app is closed: connect and subscribe again.
+    Reset,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outlet {
+    state: Mutex<State>,
+    ready: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    messages: VecDeque<(Subscriber, LiveMessage)>,
+    bytes: usize,
+    end: Option<LiveEnd>,
+}
+
+impl Outlet {
+    /// Puts a message behind the others. Whoever lets too many of them wait is cut off.
+    pub(super) fn push(&self, to: Subscriber, message: LiveMessage) {
+        let mut state = self.state();
+        if state.end.is_some() {
+            return;
+        }
+        state.bytes += size(&message);
+        state.messages.push_back((to, message));
+        if state.bytes > WAITING_BYTES || state.messages.len() > WAITING {
+            state.messages = VecDeque::new();
+            state.end = Some(LiveEnd::TooSlow);
+        }
+        drop(state);
+        self.ready.notify_one();
+    }
+
+    /// No message comes after those that wait.
+    pub(super) fn end(&self, end: LiveEnd) {
+        self.state().end.get_or_insert(end);
+        self.ready.notify_one();
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state().end.is_some()
+    }
+
+    /// All messages that wait; waits for one. One caller at a time.
+    pub(super) async fn next(&self) -> Result<VecDeque<(Subscriber, LiveMessage)>, LiveEnd> {
+        loop {
+            {
+                let mut state = self.state();
+                if !state.messages.is_empty() {
+                    state.bytes = 0;
+                    return Ok(std::mem::take(&mut state.messages));
+                }
+                if let Some(end) = state.end {
+                    return Err(end);
+                }
+            }
+            self.ready.notified().await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn size(message: &LiveMessage) -> usize {
+    EACH + match message {
+        // The second part is shared, but a slow client may be the last one to hold it.
+        LiveMessage::Text(own, shared) => own.len() + shared.len(),
+        LiveMessage::Error(..) => 0,
+    }
+}

@@ -1,0 +1,455 @@
+//! The task that matches an app's writes with its live queries.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fb_auth::Principal;
+use fb_live::{Event, Limits, LiveQuery, Matcher, Output, Refused, Registration, Row, Subscriber, Ticket, ViewId};
+use fb_types::Seq;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::LiveStats;
+use super::caller::LiveCaller;
+use super::feed::Feed;
+use super::outlet::{LiveEnd, LiveMessage, Outlet};
+use super::tell::{Listener, Telling};
+use super::wish::LiveWish;
+use crate::{App, AppError};
+
+/// Writes that are matched before others get their turn.
+const BATCH: usize = 256;
+/// How often everybody's rights are looked at although nothing seems to have changed: tokens expire.
+pub(super) const REVIEW: Duration = Duration::from_secs(10);
+/// The pause between the beginnings of two renewals.
+const PACE: Duration = Duration::from_millis(5);
+/// How often a renewal is tried, and the pause before the second time; each further one is twice as long.
+const TRIES: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the task is asked to do.
+pub(super) enum Command {
+    Ticket(oneshot::Sender<Held>),
+    GiveBack(Ticket),
+    Register(Box<Registered>),
+    Cancel(Subscriber),
+    Renewed(ViewId, Vec<Row>, Seq),
+    Differs(ViewId),
+    /// A subscriber may not any more.
+    End(Subscriber, Box<AppError>),
+    Reviewed,
+    /// Everybody has to connect anew.
+    Reset,
+    Stats(oneshot::Sender<LiveStats>),
+}
+
+/// A ticket that is given back when nobody uses it.
+pub(super) struct Held {
+    ticket: Option<Ticket>,
+    commands: mpsc::WeakUnboundedSender<Command>,
+    pub(super) n_subscribers: u64,
+}
+
+impl Held {
+    pub(super) fn take(mut self) -> Ticket {
+        // It is there until it is taken.
+        self.ticket.take().unwrap_or_else(|| unreachable!())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let (Some(ticket), Some(commands)) = (self.ticket.take(), self.commands.upgrade()) {
+            let _ = commands.send(Command::GiveBack(ticket));
+        }
+    }
+}
+
+/// Who subscribed, and to what: all that is needed to do it again.
+#[derive(Clone)]
+pub(super) struct Seat {
+    pub(super) id: Arc<str>,
+    pub(super) caller: LiveCaller,
+    pub(super) principal: Principal,
+    pub(super) wish: Arc<LiveWish>,
+    pub(super) outlet: Arc<Outlet>,
+}
+
+pub(super) struct Registered {
+    pub(super) registration: Registration,
+    pub(super) listener: Listener,
+    pub(super) first: Option<Bytes>,
+    pub(super) seat: Seat,
+    pub(super) schema_rev: u32,
+    /// True for one who is there already.
+    pub(super) again: bool,
+    pub(super) done: oneshot::Sender<Result<(), Refused>>,
+}
+
+/// Something that is to be sent, behind certain answers.
+enum Outgoing {
+    Event(Arc<[Subscriber]>, Event),
+    First(Subscriber, Arc<Outlet>, LiveMessage),
+}
+
+pub(super) struct Worker {
+    app: Weak<App>,
+    feed: Arc<Feed>,
+    own: mpsc::WeakUnboundedSender<Command>,
+    matcher: Matcher,
+    listeners: HashMap<Subscriber, Listener>,
+    seats: HashMap<Subscriber, Seat>,
+    /// In the order in which it is to be sent, with the number of the ticket it has to wait for.
+    outgoing: VecDeque<(u64, Outgoing)>,
+    out: Vec<Output>,
+    renewing: HashSet<ViewId>,
+    next_renewal: Instant,
+    is_reviewing: bool,
+    /// What is under way may have looked too early.
+    must_review_again: bool,
+    reviewed_at: Instant,
+    matched: u64,
+    renewed: u64,
+}
+
+impl Worker {
+    pub(super) fn new(app: Weak<App>, feed: Arc<Feed>, own: mpsc::WeakUnboundedSender<Command>) -> Self {
+        Self {
+            app,
+            feed,
+            own,
+            matcher: Matcher::new(Seq(0), Limits::default()),
+            listeners: HashMap::new(),
+            seats: HashMap::new(),
+            outgoing: VecDeque::new(),
+            out: Vec::new(),
+            renewing: HashSet::new(),
+            next_renewal: Instant::now(),
+            is_reviewing: false,
+            must_review_again: false,
+            reviewed_at: Instant::now(),
+            matched: 0,
+            renewed: 0,
+        }
+    }
+
+    /// Works until the app is closed.
+    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let feed = self.feed.clone();
+        loop {
+            let is_more = self.match_writes();
+            let wait_until = self.send();
+            self.review();
+            if is_more {
+                // Others get their turn, and so do commands.
+                tokio::task::yield_now().await;
+                while let Ok(command) = commands.try_recv() {
+                    self.obey(command);
+                }
+                continue;
+            }
+            let may_review = !self.is_reviewing && !self.seats.is_empty();
+            let review_at = may_review.then(|| self.reviewed_at + REVIEW);
+            let alarm = wait_until.map(Instant::from_std).into_iter().chain(review_at).min();
+            tokio::select! {
+                biased;
+                () = feed.ready.notified() => {}
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => return self.reset(),
+                },
+                () = until(alarm) => {}
+            }
+        }
+    }
+
+    /// Matches what was written. True if more is waiting.
+    fn match_writes(&mut self) -> bool {
+        if !self.feed.is_on() {
+            return false;
+        }
+        let taken = self.feed.take(BATCH);
+        if taken.is_void {
+            self.reset();
+        }
+        for waiting in taken.writes {
+            self.matched += 1;
+            self.matcher.write(waiting.image, &mut self.out);
+            self.put_out(waiting.behind);
+        }
+        match taken.position {
+            Some(position) => {
+                self.matcher.advance(position, &mut self.out);
+                self.put_out(0);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Takes what the matcher wants to be done.
+    fn put_out(&mut self, behind: u64) {
+        for output in std::mem::take(&mut self.out) {
+            match output {
+                Output::Tell { to, event } => self.outgoing.push_back((behind, Outgoing::Event(to, event))),
+                Output::Renew {
+                    view, query, scopes, ..
+                } => self.renew(view, query, scopes),
+            }
+        }
+    }
+
+    /// Sends what has waited long enough. Says when the next one has.
+    fn send(&mut self) -> Option<std::time::Instant> {
+        let app = self.app.upgrade()?;
+        let now = app.clock().now();
+        while let Some((behind, _)) = self.outgoing.front() {
+            if let Err(at) = self.feed.fence.is_passed(*behind) {
+                return Some(at);
+            }
+            match self.outgoing.pop_front() {
+                Some((_, Outgoing::Event(to, event))) => {
+                    let mut telling = Telling::new(&event, now);
+                    for subscriber in to.iter() {
+                        if let Some(listener) = self.listeners.get(subscriber) {
+                            telling.tell(listener);
+                        }
+                    }
+                }
+                Some((_, Outgoing::First(to, outlet, message))) => outlet.push(to, message),
+                None => {}
+            }
+        }
+        None
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Ticket(to) => {
+                self.feed.switch(true);
+                let held = Held {
+                    ticket: Some(self.matcher.ticket()),
+                    commands: self.own.clone(),
+                    n_subscribers: self.seats.len() as u64,
+                };
+                // Dropped, it comes back.
+                let _ = to.send(held);
+            }
+            Command::GiveBack(ticket) => {
+                self.matcher.give_back(ticket);
+                self.rest();
+            }
+            Command::Register(registered) => self.register(*registered),
+            Command::Cancel(subscriber) => {
+                self.forget(subscriber);
+                self.rest();
+            }
+            Command::Renewed(view, rows, seq) => {
+                self.renewed += 1;
+                self.renewing.remove(&view);
+                // If it was too late, it is asked for again.
+                let _ = self.matcher.renew(view, rows, seq, &mut self.out);
+                self.put_out(0);
+            }
+            Command::Differs(view) => {
+                self.renewing.remove(&view);
+                self.matcher.part(&view, &mut self.out);
+                self.put_out(0);
+            }
+            Command::End(subscriber, error) => {
+                if let Some(seat) = self.seats.get(&subscriber) {
+                    let message = LiveMessage::Error(seat.id.clone(), *error);
+                    let outlet = seat.outlet.clone();
+                    self.outgoing
+                        .push_back((0, Outgoing::First(subscriber, outlet, message)));
+                }
+                self.forget(subscriber);
+                self.rest();
+            }
+            Command::Reviewed => self.is_reviewing = false,
+            Command::Reset => self.reset(),
+            Command::Stats(to) => {
+                let stats = self.matcher.stats();
+                let _ = to.send(LiveStats {
+                    subscriptions: stats.subscribers,
+                    filters: stats.filters,
+                    scanned: stats.scanned,
+                    views: stats.views,
+                    objects: stats.objects,
+                    matched: self.matched,
+                    renewed: self.renewed,
+                });
+            }
+        }
+    }
+
+    fn register(&mut self, registered: Registered) {
+        let Registered {
+            registration,
+            listener,
+            first,
+            seat,
+            schema_rev,
+            again,
+            done,
+        } = registered;
+        let subscriber = registration.subscriber;
+        let is_gone = seat.outlet.is_over() || (again && !self.seats.contains_key(&subscriber));
+        let is_current = self.app.upgrade().is_some_and(|app| app.schema().rev() == schema_rev);
+        if is_gone || !is_current {
+            self.matcher.give_back(registration.ticket);
+            self.rest();
+            // Whoever is there tries again, with the new schema.
+            let _ = done.send(if is_gone { Ok(()) } else { Err(Refused::TooLate) });
+            return;
+        }
+        let mut out = Vec::new();
+        let result = self.matcher.register(registration, &mut out);
+        if result.is_ok() {
+            if let Some(text) = first {
+                let message = LiveMessage::Text(listener.head.clone(), text);
+                self.outgoing
+                    .push_back((0, Outgoing::First(subscriber, listener.outlet.clone(), message)));
+            }
+            self.listeners.insert(subscriber, listener);
+            self.seats.insert(subscriber, seat);
+        }
+        self.out.append(&mut out);
+        self.put_out(0);
+        let _ = done.send(result);
+    }
+
+    fn forget(&mut self, subscriber: Subscriber) {
+        self.matcher.cancel(subscriber);
+        self.listeners.remove(&subscriber);
+        self.seats.remove(&subscriber);
+    }
+
+    /// Without queries, writes need not be handed over.
+    fn rest(&mut self) {
+        if self.matcher.is_idle() {
+            self.feed.switch(false);
+        }
+    }
+
+    /// Ends all connections; clients connect anew.
+    fn reset(&mut self) {
+        self.outgoing.clear();
+        for seat in self.seats.values() {
+            seat.outlet.end(LiveEnd::Reset);
+        }
+        let subscribers: Vec<Subscriber> = self.seats.keys().copied().collect();
+        for subscriber in subscribers {
+            self.forget(subscriber);
+        }
+        self.renewing.clear();
+        self.rest();
+    }
+
+    /// Reads a result again, beside everything else.
+    fn renew(&mut self, view: ViewId, query: Arc<LiveQuery>, scopes: Vec<fb_auth::Scope>) {
+        if !self.renewing.insert(view.clone()) {
+            return;
+        }
+        let begin_at = self.next_renewal.max(Instant::now());
+        self.next_renewal = begin_at + PACE;
+        let (app, commands) = (self.app.clone(), self.own.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep_until(begin_at).await;
+            let mut pause = PAUSE;
+            for _ in 0..TRIES {
+                let Some(app) = app.upgrade() else { return };
+                let result = app.live_renewal(&query, &scopes).await;
+                drop(app);
+                let command = match result {
+                    Ok(Some(snapshot)) => Command::Renewed(view, snapshot.rows, snapshot.seq),
+                    Ok(None) => Command::Differs(view),
+                    Err(error) => {
+                        tracing::warn!(error = %error, "a live query could not be read again");
+                        tokio::time::sleep(pause).await;
+                        pause *= 2;
+                        continue;
+                    }
+                };
+                if let Some(commands) = commands.upgrade() {
+                    let _ = commands.send(command);
+                }
+                return;
+            }
+            // Nobody knows what its subscribers should see.
+            if let Some(commands) = commands.upgrade() {
+                let _ = commands.send(Command::Reset);
+            }
+        });
+    }
+
+    /// Looks at everybody's rights if that is due.
+    fn review(&mut self) {
+        self.must_review_again |= self.feed.take_rights_changed();
+        let is_due = self.must_review_again || self.reviewed_at.elapsed() >= REVIEW;
+        if !is_due || self.is_reviewing || self.seats.is_empty() {
+            return;
+        }
+        self.must_review_again = false;
+        self.reviewed_at = Instant::now();
+        let mut by_caller: HashMap<LiveCaller, Vec<(Subscriber, Seat)>> = HashMap::new();
+        for (subscriber, seat) in &self.seats {
+            if seat.caller != LiveCaller::Anonymous {
+                by_caller
+                    .entry(seat.caller.clone())
+                    .or_default()
+                    .push((*subscriber, seat.clone()));
+            }
+        }
+        if by_caller.is_empty() {
+            return;
+        }
+        self.is_reviewing = true;
+        let (app, commands) = (self.app.clone(), self.own.clone());
+        tokio::spawn(async move {
+            for (caller, seats) in by_caller {
+                let (Some(app), Some(commands)) = (app.upgrade(), commands.upgrade()) else {
+                    return;
+                };
+                review_caller(&app, &commands, &caller, seats).await;
+            }
+            if let Some(commands) = commands.upgrade() {
+                let _ = commands.send(Command::Reviewed);
+            }
+        });
+    }
+}
+
+/// Looks at the rights of all who subscribed in the same way.
+async fn review_caller(
+    app: &Arc<App>,
+    commands: &mpsc::UnboundedSender<Command>,
+    caller: &LiveCaller,
+    seats: Vec<(Subscriber, Seat)>,
+) {
+    let principal = app.live_principal(caller).await;
+    for (subscriber, mut seat) in seats {
+        let end = match &principal {
+            Ok(principal) if *principal == seat.principal => continue,
+            Ok(principal) => {
+                seat.principal = principal.clone();
+                app.seat(commands, subscriber, seat, true).await.err()
+            }
+            Err(AppError::BadToken) => Some(AppError::BadToken),
+            // Nobody knows. It is looked at again.
+            Err(_) => continue,
+        };
+        if let Some(error) = end {
+            let _ = commands.send(Command::End(subscriber, Box::new(error)));
+        }
+    }
+}
+
+async fn until(alarm: Option<Instant>) {
+    match alarm {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,453 @@
+//! The queries on one class.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use fb_auth::Scope;
+use fb_query::{Bound, Slots};
+use fb_types::{ObjectKey, Seq};
+use serde_json::Value;
+
+use crate::Row;
+use crate::index::{Index, Place};
+use crate::matcher::{Output, Subscriber};
+use crate::objects::Objects;
+use crate::query::{Form, LiveQuery};
+use crate::retained::Image;
+use crate::view::{Sight, State, View, Written, entries};
+use crate::window::Window;
+
+/// Objects of a class whose last write is known, so that older ones that come late are told.
+const REMEMBERED: usize = 4096;
+
+/// The queries on one class, and the objects that are in their results.
+#[derive(Debug, Default)]
+pub(crate) struct Class {
+    slots: Slots,
+    index: Index,
+    by_text: HashMap<Arc<str>, u32>,
+    filters: Vec<Option<Filter>>,
+    free_filters: Vec<u32>,
+    views: Vec<Option<View>>,
+    free_views: Vec<u32>,
+    objects: Objects,
+    latest: HashMap<ObjectKey, Seq>,
+    latest_order: VecDeque<(ObjectKey, Seq)>,
+    /// Counts writes, to mark what was dealt with.
+    write: u64,
+    scratch: Vec<u32>,
+    /// Views that were found to need a renewal.
+    low: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Filter {
+    text: Arc<str>,
+    bound: Bound,
+    place: Place,
+    views: Vec<u32>,
+    /// The write at which it was last asked.
+    asked_at: u64,
+}
+
+/// What a new view begins with.
+pub(crate) struct Beginning {
+    pub(crate) query: Arc<LiveQuery>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) seq: Seq,
+    pub(crate) sight: Sight,
+}
+
+impl Class {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_text.is_empty()
+    }
+
+    pub(crate) fn n_views(&self) -> usize {
+        self.views.len() - self.free_views.len()
+    }
+
+    pub(crate) fn n_filters(&self) -> usize {
+        self.by_text.len()
+    }
+
+    pub(crate) fn n_scanned(&self) -> usize {
+        self.index.n_scanned()
+    }
+
+    pub(crate) fn n_objects(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub(crate) fn view(&self, number: u32) -> Option<&View> {
+        self.views.get(number as usize)?.as_ref()
+    }
+
+    pub(crate) fn view_mut(&mut self, number: u32) -> Option<&mut View> {
+        self.views.get_mut(number as usize)?.as_mut()
+    }
+
+    /// True if a later write of the same object was seen already; else this one is the latest.
+    pub(crate) fn is_stale(&mut self, image: &Image) -> bool {
+        if self.latest.get(&image.key).is_some_and(|latest| image.seq <= *latest) {
+            return true;
+        }
+        self.latest.insert(image.key.clone(), image.seq);
+        self.latest_order.push_back((image.key.clone(), image.seq));
+        if self.latest_order.len() > REMEMBERED
+            && let Some((key, seq)) = self.latest_order.pop_front()
+            && self.latest.get(&key) == Some(&seq)
+        {
+            self.latest.remove(&key);
+        }
+        false
+    }
+
+    /// Takes in one write. `parted` is told of views that came out of others.
+    pub(crate) fn write(&mut self, image: &Image, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
+        self.write += 1;
+        let value: Option<Value> = image.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+        let written = Written {
+            image,
+            value: value.as_ref(),
+            number: self.objects.number(&image.key),
+        };
+        let mut members = std::mem::take(&mut self.scratch);
+        members.clear();
+        if let Some(number) = written.number {
+            members.extend_from_slice(self.objects.views(number));
+        }
+        for view in &members {
+            if let Some(Some(view)) = self.views.get_mut(*view as usize) {
+                view.member_at = self.write;
+            }
+        }
+        if let Some(value) = &value {
+            for view in self.found_by(value) {
+                self.deal_with(view, &written, true, out, parted);
+            }
+        }
+        // What is left did contain the object and does not any more.
+        for view in &members {
+            self.deal_with(*view, &written, false, out, parted);
+        }
+        self.scratch = members;
+    }
+
+    /// The views whose filters an object passes.
+    fn found_by(&mut self, value: &Value) -> Vec<u32> {
+        let Self {
+            slots,
+            index,
+            filters,
+            write,
+            ..
+        } = self;
+        let fields = slots.fields(value);
+        let mut found = Vec::new();
+        index.candidates(slots, &fields, &mut |number| {
+            if let Some(Some(filter)) = filters.get_mut(number as usize)
+                && filter.asked_at != *write
+            {
+                filter.asked_at = *write;
+                if filter.bound.matches(slots, &fields) {
+                    found.extend_from_slice(&filter.views);
+                }
+            }
+        });
+        found
+    }
+
+    fn deal_with(
+        &mut self,
+        number: u32,
+        written: &Written<'_>,
+        passes: bool,
+        out: &mut Vec<Output>,
+        parted: &mut Vec<u32>,
+    ) {
+        let write = self.write;
+        let Some(view) = self.view_mut(number) else { return };
+        if view.done_at == write || written.image.seq <= view.since || view.is_dry() {
+            return;
+        }
+        view.done_at = write;
+        let is_member = view.member_at == write;
+        if !passes && !is_member {
+            return;
+        }
+        let acl = written.image.acl.as_deref();
+        let mut passes = passes;
+        if passes && acl.is_some() {
+            let may: Vec<bool> = view.sights.iter().map(|sight| sight.scope.may_read(acl)).collect();
+            passes = may.iter().any(|may| *may);
+            if passes && may.iter().any(|may| !may) {
+                let mut verdicts = may.iter();
+                let (seeing, others) = std::mem::take(&mut view.sights)
+                    .into_iter()
+                    .partition(|_| verdicts.next().copied().unwrap_or_default());
+                view.sights = seeing;
+                view.count();
+                let other = self.copy_for(number, others);
+                parted.push(other);
+                self.apply(other, written, is_member, false, out);
+            }
+        }
+        self.apply(number, written, is_member, passes, out);
+    }
+
+    fn apply(&mut self, number: u32, written: &Written<'_>, is_member: bool, passes: bool, out: &mut Vec<Output>) {
+        if let Some(Some(view)) = self.views.get_mut(number as usize) {
+            view.apply(number, &mut self.objects, written, is_member, passes, out);
+            if view.needs_renewal() {
+                self.low.push(number);
+            }
+        }
+    }
+
+    /// The views that were found to need a renewal since this was last asked.
+    pub(crate) fn take_low(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.low)
+    }
+
+    /// True if an object passes a filter.
+    pub(crate) fn passes(&self, filter: u32, value: &Value) -> bool {
+        match self.filters.get(filter as usize) {
+            Some(Some(filter)) => filter.bound.matches(&self.slots, &self.slots.fields(value)),
+            _ => false,
+        }
+    }
+
+    /// A view that shows the same, for other scopes.
+    pub(crate) fn copy_for(&mut self, number: u32, sights: Vec<Sight>) -> u32 {
+        let copy = self
+            .view(number)
+            .map(|view| (view.filter, view.query.clone(), view.since, view.state.clone()));
+        let Some((filter, query, since, state)) = copy else {
+            return number;
+        };
+        let (write, member_at) = (self.write, self.view(number).map_or(0, |view| view.member_at));
+        let mut view = View {
+            filter,
+            query,
+            since,
+            state,
+            sights,
+            all: Arc::default(),
+            ticket: None,
+            member_at,
+            done_at: write,
+        };
+        view.count();
+        let members = view.members();
+        let copy = self.place_view(view);
+        for member in members {
+            if let Some(key) = self.objects.key(member).cloned() {
+                self.objects.join(&key, copy);
+            }
+        }
+        copy
+    }
+
+    fn place_view(&mut self, view: View) -> u32 {
+        let filter = view.filter;
+        let number = match self.free_views.pop() {
+            Some(free) => {
+                self.views[free as usize] = Some(view);
+                free
+            }
+            None => {
+                self.views.push(Some(view));
+                u32::try_from(self.views.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        if let Some(Some(filter)) = self.filters.get_mut(filter as usize) {
+            filter.views.push(number);
+        }
+        number
+    }
+
+    /// Takes a view out, and its filter if nobody else needs it.
+    pub(crate) fn remove_view(&mut self, number: u32) -> Option<View> {
+        let view = self.views.get_mut(number as usize)?.take()?;
+        self.free_views.push(number);
+        for member in view.members() {
+            self.objects.leave(member, number);
+        }
+        let slot = self.filters.get_mut(view.filter as usize)?;
+        if let Some(filter) = slot {
+            if let Some(at) = filter.views.iter().position(|known| *known == number) {
+                filter.views.swap_remove(at);
+            }
+            if filter.views.is_empty()
+                && let Some(filter) = slot.take()
+            {
+                self.index.remove(view.filter, &filter.place);
+                self.by_text.remove(&filter.text);
+                self.free_filters.push(view.filter);
+            }
+        }
+        if self.is_empty() {
+            // Paths of filters that are gone.
+            self.slots = Slots::default();
+            self.index = Index::default();
+        }
+        Some(view)
+    }
+
+    fn filter(&mut self, query: &LiveQuery) -> u32 {
+        if let Some(known) = self.by_text.get(query.filter_text()) {
+            return *known;
+        }
+        let number = self
+            .free_filters
+            .pop()
+            .unwrap_or_else(|| u32::try_from(self.filters.len()).unwrap_or(u32::MAX));
+        let text: Arc<str> = query.filter_text().into();
+        let filter = Filter {
+            place: self.index.insert(&mut self.slots, number, query.filter()),
+            bound: self.slots.bind(query.filter().clone()),
+            text: text.clone(),
+            views: Vec::new(),
+            asked_at: 0,
+        };
+        match self.filters.get_mut(number as usize) {
+            Some(slot) => *slot = Some(filter),
+            None => self.filters.push(Some(filter)),
+        }
+        self.by_text.insert(text, number);
+        number
+    }
+
+    /// A new view with the result it begins with.
+    pub(crate) fn begin(&mut self, beginning: Beginning) -> u32 {
+        let Beginning {
+            query,
+            rows,
+            seq,
+            sight,
+        } = beginning;
+        let filter = self.filter(&query);
+        let state = match query.form() {
+            Form::All => State::All(HashSet::with_capacity(rows.len())),
+            Form::Part(part) => {
+                let rows = rows.iter().map(|row| (&row.key, &row.body));
+                State::Part(Window::new(part, entries(part, rows)))
+            }
+        };
+        let mut view = View {
+            filter,
+            query,
+            since: seq,
+            state,
+            sights: vec![sight],
+            all: Arc::default(),
+            ticket: None,
+            member_at: 0,
+            done_at: 0,
+        };
+        view.count();
+        let number = self.place_view(view);
+        self.join_members(number, &rows);
+        number
+    }
+
+    /// Enters what a view shows into the list of objects.
+    fn join_members(&mut self, number: u32, rows: &[Row]) {
+        let Some(Some(view)) = self.views.get_mut(number as usize) else {
+            return;
+        };
+        match &mut view.state {
+            State::All(members) => {
+                members.extend(rows.iter().map(|row| self.objects.join(&row.key, number)));
+            }
+            State::Part(window) => {
+                for entry in window.entries_mut() {
+                    entry.number = self.objects.join(&entry.key, number);
+                }
+            }
+            State::Dry(_) => {}
+        }
+    }
+
+    /// Puts another window in the place of what a view shows.
+    pub(crate) fn replace(&mut self, number: u32, window: Window, since: Seq) {
+        let Some(Some(view)) = self.views.get_mut(number as usize) else {
+            return;
+        };
+        for member in view.members() {
+            self.objects.leave(member, number);
+        }
+        view.state = State::Part(window);
+        view.since = view.since.max(since);
+        self.join_members(number, &[]);
+    }
+
+    /// Takes in, for one view, a write from before it was there.
+    pub(crate) fn replay(&mut self, number: u32, image: &Image, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
+        self.write += 1;
+        // The class may be newer than the write.
+        self.is_stale(image);
+        let value: Option<Value> = image.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+        let object = self.objects.number(&image.key);
+        let is_member = object.is_some_and(|object| self.objects.views(object).contains(&number));
+        let write = self.write;
+        let Some(view) = self.view_mut(number) else { return };
+        if is_member {
+            view.member_at = write;
+        }
+        let filter = view.filter;
+        let passes = value.as_ref().is_some_and(|value| self.passes(filter, value));
+        let written = Written {
+            image,
+            value: value.as_ref(),
+            number: object,
+        };
+        self.deal_with(number, &written, passes, out, parted);
+    }
+
+    /// A view that shows the same by the same query; the given one is to be merged into it.
+    pub(crate) fn twin(&self, number: u32) -> Option<u32> {
+        let own = self.view(number)?;
+        let filter = self.filters.get(own.filter as usize)?.as_ref()?;
+        filter.views.iter().copied().find(|other| {
+            *other != number
+                && self.view(*other).is_some_and(|view| {
+                    view.query.form_text() == own.query.form_text()
+                        && view.ticket.is_none()
+                        && shows_the_same(&view.state, &own.state)
+                })
+        })
+    }
+
+    /// Objects of a view by key.
+    pub(crate) fn keys_of(&self, members: &HashSet<u32>) -> HashSet<ObjectKey> {
+        members
+            .iter()
+            .filter_map(|member| self.objects.key(*member).cloned())
+            .collect()
+    }
+}
+
+/// True if whoever sees `new` may be told what those are told who see `known`.
+fn shows_the_same(known: &State, new: &State) -> bool {
+    match (known, new) {
+        (State::All(known), State::All(new)) => known.len() == new.len() && new.is_subset(known),
+        (State::Part(known), State::Part(new)) => known.knows_no_more_than(new) && known.begins_like(new),
+        _ => false,
+    }
+}
+
+impl View {
+    /// Adds a subscriber.
+    pub(crate) fn add(&mut self, scope: &Scope, subscriber: Subscriber) {
+        match self.sights.iter_mut().find(|sight| sight.scope == *scope) {
+            Some(sight) => sight.subscribers.push(subscriber),
+            None => self.sights.push(Sight {
+                scope: scope.clone(),
+                subscribers: vec![subscriber],
+            }),
+        }
+        self.count();
+    }
+}

@@ -1,0 +1,290 @@
+//! Filters found by the values of an object.
+//!
+//! What is found is what may pass, never less: whoever finds a filter asks it.
+
+mod area;
+mod interval;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+
+use fb_query::{Access, Bounds, Fields, Filter, Slots, Spot};
+
+use self::area::Areas;
+use self::interval::Intervals;
+
+/// Filters of one class by what they look for. Cost of a lookup: per path that filters are found by, a few lookups, and what is
+/// found; independent of how many filters there are.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    paths: BTreeMap<u32, PathIndex>,
+    /// Filters that nothing can be looked up of.
+    scan: Vec<u32>,
+    /// So that nobody can choose constants that fall together.
+    hash: RandomState,
+}
+
+/// Where a filter stands in the index; what is needed to take it out.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Scan,
+    At(Box<[Spotted]>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Spotted {
+    path: u32,
+    by: By,
+}
+
+#[derive(Debug, Clone)]
+enum By {
+    Equal(u64),
+    AtLeast(u128),
+    AtMost(u128),
+    Between(u128, u128),
+    Area(Bounds),
+}
+
+#[derive(Debug, Default)]
+struct PathIndex {
+    equal: HashMap<u64, List, BuildPassThrough>,
+    at_least: BTreeMap<u128, List>,
+    at_most: BTreeMap<u128, List>,
+    between: Intervals,
+    areas: Areas,
+}
+
+/// Numbers of filters; mostly one.
+#[derive(Debug)]
+enum List {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Index {
+    /// Puts a filter in by the choice that finds the fewest others with it.
+    pub(crate) fn insert(&mut self, slots: &mut Slots, number: u32, filter: &Filter) -> Place {
+        let mut best: Option<(u64, Vec<Spotted>)> = None;
+        for choice in filter.choices() {
+            let mut weight = 0;
+            let mut spotted = Vec::with_capacity(choice.len());
+            for access in choice {
+                weight += access.weight();
+                let path = slots.path(access.path().clone());
+                let by = self.by(&access);
+                weight += self.crowd(path, &by);
+                spotted.push(Spotted { path, by });
+            }
+            if best.as_ref().is_none_or(|(least, _)| weight < *least) {
+                best = Some((weight, spotted));
+            }
+        }
+        let Some((_, spotted)) = best else {
+            self.scan.push(number);
+            return Place::Scan;
+        };
+        for Spotted { path, by } in &spotted {
+            self.paths.entry(*path).or_default().insert(by, number);
+        }
+        Place::At(spotted.into())
+    }
+
+    pub(crate) fn remove(&mut self, number: u32, place: &Place) {
+        match place {
+            Place::Scan => {
+                if let Some(at) = self.scan.iter().position(|known| *known == number) {
+                    self.scan.swap_remove(at);
+                }
+            }
+            Place::At(spotted) => {
+                for Spotted { path, by } in spotted {
+                    if let Some(index) = self.paths.get_mut(path) {
+                        index.remove(by, number);
+                        if index.is_empty() {
+                            self.paths.remove(path);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the filters that may pass; some of them more than once.
+    pub(crate) fn candidates(&self, slots: &Slots, fields: &Fields<'_>, found: &mut dyn FnMut(u32)) {
+        self.scan.iter().for_each(|number| found(*number));
+        for (path, index) in &self.paths {
+            slots.spots(fields, *path, &mut |spot| match spot {
+                Spot::Key(key) => index.by_key(self.hash.hash_one(key), key, found),
+                Spot::Point(point) => index.areas.at(point, found),
+            });
+        }
+    }
+
+    /// How many filters are found by nothing but asking them.
+    pub(crate) fn n_scanned(&self) -> usize {
+        self.scan.len()
+    }
+
+    fn by(&self, access: &Access) -> By {
+        match access {
+            Access::Equal(_, key) => By::Equal(self.hash.hash_one(&**key)),
+            Access::Range(_, from, to) => {
+                let (least, greatest) = class_of(*from);
+                if *to == greatest {
+                    By::AtLeast(*from)
+                } else if *from == least {
+                    By::AtMost(*to)
+                } else {
+                    By::Between(*from, *to)
+                }
+            }
+            Access::Area(_, bounds) => By::Area(*bounds),
+        }
+    }
+
+    /// How many filters are found at the same place already.
+    fn crowd(&self, path: u32, by: &By) -> u64 {
+        match (self.paths.get(&path), by) {
+            (Some(index), By::Equal(hash)) => index.equal.get(hash).map_or(0, List::len) as u64,
+            _ => 0,
+        }
+    }
+}
+
+/// The least and greatest place of values of the same type.
+fn class_of(place: u128) -> (u128, u128) {
+    let least = place >> 120 << 120;
+    (least, least | (!0 >> 8))
+}
+
+impl PathIndex {
+    fn insert(&mut self, by: &By, number: u32) {
+        match by {
+            By::Equal(hash) => push(self.equal.entry(*hash), number),
+            By::AtLeast(from) => push_ordered(&mut self.at_least, *from, number),
+            By::AtMost(to) => push_ordered(&mut self.at_most, *to, number),
+            By::Between(from, to) => self.between.insert(*from, *to, number),
+            By::Area(bounds) => self.areas.insert(*bounds, number),
+        }
+    }
+
+    fn remove(&mut self, by: &By, number: u32) {
+        match by {
+            By::Equal(hash) => {
+                if self.equal.get_mut(hash).is_some_and(|list| list.remove(number)) {
+                    self.equal.remove(hash);
+                }
+            }
+            By::AtLeast(from) => remove_ordered(&mut self.at_least, *from, number),
+            By::AtMost(to) => remove_ordered(&mut self.at_most, *to, number),
+            By::Between(from, to) => self.between.remove(*from, *to, number),
+            By::Area(bounds) => self.areas.remove(*bounds, number),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.equal.is_empty()
+            && self.at_least.is_empty()
+            && self.at_most.is_empty()
+            && self.between.is_empty()
+            && self.areas.is_empty()
+    }
+
+    fn by_key(&self, hash: u64, key: &[u8], found: &mut dyn FnMut(u32)) {
+        if let Some(list) = self.equal.get(&hash) {
+            list.each(found);
+        }
+        if self.at_least.is_empty() && self.at_most.is_empty() && self.between.is_empty() {
+            return;
+        }
+        let place = Spot::place(key);
+        let (least, greatest) = class_of(place);
+        for (_, list) in self.at_least.range(least..=place) {
+            list.each(found);
+        }
+        for (_, list) in self.at_most.range(place..=greatest) {
+            list.each(found);
+        }
+        self.between.at(place, found);
+    }
+}
+
+fn push(entry: std::collections::hash_map::Entry<'_, u64, List>, number: u32) {
+    entry.and_modify(|list| list.push(number)).or_insert(List::One(number));
+}
+
+fn push_ordered(map: &mut BTreeMap<u128, List>, at: u128, number: u32) {
+    map.entry(at)
+        .and_modify(|list| list.push(number))
+        .or_insert(List::One(number));
+}
+
+fn remove_ordered(map: &mut BTreeMap<u128, List>, at: u128, number: u32) {
+    if map.get_mut(&at).is_some_and(|list| list.remove(number)) {
+        map.remove(&at);
+    }
+}
+
+impl List {
+    fn push(&mut self, number: u32) {
+        match self {
+            Self::One(first) => *self = Self::Many(vec![*first, number]),
+            Self::Many(all) => all.push(number),
+        }
+    }
+
+    /// True if nothing is left.
+    fn remove(&mut self, number: u32) -> bool {
+        match self {
+            Self::One(only) => *only == number,
+            Self::Many(all) => {
+                if let Some(at) = all.iter().position(|known| *known == number) {
+                    all.swap_remove(at);
+                }
+                all.is_empty()
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(all) => all.len(),
+        }
+    }
+
+    fn each(&self, found: &mut dyn FnMut(u32)) {
+        match self {
+            Self::One(only) => found(*only),
+            Self::Many(all) => all.iter().for_each(|number| found(*number)),
+        }
+    }
+}
+
+/// The keys are hashes already.
+#[derive(Debug, Default, Clone, Copy)]
+struct BuildPassThrough;
+
+#[derive(Debug, Default)]
+struct PassThrough(u64);
+
+impl BuildHasher for BuildPassThrough {
+    type Hasher = PassThrough;
+
+    fn build_hasher(&self) -> PassThrough {
+        PassThrough(0)
+    }
+}
+
+impl std::hash::Hasher for PassThrough {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _bytes: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

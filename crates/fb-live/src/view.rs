@@ -1,0 +1,277 @@
+//! One query as some scopes see it, and what becomes of it with each write.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fb_auth::Scope;
+use fb_types::{ChangeKind, ObjectKey, Seq};
+use serde_json::Value;
+
+use crate::event::{Content, Event, Operation, What};
+use crate::matcher::{Output, Subscriber};
+use crate::objects::Objects;
+use crate::query::{Form, LiveQuery, Part};
+use crate::retained::Image;
+use crate::window::{Entry, Step, Window};
+
+/// Number of an object that has none yet.
+const UNNUMBERED: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) filter: u32,
+    pub(crate) query: Arc<LiveQuery>,
+    /// Writes up to here are in what it began with.
+    pub(crate) since: Seq,
+    pub(crate) state: State,
+    pub(crate) sights: Vec<Sight>,
+    /// All subscribers, as they are told.
+    pub(crate) all: Arc<[Subscriber]>,
+    /// The position that its renewal waits at.
+    pub(crate) ticket: Option<Seq>,
+    /// The write at which the object was last found to be in it, and at which it was last dealt with.
+    pub(crate) member_at: u64,
+    pub(crate) done_at: u64,
+}
+
+/// Subscribers of one scope.
+#[derive(Debug, Clone)]
+pub(crate) struct Sight {
+    pub(crate) scope: Scope,
+    pub(crate) subscribers: Vec<Subscriber>,
+}
+
+/// What is in the result.
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    /// These objects.
+    All(HashSet<u32>),
+    /// A window onto an order.
+    Part(Window),
+    /// It ran dry and showed this; nothing is told until it is renewed.
+    Dry(Vec<Entry>),
+}
+
+/// A write, looked at once for all views.
+pub(crate) struct Written<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) value: Option<&'a Value>,
+    /// The object's number if it is in any view.
+    pub(crate) number: Option<u32>,
+}
+
+impl View {
+    pub(crate) fn part(&self) -> Option<&Part> {
+        match self.query.form() {
+            Form::All => None,
+            Form::Part(part) => Some(part),
+        }
+    }
+
+    pub(crate) fn is_dry(&self) -> bool {
+        matches!(self.state, State::Dry(_))
+    }
+
+    /// To be called when subscribers came or went.
+    pub(crate) fn count(&mut self) {
+        let all = self.sights.iter().flat_map(|sight| sight.subscribers.iter().copied());
+        self.all = all.collect();
+    }
+
+    /// The numbers of all objects that count as its members.
+    pub(crate) fn members(&self) -> Vec<u32> {
+        match &self.state {
+            State::All(members) => members.iter().copied().collect(),
+            State::Part(window) => window.entries().iter().map(|entry| entry.number).collect(),
+            State::Dry(_) => Vec::new(),
+        }
+    }
+
+    /// Takes in one write; `passes` says whether the object is in the result for these scopes now, as far as limit and
+    /// offset let it. `number` is that of this view.
+    pub(crate) fn apply(
+        &mut self,
+        number: u32,
+        objects: &mut Objects,
+        written: &Written<'_>,
+        is_member: bool,
+        passes: bool,
+        out: &mut Vec<Output>,
+    ) {
+        let image = written.image;
+        let query = self.query.clone();
+        match (&mut self.state, query.form()) {
+            (State::Dry(_), _) => {}
+            (State::All(members), _) => {
+                let what = match (is_member, passes) {
+                    (false, false) => return,
+                    (false, true) => {
+                        members.insert(objects.join(&image.key, number));
+                        What::Add
+                    }
+                    (true, true) => What::Change,
+                    (true, false) => {
+                        if let Some(object) = written.number {
+                            members.remove(&object);
+                            objects.leave(object, number);
+                        }
+                        What::Remove
+                    }
+                };
+                self.tell_written(image, what, None, out);
+            }
+            (State::Part(window), Form::Part(part)) => {
+                let after = match (passes, written.value, &image.body) {
+                    (true, Some(value), Some(body)) => Some(Entry {
+                        place: part.order.position(value).into(),
+                        number: written.number.filter(|_| is_member).unwrap_or(UNNUMBERED),
+                        key: image.key.clone(),
+                        body: body.clone(),
+                    }),
+                    _ => None,
+                };
+                let known = written.number.filter(|_| is_member);
+                // With what is visible only, a removal may leave the window dry.
+                let shown =
+                    (known.is_some() && window.entries().len() <= part.end()).then(|| window.visible(part).to_vec());
+                let outcome = window.apply(part, known, after);
+                if outcome.joined {
+                    let object = objects.join(&image.key, number);
+                    window.number(object);
+                }
+                if outcome.left
+                    && let Some(object) = known
+                {
+                    objects.leave(object, number);
+                }
+                if let Some(object) = outcome.dropped {
+                    objects.leave(object, number);
+                }
+                if window.is_dry(part) {
+                    for entry in window.entries() {
+                        objects.leave(entry.number, number);
+                    }
+                    self.state = State::Dry(shown.unwrap_or_default());
+                } else {
+                    self.tell_steps(image, outcome.steps, part, out);
+                }
+            }
+            (State::Part(_), Form::All) => debug_assert!(false, "a window without a part"),
+        }
+    }
+
+    /// True if it needs a new result, now or soon.
+    pub(crate) fn needs_renewal(&self) -> bool {
+        match (&self.state, self.part()) {
+            (State::Dry(_), _) => true,
+            (State::Part(window), Some(part)) => window.is_low(part),
+            _ => false,
+        }
+    }
+
+    fn tell_steps(&self, image: &Image, steps: Vec<Step>, part: &Part, out: &mut Vec<Output>) {
+        for step in steps {
+            let index = part.is_sorted.then_some(step.index);
+            if step.is_written {
+                let what = match step.what {
+                    What::ChangeIndex if !part.is_sorted => What::Change,
+                    what => what,
+                };
+                self.tell_written(image, what, index, out);
+            } else {
+                out.push(Output::Tell {
+                    to: self.all.clone(),
+                    event: Event {
+                        seq: image.seq,
+                        what: step.what,
+                        operation: Operation::None,
+                        index: index.filter(|_| step.what != What::Remove),
+                        key: step.entry.key,
+                        content: Content::Whole(step.entry.body),
+                    },
+                });
+            }
+        }
+    }
+
+    /// Tells of the object that was written.
+    fn tell_written(&self, image: &Image, what: What, index: Option<usize>, out: &mut Vec<Output>) {
+        let mut tell = |to: Arc<[Subscriber]>, content| {
+            if !to.is_empty() {
+                let event = Event {
+                    seq: image.seq,
+                    what,
+                    operation: image.kind.into(),
+                    index: index.filter(|_| what != What::Remove),
+                    key: image.key.clone(),
+                    content,
+                };
+                out.push(Output::Tell { to, event });
+            }
+        };
+        let whole = match (&image.body, image.kind) {
+            (None, _) | (_, ChangeKind::Delete) => return tell(self.all.clone(), Content::IdOnly),
+            (Some(body), ChangeKind::Insert | ChangeKind::Update) => Content::Whole(body.clone()),
+        };
+        // What is in the result may be read. What leaves it need not be.
+        if what != What::Remove || image.acl.is_none() {
+            return tell(self.all.clone(), whole);
+        }
+        let (may, may_not): (Vec<_>, Vec<_>) = self
+            .sights
+            .iter()
+            .partition(|sight| sight.scope.may_read(image.acl.as_deref()));
+        let subscribers = |sights: Vec<&Sight>| sights.iter().flat_map(|s| s.subscribers.iter().copied()).collect();
+        tell(subscribers(may), whole);
+        tell(subscribers(may_not), Content::IdOnly);
+    }
+}
+
+impl Window {
+    /// Gives the entry that has no number yet its number.
+    pub(crate) fn number(&mut self, number: u32) {
+        if let Some(entry) = self.entries_mut().iter_mut().find(|entry| entry.number == UNNUMBERED) {
+            entry.number = number;
+        }
+    }
+}
+
+/// Takes in one write for a window that nobody sees yet; its entries have no numbers.
+pub(crate) fn replay(window: &mut Window, part: &Part, written: &Written<'_>, passes: bool) {
+    const KNOWN: u32 = UNNUMBERED - 1;
+    let image = written.image;
+    let known = window.entries_mut().iter_mut().find(|entry| entry.key == image.key);
+    let known = known.map(|entry| {
+        entry.number = KNOWN;
+        KNOWN
+    });
+    let after = match (passes, written.value, &image.body) {
+        (true, Some(value), Some(body)) => Some(Entry {
+            place: part.order.position(value).into(),
+            number: UNNUMBERED,
+            key: image.key.clone(),
+            body: body.clone(),
+        }),
+        _ => None,
+    };
+    window.apply(part, known, after);
+}
+
+/// The entries of a window from rows in their order. A row that is no JSON is left out, which cannot happen.
+pub(crate) fn entries<'r>(part: &Part, rows: impl Iterator<Item = (&'r ObjectKey, &'r Bytes)>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = rows
+        .filter_map(|(key, body)| {
+            let value: Value = serde_json::from_slice(body).ok()?;
+            Some(Entry {
+                place: part.order.position(&value).into(),
+                number: UNNUMBERED,
+                key: key.clone(),
+                body: body.clone(),
+            })
+        })
+        .collect();
+    // As they should be already. What a window relies on, it sees to.
+    entries.sort_by(|a, b| a.place.cmp(&b.place));
+    entries
+}

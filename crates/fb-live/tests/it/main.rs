@@ -1,0 +1,5 @@
+//! The matcher against a model: after every write, each result with all events applied is what a fresh evaluation gives.
+
+mod exact;
+mod model;
+mod sharing;
