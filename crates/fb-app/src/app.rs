@@ -190,9 +190,10 @@ impl App {
         id: AppId,
         store: Arc<dyn Store>,
         derived: Arc<Derived>,
-        shared: Shared,
+        mut shared: Shared,
         begun: Result<(Settings, TokenKeys), AppError>,
     ) -> Result<Self, AppError> {
+        shared.functions.outbound = shared.functions.outbound.share();
         let (settings, tokens) = match begun {
             Ok(begun) => begun,
             Err(error) => {

@@ -296,7 +296,17 @@ impl Apps {
     /// Creates an app from a backup.
     pub async fn restore(&self, new: &NewApp, from: &std::path::Path) -> Result<(), AppError> {
         let _one_at_a_time = self.edits.lock().await;
-        self.node.restore(&self.record_of(new)?, from).await?;
+        let record = self.record_of(new)?;
+        // What the backup leaves to do, nobody knows before it is opened. The mark comes first: a server in another process
+        // looks for it once, as soon as the app is there.
+        let key = duties_key(&new.id);
+        let is_marked_here = self.node.swap_record(&key, None, Some(MARK)).await?;
+        if let Err(error) = self.node.restore(&record, from).await {
+            if is_marked_here {
+                self.node.swap_record(&key, Some(MARK), None).await?;
+            }
+            return Err(error.into());
+        }
         self.reload().await
     }
 
@@ -393,6 +403,9 @@ impl Apps {
             match &app {
                 Some(app) => self.mark(slot, app).await,
                 None => self.look_for_mark(slot).await,
+            }
+            if let Some(app) = &app {
+                app.catch_up();
             }
             if let Some(app) = app.as_ref().filter(|app| app.duties().has_new_jobs()) {
                 app.start_jobs().await;

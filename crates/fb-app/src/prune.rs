@@ -1,4 +1,4 @@
-//! Removes the oldest entries of logs, as the app's settings say.
+//! Removes the oldest entries of logs, and the oldest runs of jobs, as the app's settings say.
 //!
 //! What counts is when the server wrote an entry down, not the `date` in it, which is whatever its author claims. Entries
 //! go in the order in which they came, a few per commit, so that writes of others find their turn in between. Each deletion
@@ -12,6 +12,7 @@ use fb_types::schema::{APP_LOG, AUDIT_LOG};
 use fb_types::{Class, ObjectKey, Stored, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::triggers::RUN;
 use crate::{App, AppError};
 
 /// Entries of one commit: a few milliseconds of the writer.
@@ -22,7 +23,7 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 /// How long the logs of an app that is awake rest between two looks, in milliseconds.
 const REST_MS: i64 = 60_000;
 
-/// How long logs are kept.
+/// How long logs are kept, and what jobs left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LogSettings {
@@ -30,6 +31,8 @@ pub struct LogSettings {
     pub retention: LogRetention,
     /// Most entries of `logs.AppLog`; beyond that the oldest go. 0 is no limit. Default 1,000,000.
     pub max_lines: u32,
+    /// Most objects of `jobs.Status`; beyond that the oldest of those go that have ended. 0 is no limit. Default 10,000.
+    pub max_runs: u32,
 }
 
 impl Default for LogSettings {
@@ -37,11 +40,12 @@ impl Default for LogSettings {
         Self {
             retention: LogRetention::default(),
             max_lines: 1_000_000,
+            max_runs: 10_000,
         }
     }
 }
 
-/// Days that entries are kept, by class without its name space; at most 36,500, and 0 is for ever.
+/// Days that entries are kept, by class, that of logs without its name space; at most 36,500, and 0 is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogRetention {
@@ -51,6 +55,9 @@ pub struct LogRetention {
     /// Of `logs.AuditLog`. Default 0: whoever floods the app must not be able to push evidence out.
     #[serde(rename = "AuditLog")]
     pub audit_log: u32,
+    /// Of `jobs.Status`. Default 30. A run that goes on stays.
+    #[serde(rename = "jobs.Status")]
+    pub runs: u32,
 }
 
 impl Default for LogRetention {
@@ -58,6 +65,7 @@ impl Default for LogRetention {
         Self {
             app_log: 30,
             audit_log: 0,
+            runs: 30,
         }
     }
 }
@@ -67,6 +75,7 @@ impl LogSettings {
         for (name, days) in [
             ("AppLog", self.retention.app_log),
             ("AuditLog", self.retention.audit_log),
+            (RUN, self.retention.runs),
         ] {
             if days > 36_500 {
                 return Err(format!("logs.retention.{name} must be 0 to 36500"));
@@ -123,11 +132,11 @@ impl App {
         self.prune_logs().await
     }
 
-    /// Removes entries of the logs that are older or more than the settings keep; how many went. One look at the oldest
-    /// entries of each log if there are none. It is called from one task.
+    /// Removes entries of the logs and runs of jobs that are older or more than the settings keep; how many went. One look at
+    /// the oldest of each if there are none. It is called from one task.
     pub async fn prune_logs(&self) -> Result<usize, AppError> {
         let mut n_removed = 0;
-        for bucket in [APP_LOG, AUDIT_LOG] {
+        for bucket in [APP_LOG, AUDIT_LOG, RUN] {
             loop {
                 let removed = self.prune_some(bucket).await?;
                 n_removed += removed;
@@ -150,7 +159,11 @@ impl App {
         }
         let grant = system(Errand::PruneLogs).grant(class.name());
         let oldest = self.store().oldest(&grant, AT_ONCE).await?;
-        let keys = keep.superfluous(&oldest);
+        let mut keys = keep.superfluous(&oldest);
+        if bucket == RUN && !keys.is_empty() {
+            let running = self.runs().await?;
+            keys.retain(|key| !running.contains(key.as_str()));
+        }
         if keys.is_empty() {
             return Ok(0);
         }
@@ -169,6 +182,7 @@ impl App {
         let logs = &self.settings().logs;
         let (days, lines) = match bucket {
             AUDIT_LOG => (logs.retention.audit_log, 0),
+            RUN => (logs.retention.runs, logs.max_runs),
             _ => (logs.retention.app_log, logs.max_lines),
         };
         let age = i64::from(days) * DAY_MS;

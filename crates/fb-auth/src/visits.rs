@@ -302,23 +302,4 @@ mod tests {
         assert!(visits.shard(visitor).by_visitor.contains_key(&visitor));
         assert!(visits.shard(visitor).by_visitor.len() < MAX_SOURCES / 2);
     }
-
-    #[test]
-    #[ignore = "prints a figure: cargo test --release -p fb-auth visits -- --ignored --nocapture"]
-    fn what_a_count_costs() {
-        let visits = Visits::default();
-        let limit = VisitLimit {
-            requests: u32::MAX,
-            ..LIMIT
-        };
-        let addresses: Vec<IpAddr> = (0..1000u32).map(|n| IpAddr::V4(Ipv4Addr::from_bits(n))).collect();
-        let started = std::time::Instant::now();
-        for round in 0..1000 {
-            for address in &addresses {
-                let visitor = visits.visitor("main", *address);
-                std::hint::black_box(visits.count(visitor, limit, at(round))).unwrap();
-            }
-        }
-        println!("{:.0} ns each", started.elapsed().as_nanos() as f64 / 1e6);
-    }
 }

@@ -299,12 +299,13 @@ impl Api {
         self.check(&answer, &format!("removing {path}"))
     }
 
-    /// The newest entries of a log that fit `filter`, newest first.
+    /// The entries of a log that fit `filter` and came last, the last one first. That goes by `createdAt`, which is the
+    /// server's; `date` is what an entry's author claims, and may be in the future for ever.
     pub(crate) async fn log(&self, filter: &Value, count: usize) -> Result<Vec<Value>, CliError> {
         let path = format!(
             "/db/logs.AppLog/query?q={}&sort={}&count={count}",
             encode_component(&filter.to_string()),
-            encode_component(r#"{"date":-1}"#)
+            encode_component(r#"{"createdAt":-1}"#)
         );
         let answer = self.get(&path).await?;
         match self.json(&answer, "reading the log")? {

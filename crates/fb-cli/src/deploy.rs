@@ -1,15 +1,17 @@
 //! Making an app what a project folder says: compared first, shown, and done only if it is allowed to.
 
+mod apply;
+
 use std::collections::BTreeMap;
 
-use fb_auth::{Gain, bucket_gains, close_data, schema_gains};
-use fb_types::{Bucket, ClassDef, Schema};
+use fb_auth::{Gain, bucket_gains, close_data};
+use fb_types::Bucket;
 use serde_json::{Value, json};
 
 use crate::api::Profile;
 use crate::change::{self, Change, Kind, Part};
 use crate::code::{self, CodeId, CodePlan};
-use crate::files::{self, Failure, FilePlan};
+use crate::files::{self, FilePlan};
 use crate::options::DeployOptions;
 use crate::schema::{self, SchemaPlan};
 use crate::tree::{self, Tree};
@@ -53,10 +55,11 @@ pub async fn deploy(api: &Api, project: &Project, options: &DeployOptions, ui: &
     let refusal = allowed.as_ref().err().map(ToString::to_string);
     let gains: Vec<Value> = plan.gains().map(change::gain_json).collect();
     let losses = plan.schema.losses.clone();
-    let failures = match (&allowed, options.dry_run) {
-        (Ok(()), false) => apply(api, project, plan, options, ui).await?,
-        _ => Vec::new(),
+    let outcome = match (&allowed, options.dry_run) {
+        (Ok(()), false) => apply::apply(api, project, plan, options, ui).await,
+        _ => apply::Outcome::default(),
     };
+    let (failures, is_untouched) = (outcome.failures, outcome.is_untouched);
     if options.json {
         let failed = failures
             .iter()
@@ -85,6 +88,10 @@ pub async fn deploy(api: &Api, project: &Project, options: &DeployOptions, ui: &
             ui.say(&format!("Deployed to {}.", api.target()));
         }
         return Ok(());
+    }
+    // The exit code says that there is nothing to complete.
+    if is_untouched {
+        return failures.into_iter().next().map_or(Ok(()), |first| Err(first.error));
     }
     let lines: Vec<String> = failures
         .iter()
@@ -295,74 +302,4 @@ fn check(plan: &Plan, changes: &[Change], options: &DeployOptions, ui: &dyn Ui) 
             "nothing was changed: it removes some of what the app has ({n} in all); add --yes if that is meant"
         ))),
     }
-}
-
-/// Does it: what others need comes first. Answers with what failed.
-async fn apply(
-    api: &Api,
-    project: &Project,
-    plan: Plan,
-    options: &DeployOptions,
-    ui: &dyn Ui,
-) -> Result<Vec<Failure>, CliError> {
-    if !plan.schema.edits.is_empty() {
-        let after = api.edit_schema(&plan.schema.edits).await?;
-        confirm_access(&plan, &after, options)?;
-    }
-    let mut failures = Vec::new();
-    for bucket in &plan.buckets {
-        let result = api.set_bucket(&bucket.name, &bucket.rules).await;
-        failures.extend(failure(format!("bucket {}", bucket.name), result));
-    }
-    let total = plan.code.store.len();
-    for (n, (id, text)) in plan.code.store.iter().enumerate() {
-        failures.extend(failure(id.to_string(), api.set_code(&id.path(), text).await));
-        ui.progress("Storing code", n + 1, total);
-    }
-    if !failures.is_empty() {
-        // Pages may need what is not there.
-        let rest = plan
-            .files
-            .upload
-            .iter()
-            .map(|file| &file.name)
-            .chain(&plan.files.remove);
-        let left = plan.code.remove.iter().map(ToString::to_string).chain(rest.cloned());
-        failures.extend(left.map(|name| Failure {
-            name,
-            error: CliError::Refused("not tried, because others failed".into()),
-        }));
-        return Ok(failures);
-    }
-    for id in &plan.code.remove {
-        failures.extend(failure(id.to_string(), api.delete_code(&id.path()).await));
-    }
-    failures.extend(files::apply(api, project.bucket(), plan.files, ui).await);
-    Ok(failures)
-}
-
-fn failure(name: String, result: Result<(), CliError>) -> Option<Failure> {
-    result.err().map(|error| Failure { name, error })
-}
-
-/// Looks at what the server made of the change: another version of it could have other defaults.
-fn confirm_access(plan: &Plan, after: &[Value], options: &DeployOptions) -> Result<(), CliError> {
-    let build = |classes: &[Value]| {
-        let defs: Result<Vec<ClassDef>, _> = classes.iter().map(ClassDef::from_json).collect();
-        Schema::build(defs?, 1, None, &[])
-    };
-    let strange = |error: fb_types::SchemaError| CliError::Partial(format!("the schema is changed, but {error}"));
-    let before = build(&plan.before).map_err(strange)?;
-    let gained = schema_gains(&before, &build(after).map_err(strange)?)?;
-    let unexpected: Vec<Gain> = gained
-        .into_iter()
-        .filter(|g| g.is_public() && !plan.schema.gains.contains(g))
-        .collect();
-    if unexpected.is_empty() || options.allow_public {
-        return Ok(());
-    }
-    Err(CliError::Partial(format!(
-        "the schema is changed, and the server made more of it public than was asked for; look at it at once:\n{}",
-        change::describe_gains(&unexpected).trim_end()
-    )))
 }

@@ -3,29 +3,19 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use fb_dial::Dial;
 use futures_util::{TryStreamExt, stream};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tower_service::Service;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::io::AsyncReadExt;
 
 use crate::error::BoxError;
 use crate::{CliError, Target};
@@ -122,12 +112,13 @@ impl std::fmt::Debug for Http {
 impl Http {
     /// `authorities` are certificates in PEM of further authorities, beside those that browsers trust.
     pub(crate) fn new(target: Target, authorities: Option<&[u8]>, user_agent: &str) -> Result<Self, CliError> {
-        let tls = TlsConnector::from(Arc::new(tls_config(authorities)?));
+        let unusable = |error: fb_dial::SetupError| CliError::Usage(format!("{error}: {}", error.source));
+        let dial = Dial::new(authorities, CONNECT_TIMEOUT).map_err(unusable)?;
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(10))
             .pool_max_idle_per_host(16)
-            .build(Dial { tls });
+            .build(dial);
         let wrong = |_| CliError::Usage("the user agent is no header".into());
         Ok(Self {
             pool,
@@ -242,98 +233,4 @@ fn is_busy(status: StatusCode) -> bool {
 fn retry_after(answer: &Answer) -> Option<Duration> {
     let seconds = answer.header("retry-after")?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-/// Opens connections.
-#[derive(Clone)]
-struct Dial {
-    tls: TlsConnector,
-}
-
-type Dialing = Pin<Box<dyn Future<Output = Result<Line, BoxError>> + Send>>;
-
-impl Service<Uri> for Dial {
-    type Response = Line;
-    type Error = BoxError;
-    type Future = Dialing;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Dialing {
-        let tls = self.tls.clone();
-        Box::pin(async move {
-            match tokio::time::timeout(CONNECT_TIMEOUT, dial(tls, uri)).await {
-                Ok(line) => line,
-                Err(late) => Err(late.into()),
-            }
-        })
-    }
-}
-
-async fn dial(tls: TlsConnector, uri: Uri) -> Result<Line, BoxError> {
-    let host = uri.host().ok_or("the URL has no host")?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let is_tls = uri.scheme_str() == Some("https");
-    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let stream = TcpStream::connect((host.as_str(), port)).await?;
-    // Small requests should not wait for more to send; a failure only costs time.
-    let _ = stream.set_nodelay(true);
-    let stream: Box<dyn Duplex> = match is_tls {
-        true => Box::new(tls.connect(ServerName::try_from(host)?, stream).await?),
-        false => Box::new(stream),
-    };
-    Ok(Line(TokioIo::new(stream)))
-}
-
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// A connection, encrypted or not.
-struct Line(TokioIo<Box<dyn Duplex>>);
-
-impl Connection for Line {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl Write for Line {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-fn tls_config(authorities: Option<&[u8]>) -> Result<ClientConfig, CliError> {
-    let wrong = |error: BoxError| CliError::Usage(format!("the certificate of an authority cannot be read: {error}"));
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    for certificate in authorities.into_iter().flat_map(CertificateDer::pem_slice_iter) {
-        let certificate = certificate.map_err(|error| wrong(error.into()))?;
-        roots.add(certificate).map_err(|error| wrong(error.into()))?;
-    }
-    // The provider is named, because a process-wide default would depend on which crates happen to be linked.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(error.into()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }

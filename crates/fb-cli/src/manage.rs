@@ -76,15 +76,15 @@ pub async fn show_log(api: &Api, options: &LogOptions, ui: &dyn Ui) -> Result<()
     if !options.follow {
         return Ok(());
     }
-    let date = |entry: &Value| entry["date"].as_str().unwrap_or_default().to_owned();
+    let came = |entry: &Value| entry["createdAt"].as_str().unwrap_or_default().to_owned();
     let id = |entry: &Value| entry["id"].as_str().unwrap_or_default().to_owned();
-    let mut last = entries.first().map(date).unwrap_or_default();
+    let mut last = entries.first().map(came).unwrap_or_default();
     // Several entries can have one moment; these have been shown already.
     let mut shown: BTreeSet<String> = entries.iter().map(id).collect();
     loop {
         tokio::time::sleep(INTERVAL).await;
         if !last.is_empty() {
-            filter["date"] = json!({ "$gte": { "$date": last } });
+            filter["createdAt"] = json!({ "$gte": { "$date": last } });
         }
         let entries = match api.log(&filter, PIECE).await {
             Ok(entries) => entries,
@@ -99,8 +99,8 @@ pub async fn show_log(api: &Api, options: &LogOptions, ui: &dyn Ui) -> Result<()
             print(entry);
         }
         if let Some(newest) = entries.first() {
-            last = date(newest);
-            shown = entries.iter().filter(|entry| date(entry) == last).map(id).collect();
+            last = came(newest);
+            shown = entries.iter().filter(|entry| came(entry) == last).map(id).collect();
         }
     }
 }

@@ -170,20 +170,31 @@ impl Project {
 
     /// The folder that pulled definitions go to.
     pub(crate) fn new_schema_dir(&self) -> Result<PathBuf, CliError> {
-        let named = self.schema.clone().unwrap_or_else(|| "schema".into());
-        Ok(match self.schema.is_some() {
-            true => self.dir.join(named),
-            false => self.schema_dir()?.unwrap_or_else(|| self.dir.join(named)),
-        })
+        match &self.schema {
+            Some(named) => self.new_folder(named),
+            None => self
+                .schema_dir()?
+                .map_or_else(|| self.new_folder("schema".as_ref()), Ok),
+        }
     }
 
     /// The folder that pulled code goes to.
     pub(crate) fn new_code_dir(&self) -> Result<PathBuf, CliError> {
-        let named = self.code.clone().unwrap_or_else(|| "code".into());
-        Ok(match self.code.is_some() {
-            true => self.dir.join(named),
-            false => self.code_dir()?.unwrap_or_else(|| self.dir.join(named)),
-        })
+        match &self.code {
+            Some(named) => self.new_folder(named),
+            None => self.code_dir()?.map_or_else(|| self.new_folder("code".as_ref()), Ok),
+        }
+    }
+
+    /// A folder to write to, which may be yet to be made: what there is of it is inside of the project.
+    fn new_folder(&self, named: &Path) -> Result<PathBuf, CliError> {
+        let dir = self.dir.join(named);
+        let is_there = |path: &&Path| std::fs::symlink_metadata(path).is_ok();
+        match dir.ancestors().find(is_there) {
+            Some(known) => self.check_inside(known)?,
+            None => return Err(CliError::Project(format!("there is no folder {}", self.dir.display()))),
+        }
+        Ok(dir)
     }
 
     fn folder(&self, key: &str, named: Option<&Path>, usual: &[&str]) -> Result<Option<PathBuf>, CliError> {
@@ -199,12 +210,18 @@ impl Project {
             None => usual.iter().map(|name| self.dir.join(name)).find(|dir| dir.is_dir()),
         };
         let Some(dir) = found else { return Ok(None) };
-        let real = |path: &Path| path.canonicalize().map_err(CliError::io("looking at", path));
-        if !real(&dir)?.starts_with(real(&self.dir)?) {
-            let text = format!("{} is a link that leads out of the project", dir.display());
-            return Err(CliError::Project(text));
-        }
+        self.check_inside(&dir)?;
         Ok(Some(dir))
+    }
+
+    /// Fails if `path` is elsewhere once its links are followed, or if they lead nowhere.
+    fn check_inside(&self, path: &Path) -> Result<(), CliError> {
+        let real = |path: &Path| path.canonicalize().map_err(CliError::io("looking at", path));
+        if real(path)?.starts_with(real(&self.dir)?) {
+            return Ok(());
+        }
+        let text = format!("{} is a link that leads out of the project", path.display());
+        Err(CliError::Project(text))
     }
 }
 

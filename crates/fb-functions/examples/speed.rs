@@ -107,6 +107,7 @@ async fn main() {
     const CONSTANT: &str = "exports.call = () => 'hello';";
     let engine = Engine::new(EngineOptions {
         max_idle_instances: 4096,
+        max_idle_bytes: 8 << 30,
         ..EngineOptions::default()
     })
     .unwrap();

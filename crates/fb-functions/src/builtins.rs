@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rquickjs::loader::Loader;
 use rquickjs::loader::bundle::{Bundle, ScaBundleData};
-use rquickjs::{Context, Ctx, Function, Module, Runtime, WriteOptions};
+use rquickjs::{ArrayBuffer, Context, Ctx, Function, Module, Runtime, WriteOptions};
 
-/// A module of the engine, in CommonJS form: a function body that sees `exports`, `require`, `module` and `native`.
+/// A module of the engine, in CommonJS form: a function body that sees `exports`, `require`, `module` and `native`, and the intrinsics as
+/// they were before code of an app could replace them.
 pub(crate) struct Builtin {
     name: &'static str,
     /// Whether code of apps may require it. The others are for builtins only.
@@ -173,6 +174,7 @@ static ENGINE: &[(&str, &str)] = &[
     ("errors", include_str!("../js/engine/errors.js")),
     ("timers", include_str!("../js/engine/timers.js")),
     ("seal", include_str!("../js/engine/seal.js")),
+    ("intrinsics", include_str!("../js/engine/intrinsics.js")),
     ("modules", include_str!("../js/engine/modules.js")),
     ("console", include_str!("../js/engine/console.js")),
     ("operations", include_str!("../js/engine/operations.js")),
@@ -183,7 +185,10 @@ static ENGINE: &[(&str, &str)] = &[
 ];
 
 /// The prelude of contexts for validation.
-static VALIDATION: &[(&str, &str)] = &[("validation", include_str!("../js/engine/validation.js"))];
+static VALIDATION: &[(&str, &str)] = &[
+    ("intrinsics", include_str!("../js/engine/intrinsics.js")),
+    ("validation", include_str!("../js/engine/validation.js")),
+];
 
 /// What [`Bundle`] takes: one module, its bytecode.
 type Compiled = ScaBundleData<&'static [u8]>;
@@ -206,16 +211,38 @@ fn functions<'js>(
         .get_or_insert_default()
         .entry((builtin, first))
         .or_insert_with(|| compile(builtin, files));
-    let name = table.first().map_or(builtin, |(name, _)| name);
+    let (name, bytes) = table.first().map_or((builtin, 0), |(name, bytes)| (*name, bytes.len()));
+    make_room(ctx, bytes)?;
     let (module, _) = Bundle(table).load(ctx, name, None)?.eval()?;
     module.get("default")
 }
+
+/// Fails if there may be too little memory to read so many bytes of bytecode.
+///
+/// QuickJS (0.14 of its crate) reads a module's exports into memory that it has not got, if there is none left just then, which ends the
+/// process. So as much as reading takes at most is asked for and given back before.
+fn make_room(ctx: &Ctx<'_>, bytes: usize) -> rquickjs::Result<()> {
+    static NOTHING: [u8; 2 << 20] = [0; 2 << 20];
+    let room = bytes.saturating_mul(4).saturating_add(32 << 10);
+    ArrayBuffer::new_copy(ctx.clone(), &NOTHING[..room.min(NOTHING.len())]).map(drop)
+}
+
+/// Globals of the language that files of the engine have as constants of their own: a call can replace the global ones, and what the engine
+/// makes must not be made of that, because later calls have it too.
+const INTRINSICS: &str = "globalThis Object Function Array Boolean Symbol BigInt Number Math Date String RegExp JSON Reflect Proxy \
+    Promise Iterator Map Set WeakMap WeakSet WeakRef Error EvalError RangeError ReferenceError SyntaxError \
+    TypeError URIError AggregateError ArrayBuffer DataView Int8Array Uint8Array Uint8ClampedArray Int16Array \
+    Uint16Array Int32Array Uint32Array BigInt64Array BigUint64Array Float32Array Float64Array parseInt parseFloat \
+    isNaN isFinite encodeURI encodeURIComponent decodeURI decodeURIComponent queueMicrotask";
 
 /// One ES module whose default export is an array of functions. Stays in memory for good: QuickJS uses it in place, and there are few.
 fn compile(builtin: &str, files: &[(&str, &str)]) -> Compiled {
     let mut text = String::from("export default [");
     for (_, source) in files {
-        text.push_str("function (exports, require, module, native) {");
+        let own: Vec<&str> = INTRINSICS.split(' ').filter(|name| source.contains(*name)).collect();
+        // All on the first line, so that lines stay what they are.
+        text.push_str("function (exports, require, module, native, intrinsics) {");
+        text.push_str(&format!("const {{ {} }} = intrinsics;", own.join(", ")));
         text.push_str(source);
         text.push_str("\n},");
     }
@@ -269,13 +296,26 @@ pub(crate) fn exists(name: &str, privately: bool) -> bool {
     find(name).is_some_and(|builtin| privately || builtin.public)
 }
 
-/// The files of the prelude: their names, and their functions in the same order.
-pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Vec<&'static str>, Vec<Function<'js>>)> {
-    let names = ENGINE.iter().map(|(name, _)| *name).collect();
-    Ok((names, functions(ctx, "engine", ENGINE)?))
+/// Names of files, and their functions in the same order.
+pub(crate) type Files<'js> = (Vec<&'static str>, Vec<Function<'js>>);
+
+/// The files of the prelude.
+pub(crate) fn load_engine<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
+    load_files(ctx, "engine", ENGINE)
 }
 
 /// What runs validation code.
-pub(crate) fn load_validation<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Function<'js>>> {
-    Ok(functions(ctx, "validation", VALIDATION)?.pop())
+pub(crate) fn load_validation<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Files<'js>> {
+    load_files(ctx, "validation", VALIDATION)
+}
+
+fn load_files<'js>(
+    ctx: &Ctx<'js>,
+    name: &'static str,
+    files: &[(&'static str, &'static str)],
+) -> rquickjs::Result<Files<'js>> {
+    Ok((
+        files.iter().map(|(name, _)| *name).collect(),
+        functions(ctx, name, files)?,
+    ))
 }

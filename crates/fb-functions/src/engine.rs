@@ -1,6 +1,6 @@
 //! Threads, queue and pools of one node.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,17 +18,20 @@ pub struct EngineOptions {
     pub threads: usize,
     /// Instances of all apps that wait for calls; the ones that were used longest ago go first.
     pub max_idle_instances: usize,
+    /// Memory of these in bytes, as [`Stats::bytes`] counts it. An instance with more than 16 MiB does not wait at all.
+    pub max_idle_bytes: usize,
     /// How long an instance waits for a call before it is given up.
     pub idle: Duration,
 }
 
 impl Default for EngineOptions {
-    /// Two threads per core, at least four; 256 instances; five minutes.
+    /// Two threads per core, at least four; 256 instances of together 256 MiB; five minutes.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             threads: (cores * 2).max(4),
             max_idle_instances: 256,
+            max_idle_bytes: 256 << 20,
             idle: Duration::from_secs(300),
         }
     }
@@ -55,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) share: usize,
     pub(crate) idle: Duration,
     max_idle: usize,
+    max_idle_bytes: usize,
     next_pool: AtomicU64,
     /// Instances without an app, made ahead while threads have nothing to do. Locked to put one in or take one out.
     stock: Mutex<Vec<Instance>>,
@@ -83,6 +87,7 @@ impl Engine {
             share,
             idle: options.idle,
             max_idle: options.max_idle_instances,
+            max_idle_bytes: options.max_idle_bytes,
             next_pool: AtomicU64::new(0),
             stock: Mutex::default(),
             pools: Mutex::default(),
@@ -148,17 +153,16 @@ impl Shared {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more instance is idle; if there are too many, the one that was used longest ago goes.
+    /// One more instance is idle. As long as there are too many, or they have too much memory, the one that was used longest ago goes.
     pub(crate) fn became_idle(&self) {
-        if self.counters.idle.fetch_add(1, Ordering::Relaxed) < self.max_idle {
-            return;
-        }
-        let pools: Vec<_> = self.pools().iter().filter_map(Weak::upgrade).collect();
-        let oldest = pools
-            .iter()
-            .filter_map(|pool| Some((pool.oldest()?, pool)))
-            .min_by_key(|(used, _)| *used);
-        if let Some((used, pool)) = oldest {
+        let is = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        while is(&self.counters.idle) > self.max_idle || is(&self.counters.idle_bytes) > self.max_idle_bytes {
+            let pools: Vec<_> = self.pools().iter().filter_map(Weak::upgrade).collect();
+            let oldest = pools
+                .iter()
+                .filter_map(|pool| Some((pool.oldest()?, pool)))
+                .min_by_key(|(used, _)| *used);
+            let Some((used, pool)) = oldest else { break };
             pool.give_up_until(used);
         }
     }

@@ -25,9 +25,16 @@ pub(crate) fn null(code: &Code) -> CallError {
     CallError::OutOfMemory
 }
 
-/// The frames of `stack` that are code of the app, at positions as the author wrote them.
+/// Frames that are shown. A stack may be any text, and names of sources may be long.
+const MOST_FRAMES: usize = 100;
+
+/// The first frames of `stack` that are code of the app, at positions as the author wrote them.
 pub(crate) fn trace(code: &Code, stack: &str) -> String {
-    let frames: Vec<String> = stack.lines().filter_map(|line| frame(code, line.trim())).collect();
+    let frames: Vec<String> = stack
+        .lines()
+        .filter_map(|line| frame(code, line.trim()))
+        .take(MOST_FRAMES)
+        .collect();
     frames.join("\n")
 }
 
@@ -62,6 +69,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn a_stack_has_no_more_frames_than_a_stack_has() {
+        let code = Code::new([("m".to_owned(), "module".to_owned(), Arc::from(""))]);
+        let shown = trace(&code, &"at /code/m/module:1:1\n".repeat(1000));
+        assert_eq!(shown.lines().count(), MOST_FRAMES);
+    }
 
     #[test]
     fn frames_are_the_apps_own_at_its_own_positions() {

@@ -8,15 +8,22 @@ use bytes::Bytes;
 use rquickjs::{CaughtError, Context, Ctx, Function, Object, Runtime, TypedArray};
 
 use crate::compile::{Hooks, Imports};
-use crate::hands::Hands;
+use crate::hands::{Hands, Submitted};
+use crate::memory::{Budget, Share};
 use crate::stats::{Counted, Counters};
 use crate::validation::Validation;
 use crate::watch::{Stop, thread_time};
-use crate::{Call, CallError, CallKind, Code, Exception, Host, HostError, HttpResponse, Limits, Operation, Outcome};
+use crate::{Call, CallError, CallKind, Code, Exception, Host, HostError, HttpResponse, Limits, Outcome};
 use crate::{bridge, builtins, errors};
 
 /// How deep JavaScript may call. Threads of the engine have twice as much.
 pub(crate) const STACK: usize = 2 << 20;
+
+/// Memory of an instance that is kept for further calls; one with more serves none.
+const MOST_KEPT: usize = 16 << 20;
+
+/// What an instance counts at least.
+const LEAST: usize = 1 << 20;
 
 /// What makes an instance run.
 pub(crate) enum Input {
@@ -29,7 +36,7 @@ pub(crate) enum Input {
 pub(crate) enum End {
     /// It waits for operations and timers.
     Parked {
-        submitted: Vec<(u32, Operation)>,
+        submitted: Vec<Submitted>,
         wake: Option<Instant>,
     },
     Done(Result<Outcome, CallError>),
@@ -47,9 +54,10 @@ pub(crate) struct Instance {
     /// Whether further calls may run on it.
     pub(crate) healthy: bool,
     pub(crate) used: Instant,
-    calls: u32,
     counters: Arc<Counters>,
     counted: Option<Counted>,
+    /// What a call that waits has of its app's memory.
+    held: Option<Share>,
 }
 
 /// Indices of the engine's functions, which are kept with the runtime.
@@ -87,6 +95,11 @@ impl Instance {
         runtime.set_interrupt_handler(Some(Box::new(move || watch.watch.must_stop())));
         let lost = hands.clone();
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
+            // To show values of the context of validation would give it functions of this one. Between calls nobody is told.
+            let is_told = lost.with(|current| current.kind != CallKind::Validate);
+            if is_told != Some(true) {
+                return;
+            }
             lost.lost.store(true, Ordering::Relaxed);
             let functions = ctx.userdata::<Vec<Function>>();
             let track = functions.and_then(|functions| functions.get(TRACK).cloned());
@@ -102,9 +115,9 @@ impl Instance {
             rest: Duration::ZERO,
             healthy: true,
             used: Instant::now(),
-            calls: 0,
             counters,
             counted: None,
+            held: None,
         })
     }
 
@@ -114,9 +127,9 @@ impl Instance {
     }
 
     /// From here on it is this app's.
-    pub(crate) fn adopt(mut self, code: Arc<Code>, limits: Arc<Limits>) -> Self {
+    pub(crate) fn adopt(mut self, code: Arc<Code>, limits: Arc<Limits>, memory: Arc<Budget>) -> Self {
         self.runtime.set_memory_limit(limits.memory_bytes);
-        self.hands.adopt(code, limits);
+        self.hands.adopt(code, limits, memory);
         self.counted = Some(Counted::new(self.counters.clone()));
         self
     }
@@ -124,41 +137,104 @@ impl Instance {
     /// Runs until there is nothing to do without further input.
     pub(crate) fn slice(&mut self, inputs: Vec<Input>) -> End {
         let before = thread_time();
+        if let Some(Input::Start(call, host)) = inputs.first() {
+            self.rest = self.hands.limits().cpu_time;
+            self.hands.begin(call, host.clone());
+        }
+        // Once for all inputs and what follows: together they have what is left.
+        self.hands.watch.begin_slice(self.rest);
         for input in inputs {
-            if let Input::Start(call, host) = &input {
-                self.rest = self.hands.limits().cpu_time;
-                self.hands.begin(call, host.clone());
-            }
-            self.hands.watch.begin_slice(self.rest);
             self.take(input);
             self.run_jobs();
-            if self.is_settled() {
+            if self.is_settled() || self.hands.watch.must_stop() {
                 break;
             }
         }
-        self.rest = self
-            .rest
-            .saturating_sub(Duration::from_nanos(thread_time().saturating_sub(before)));
-        if self.hands.lost.swap(false, Ordering::Relaxed) && self.hands.watch.stopped().is_none() {
+        self.report_lost();
+        let end = self.end_of_slice();
+        let took = Duration::from_nanos(thread_time().saturating_sub(before));
+        self.rest = self.rest.saturating_sub(took);
+        end
+    }
+
+    /// Says which promises were rejected while nobody listened. To describe what they were rejected with may run code of the app, and so
+    /// leave jobs and further rejections.
+    fn report_lost(&mut self) {
+        while self.hands.lost.swap(false, Ordering::Relaxed) && !self.hands.watch.must_stop() {
             self.call_function(REPORT, |function| function.call::<_, ()>(()));
+            self.run_jobs();
         }
-        self.end_of_slice()
     }
 
     /// Back to the state before the call; says whether further calls may run on this instance.
     pub(crate) fn end_call(&mut self) -> bool {
         self.hands.end();
         self.used = Instant::now();
-        // Measuring looks at every object.
-        if self.calls.is_multiple_of(256) {
-            let bytes = usize::try_from(self.runtime.memory_usage().malloc_size).unwrap_or(0);
-            if let Some(counted) = &mut self.counted {
-                counted.measured(bytes);
+        self.held = None;
+        self.healthy = self.healthy && self.call_function(END, |function| function.call(())).unwrap_or(false);
+        // A job that is left would run in the next call, with its rights.
+        self.healthy = self.healthy && !self.runtime.is_job_pending();
+        if self.healthy && self.measure() > MOST_KEPT {
+            // Rings that nobody uses any more do not count.
+            self.runtime.run_gc();
+            self.healthy = self.measure() <= MOST_KEPT && !self.runtime.is_job_pending();
+        }
+        self.healthy
+    }
+
+    /// Its memory in bytes when it was measured last.
+    pub(crate) fn bytes(&self) -> usize {
+        self.counted.as_ref().map_or(0, Counted::bytes)
+    }
+
+    /// Its memory in bytes: at least [`LEAST`], above that too much by an eighth at most.
+    ///
+    /// QuickJS counts what it allocates, but tells only together with numbers for which it looks at every object. That it refuses to
+    /// allocate beyond its limit tells as much at once.
+    fn measure(&mut self) -> usize {
+        let mut most = LEAST;
+        while !self.fits(most) {
+            most *= 2;
+        }
+        let mut step = most / 4;
+        if most > LEAST {
+            for _ in 0..2 {
+                if self.fits(most - step) {
+                    most -= step;
+                }
+                step /= 2;
             }
         }
-        self.calls = self.calls.wrapping_add(1);
-        self.healthy = self.healthy && self.call_function(END, |function| function.call(())).unwrap_or(false);
-        self.healthy
+        self.runtime.set_memory_limit(self.hands.limits().memory_bytes);
+        if let Some(counted) = &mut self.counted {
+            counted.measured(most);
+        }
+        most
+    }
+
+    /// Whether its memory is less than so many bytes.
+    fn fits(&self, bytes: usize) -> bool {
+        self.runtime.set_memory_limit(bytes);
+        self.context.with(|ctx| {
+            let fits = rquickjs::String::from_str(ctx.clone(), "this needs memory").is_ok();
+            if !fits {
+                drop(ctx.catch());
+            }
+            fits
+        })
+    }
+
+    /// Takes of the app's memory what it holds while it waits; false if there is not as much left.
+    fn hold(&mut self) -> bool {
+        self.held = None;
+        let bytes = self.measure();
+        self.held = self.hands.memory().take(bytes);
+        if self.held.is_none() {
+            self.runtime.run_gc();
+            let bytes = self.measure();
+            self.held = self.hands.memory().take(bytes);
+        }
+        self.held.is_some()
     }
 
     fn end_of_slice(&mut self) -> End {
@@ -189,12 +265,18 @@ impl Instance {
         let under_way = self
             .call_function(UNDER_WAY, |function| function.call::<_, u32>(()))
             .unwrap_or(0);
-        if under_way == 0 && wake.is_none() {
+        if under_way == 0 {
+            // State of a module may wait for it as well.
+            self.healthy = false;
             return End::Done(Err(CallError::Failed(Box::new(Exception {
                 name: "Error".to_owned(),
                 message: "the code waits for something that never happens".to_owned(),
                 stack: String::new(),
             }))));
+        }
+        if !self.hold() {
+            self.healthy = false;
+            return End::Done(Err(CallError::OutOfMemory));
         }
         End::Parked { submitted, wake }
     }
@@ -310,7 +392,7 @@ const RUN_PRELUDE: &str = "(names, bodies, native) => {
         if (!loaded.has(name)) {
             const module = { exports: {} };
             loaded.set(name, module);
-            bodies[names.indexOf(name)](module.exports, require, module, native);
+            bodies[names.indexOf(name)](module.exports, require, module, native, globalThis);
         }
         return loaded.get(name).exports;
     };

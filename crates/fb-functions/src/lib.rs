@@ -47,27 +47,40 @@
 //! # Time
 //!
 //! QuickJS asks every few thousand steps whether to go on; CPU time is the thread's own clock, so that a busy machine shortens nobody's
-//! share. Apps take turns in the queue, and one app runs at most on half of the threads. A slice of more than 20 ms goes on with lower
-//! priority (Linux). Loops inside of QuickJS that do not ask, such as slicing a sparse array of 2³² elements, cannot be ended: the caller
+//! share; all that a slice does counts, with everything that came in for it, and the description of rejections that nobody listened to.
+//! Apps take turns in the queue, and one app runs at most half as many slices as there are threads. A slice of more than 20 ms goes on with
+//! lower priority (Linux), and another thread takes the place of its own, so that no number of apps that compute keeps others from
+//! running; at most 64 are added in this way. Loops inside of QuickJS that do not ask, such as slicing a sparse array of 2³² elements, cannot be ended: the caller
 //! gets [`CallError::TooLong`] at wall time, the thread is replaced, and an app that holds half of the threads in this way gets
 //! [`CallError::Busy`] until they end. Regular expressions do ask.
+//!
+//! # Memory
+//!
+//! `Limits::memory_bytes` is QuickJS's own limit of one instance. Beyond that, what calls hold while they wait is counted per app: their
+//! instances, measured when a slice ends, and operations that are not over, of which one call has at most 32 MiB. Together that is at most
+//! four times `memory_bytes`, or 64 MiB if that is more; a call comes in only while there is room for a whole instance, and one that grows beyond what is left ends. An
+//! instance with more than 16 MiB at the end of a call serves no further one, and idle instances of a node have a limit of memory besides
+//! that of their number (`EngineOptions::max_idle_bytes`). Answers of the host and slices that are running come on top.
 //!
 //! # What stays between calls
 //!
 //! State of modules stays, as in all serverless platforms: what code keeps in its own variables it keeps knowingly, for as long as the
 //! instance lives. Everything else does not: intrinsics are frozen, and what a call did to the global object is undone after it; globals
-//! that are made while a module loads stay as they were then. Assignments that a frozen prototype would forbid
+//! that a module makes while it loads stay as they were then, but not those that the call had made until then. Files of the engine do not
+//! look globals of the language up, which a call may have replaced, but have them as constants. Assignments that a frozen prototype would forbid
 //! (`error.name = …`, `object.toString = …`) work. `Promise`, `Map` and the like and everything of Node can be replaced; `Object`,
 //! `Array`, `Math` and so on cannot. Exports of builtins are frozen as well when they have loaded, with prototypes of their classes
 //! (`js/engine/seal.js`), state behind them is put back after a call (`native.keep`), and classes of `db` that a call has changed are made
 //! anew. Functions of prototypes can still be given properties: nobody does that by mistake.
-//! An instance that was stopped, ran out of memory, has operations under way that nobody awaits, or whose global object cannot be
-//! restored, serves no further call.
+//! Callbacks of a `FinalizationRegistry` would come at any time, so there are none: it can be made and does nothing.
+//! An instance that was stopped, ran out of memory, keeps too much of it, has operations under way that nobody awaits, waits for something
+//! that never happens, has promise jobs left, in which a module or a builtin did not load, or whose global object cannot be restored, serves
+//! no further call.
 //!
 //! # Errors
 //!
 //! Positions are the author's: frames of the engine are left out, the wrapper of CommonJS modules is taken off, inline source maps are
-//! followed. `null` that is thrown counts as out of memory, unless code of the app throws it by itself: QuickJS throws it when there is
+//! followed, unless they name more sources, or longer ones, than authors have. `null` that is thrown counts as out of memory, unless code of the app throws it by itself: QuickJS throws it when there is
 //! no memory for an error. A promise that finds no memory for its next step never settles; such a call ends with the error that it
 //! waits for something that never happens, as do calls that wait for neither operation nor timer.
 
@@ -82,6 +95,7 @@ mod hands;
 mod host;
 mod instance;
 mod limits;
+mod memory;
 mod native;
 mod pool;
 mod queue;

@@ -5,7 +5,9 @@ use std::time::Duration;
 /// Limits of one app's calls. All are on by default.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Memory of one instance in bytes.
+    /// Memory of one instance in bytes. Calls of an app that wait hold at most four times as much together, or 64 MiB if that is more,
+    /// operations included: if less than one time is left, further calls are [`Busy`](crate::CallError::Busy), and a call that finds
+    /// nothing left ends as [`OutOfMemory`](crate::CallError::OutOfMemory).
     pub memory_bytes: usize,
     /// How long one call may compute.
     pub cpu_time: Duration,

@@ -13,11 +13,19 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::Shared;
+use crate::hands::Submitted;
 use crate::instance::{Input, Instance};
+use crate::memory::Budget;
 use crate::task::Task;
-use crate::{Call, CallError, Code, Host, Limits, Operation, Outcome};
+use crate::{Call, CallError, Code, Host, Limits, Outcome};
 
 const TOO_LONG: CallError = CallError::TooLong("it takes longer than it may");
+
+/// Calls of an app that wait hold together as much memory as so many instances may have.
+const WAITING: usize = 4;
+
+/// What they may hold at least, in bytes: small instances count more than they have.
+const WAITING_LEAST: usize = 64 << 20;
 
 /// The instances of one app. Cheap to clone; all clones are the same pool.
 #[derive(Clone)]
@@ -30,6 +38,8 @@ pub(crate) struct PoolInner {
     pub(crate) name: String,
     pub(crate) engine: Arc<Shared>,
     limits: Arc<Limits>,
+    /// What calls hold while they wait: instances and operations.
+    memory: Arc<Budget>,
     /// Instances that wait for calls, the one used last at the end. Locked for a few instructions.
     idle: Mutex<Vec<Instance>>,
     slots: Arc<Semaphore>,
@@ -46,6 +56,7 @@ impl Pool {
             id,
             name: name.to_owned(),
             engine,
+            memory: Budget::new(limits.memory_bytes.saturating_mul(WAITING).max(WAITING_LEAST)),
             limits: Arc::new(limits),
             idle: Mutex::default(),
             slots,
@@ -74,7 +85,7 @@ impl Pool {
                 code_type: call.code_type,
             });
         }
-        if pool.lost.load(Ordering::Relaxed) >= pool.engine.share {
+        if pool.lost.load(Ordering::Relaxed) >= pool.engine.share || !pool.memory.has_room(pool.limits.memory_bytes) {
             return Err(CallError::Busy);
         }
         let deadline = Instant::now() + pool.limits.wall_time;
@@ -106,6 +117,13 @@ impl Pool {
         self.evict();
     }
 
+    /// A task that nobody waits for.
+    #[cfg(test)]
+    pub(crate) fn task(&self, deadline: Instant, start: Input) -> Task {
+        let permit = self.inner.slots.clone().try_acquire_owned().unwrap();
+        Task::new(self.inner.clone(), Arc::default(), deadline, start, permit)
+    }
+
     /// The name it was made with.
     pub fn name(&self) -> &str {
         &self.inner.name
@@ -129,23 +147,32 @@ impl PoolInner {
             )
         };
         let (warm, stale) = warm;
-        self.engine
-            .counters
-            .idle
-            .fetch_sub(stale.len() + usize::from(warm.is_some()), Ordering::Relaxed);
         for instance in stale {
-            self.engine.discard(instance);
+            self.give_up(instance);
         }
         match warm {
-            Some(instance) => Ok(instance),
-            None => Ok(self.engine.fresh_instance()?.adopt(code.clone(), self.limits.clone())),
+            Some(instance) => {
+                self.engine.counters.idles_no_more(instance.bytes());
+                Ok(instance)
+            }
+            None => {
+                let fresh = self.engine.fresh_instance()?;
+                Ok(fresh.adopt(code.clone(), self.limits.clone(), self.memory.clone()))
+            }
         }
+    }
+
+    /// One that was idle.
+    fn give_up(&self, instance: Instance) {
+        self.engine.counters.idles_no_more(instance.bytes());
+        self.engine.discard(instance);
     }
 
     pub(crate) fn give_back(&self, instance: Instance) {
         if self.closed.load(Ordering::Relaxed) {
             return self.engine.discard(instance);
         }
+        self.engine.counters.idles(instance.bytes());
         self.idle().push(instance);
         self.engine.became_idle();
     }
@@ -158,9 +185,8 @@ impl PoolInner {
     /// Gives up idle instances that were used then or before.
     pub(crate) fn give_up_until(&self, then: Instant) {
         let gone: Vec<_> = self.idle().extract_if(.., |instance| instance.used <= then).collect();
-        self.engine.counters.idle.fetch_sub(gone.len(), Ordering::Relaxed);
         for instance in gone {
-            self.engine.discard(instance);
+            self.give_up(instance);
         }
     }
 
@@ -179,6 +205,12 @@ impl PoolInner {
 
     fn idle(&self) -> MutexGuard<'_, Vec<Instance>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for PoolInner {
+    fn drop(&mut self) {
+        self.give_up_until(Instant::now());
     }
 }
 
@@ -218,7 +250,7 @@ impl Drop for Guard {
 /// Carries out what the call asks for, until it is over.
 async fn drive(task: &Arc<Task>, host: Arc<dyn Host>, most: usize) -> Result<Outcome, CallError> {
     let mut running: FuturesUnordered<BoxFuture<'static, Input>> = FuturesUnordered::new();
-    let mut waiting = std::collections::VecDeque::<(u32, Operation)>::new();
+    let mut waiting = std::collections::VecDeque::<Submitted>::new();
     let mut timer: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let mut end = std::pin::pin!(tokio::time::sleep_until(task.deadline.into()));
     poll_fn(move |cx| {
@@ -233,11 +265,15 @@ async fn drive(task: &Arc<Task>, host: Arc<dyn Host>, most: usize) -> Result<Out
                 timer = Some(Box::pin(tokio::time::sleep_until(at.into())));
             }
             while running.len() < most.max(1) {
-                let Some((id, operation)) = waiting.pop_front() else {
+                let Some(Submitted { id, operation, held }) = waiting.pop_front() else {
                     break;
                 };
                 let answer = host.operate(operation);
-                running.push(Box::pin(async move { Input::Answer(id, answer.await) }));
+                running.push(Box::pin(async move {
+                    let answer = answer.await;
+                    drop(held);
+                    Input::Answer(id, answer)
+                }));
             }
             let mut inputs = Vec::new();
             while let Poll::Ready(Some(input)) = running.poll_next_unpin(cx) {

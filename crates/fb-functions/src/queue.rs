@@ -55,16 +55,12 @@ impl Queue {
     }
 
     pub(crate) fn push(&self, task: Arc<Task>) {
-        let lane_id = task.pool.id;
         let mut state = self.lock();
         if state.closed {
             drop(state);
             return task.closed();
         }
-        let State { lanes, order, idle, .. } = &mut *state;
-        let lane = lanes.entry(lane_id).or_default();
-        lane.tasks.push_back(task);
-        let wake = lane.list(lane_id, self.share, order) && *idle > 0;
+        let wake = state.add(task, self.share);
         drop(state);
         if wake {
             self.ready.notify_one();
@@ -91,6 +87,12 @@ impl Queue {
                 return None;
             }
             if let Some(task) = state.next_task(self.share) {
+                // Whoever pushed woke one thread for a lane that is listed again now, or for one that this thread did not take.
+                let wake = !state.order.is_empty() && state.idle > 0;
+                drop(state);
+                if wake {
+                    self.ready.notify_one();
+                }
                 return Some(Work::Run(task));
             }
             if let Some(instance) = state.trash.pop() {
@@ -142,6 +144,14 @@ impl Queue {
 }
 
 impl State {
+    /// Says whether a thread is to be woken for it.
+    fn add(&mut self, task: Arc<Task>, share: usize) -> bool {
+        let id = task.pool.id;
+        let lane = self.lanes.entry(id).or_default();
+        lane.tasks.push_back(task);
+        lane.list(id, share, &mut self.order) && self.idle > 0
+    }
+
     fn next_task(&mut self, share: usize) -> Option<Arc<Task>> {
         let id = self.order.pop_front()?;
         let lane = self.lanes.get_mut(&id)?;
@@ -162,5 +172,41 @@ impl Lane {
             order.push_back(id);
         }
         list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::instance::Input;
+    use crate::{Engine, EngineOptions, Limits};
+
+    #[test]
+    fn tasks_that_come_before_the_woken_thread_looks_wake_others() {
+        let engine = Engine::new(EngineOptions::default()).unwrap();
+        let pool = engine.pool("app", Limits::default());
+        let queue = Arc::new(Queue::new(2));
+        let (taken, was_taken) = std::sync::mpsc::channel();
+        for _ in 0..2 {
+            let (queue, taken) = (queue.clone(), taken.clone());
+            // A thread that does not come back for more.
+            std::thread::spawn(move || taken.send(matches!(queue.next(), Some(Work::Run(_)))).unwrap());
+        }
+        while queue.lock().idle < 2 {
+            std::thread::yield_now();
+        }
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut state = queue.lock();
+        for _ in 0..2 {
+            if state.add(Arc::new(pool.task(end, Input::Timer)), 2) {
+                queue.ready.notify_one();
+            }
+        }
+        drop(state);
+        for _ in 0..2 {
+            assert!(was_taken.recv().unwrap());
+        }
     }
 }

@@ -5,6 +5,12 @@ use serde::Deserialize;
 
 const MARK: &str = "//# sourceMappingURL=data:application/json";
 
+/// Longest name of a source with its root, in bytes. Each frame of a stack has one.
+const LONGEST_NAME: usize = 1 << 10;
+
+/// Sources of one map.
+const MOST_SOURCES: usize = 10_000;
+
 #[derive(Deserialize)]
 struct Json {
     #[serde(default, rename = "sourceRoot")]
@@ -16,6 +22,8 @@ struct Json {
 /// A decoded map.
 #[derive(Debug)]
 pub(crate) struct SourceMap {
+    /// In front of the name of each source.
+    root: String,
     sources: Vec<String>,
     /// In the order of generated positions.
     segments: Vec<Segment>,
@@ -32,7 +40,8 @@ struct Segment {
 }
 
 impl SourceMap {
-    /// The map at the end of `text`; `None` if there is none or it cannot be read.
+    /// The map at the end of `text`; `None` if there is none, it cannot be read, or names in it are longer or more than any author's. It
+    /// takes a few times as much memory as its text.
     pub(crate) fn inline(text: &str) -> Option<Self> {
         let rest = &text[text.rfind(MARK)? + MARK.len()..];
         let (parameters, data) = rest.lines().next()?.split_once(',')?;
@@ -42,19 +51,20 @@ impl SourceMap {
         let json = data_encoding::BASE64.decode(data.trim_end().as_bytes()).ok()?;
         let json: Json = serde_json::from_slice(&json).ok()?;
         let root = json.root.unwrap_or_default();
-        let sources = json
-            .sources
-            .into_iter()
-            .map(|source| format!("{root}{}", source.unwrap_or_default()))
-            .collect();
+        let sources: Vec<String> = json.sources.into_iter().map(Option::unwrap_or_default).collect();
+        let is_long = |source: &String| source.len().saturating_add(root.len()) > LONGEST_NAME;
+        if sources.len() > MOST_SOURCES || sources.iter().any(is_long) {
+            return None;
+        }
         Some(Self {
+            root,
             sources,
             segments: segments(&json.mappings)?,
         })
     }
 
     /// File, line and column of the author, for a line and column of the code; all count from 1.
-    pub(crate) fn origin(&self, line: u32, column: u32) -> Option<(&str, u32, u32)> {
+    pub(crate) fn origin(&self, line: u32, column: u32) -> Option<(String, u32, u32)> {
         let at = (line.checked_sub(1)?, column.saturating_sub(1));
         let after = self
             .segments
@@ -65,7 +75,7 @@ impl SourceMap {
         }
         let source = self.sources.get(usize::try_from(segment.source).ok()?)?;
         Some((
-            source,
+            format!("{}{source}", self.root),
             segment.source_line.checked_add(1)?,
             segment.source_column.checked_add(1)?,
         ))
@@ -143,11 +153,28 @@ mod tests {
     fn positions_come_from_the_last_segment_before_them() {
         // Line 1: column 0 → a.ts 1:1, column 8 → b.ts 3:5; line 2: nothing; line 3: column 0 → b.ts 2:3.
         let map = map("AAAA,QCEI;;AADF");
-        assert_eq!(map.origin(1, 1), Some(("src/a.ts", 1, 1)));
-        assert_eq!(map.origin(1, 8), Some(("src/a.ts", 1, 1)));
-        assert_eq!(map.origin(1, 9), Some(("src/b.ts", 3, 5)));
+        assert_eq!(map.origin(1, 1), Some(("src/a.ts".to_owned(), 1, 1)));
+        assert_eq!(map.origin(1, 8), Some(("src/a.ts".to_owned(), 1, 1)));
+        assert_eq!(map.origin(1, 9), Some(("src/b.ts".to_owned(), 3, 5)));
         assert_eq!(map.origin(2, 1), None);
         assert_eq!(map.origin(9, 1), None);
+    }
+
+    #[test]
+    fn a_small_map_does_not_grow() {
+        let map = |root: &str, sources: &[&str]| {
+            let json = serde_json::json!({"sourceRoot": root, "sources": sources, "mappings": "AAAA"}).to_string();
+            SourceMap::inline(&format!(
+                "{MARK};base64,{}",
+                data_encoding::BASE64.encode(json.as_bytes())
+            ))
+        };
+        let fine = map(&"r".repeat(1000), &[""; 10_000]).unwrap();
+        assert_eq!(fine.sources.iter().map(String::len).sum::<usize>(), 0);
+        assert_eq!(fine.origin(1, 1).unwrap().0.len(), 1000);
+        assert!(map(&"r".repeat(100_000), &[""; 4000]).is_none());
+        assert!(map("", &["s".repeat(2000).as_str()]).is_none());
+        assert!(map("", &[""; 10_001]).is_none());
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Stats {
     pub panics: u64,
     /// Threads that are stuck in code that cannot be stopped; each was replaced.
     pub lost_threads: usize,
-    /// Memory of all instances in bytes, measured now and then.
+    /// Memory of all instances in bytes, measured when they have run; each counts at least 1 MiB, larger ones up to an eighth too much.
     pub bytes: usize,
 }
 
@@ -36,9 +36,23 @@ pub(crate) struct Counters {
     pub(crate) panics: AtomicU64,
     pub(crate) lost_threads: AtomicUsize,
     pub(crate) bytes: AtomicUsize,
+    /// Of them, those of instances that wait for calls.
+    pub(crate) idle_bytes: AtomicUsize,
 }
 
 impl Counters {
+    /// An instance begins to wait for calls.
+    pub(crate) fn idles(&self, bytes: usize) {
+        self.idle.fetch_add(1, Ordering::Relaxed);
+        self.idle_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// It waits no more.
+    pub(crate) fn idles_no_more(&self, bytes: usize) {
+        self.idle.fetch_sub(1, Ordering::Relaxed);
+        self.idle_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     pub(crate) fn read(&self) -> Stats {
         let get = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         Stats {
@@ -66,7 +80,14 @@ impl Counted {
         Self { counters, bytes: 0 }
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn measured(&mut self, bytes: usize) {
+        if bytes == self.bytes {
+            return;
+        }
         self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.counters.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         self.bytes = bytes;

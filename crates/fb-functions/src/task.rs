@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use futures_util::task::AtomicWaker;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::hands::Hands;
+use crate::hands::{Hands, Submitted};
 use crate::instance::{End, Input, Instance};
 use crate::pool::PoolInner;
 use crate::watch::Stop;
-use crate::{CallError, Code, Operation, Outcome};
+use crate::{CallError, Code, Outcome};
 
 /// Where a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ enum Phase {
 /// What the future has to do next.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    pub(crate) submitted: Vec<(u32, Operation)>,
+    pub(crate) submitted: Vec<Submitted>,
     pub(crate) wake: Option<Instant>,
     pub(crate) done: Option<Result<Outcome, CallError>>,
 }
@@ -110,7 +110,10 @@ impl Task {
             Phase::Parked | Phase::Queued => {
                 state.phase = Phase::Over;
                 let (instance, permit) = (state.instance.take(), state.permit.take());
+                // The queue may keep the task for long; what it was called with need not stay as well.
+                let inbox = std::mem::take(&mut state.inbox);
                 drop(state);
+                drop(inbox);
                 if let Some(instance) = instance {
                     self.pool.engine.discard(instance);
                 }
@@ -177,7 +180,7 @@ impl Task {
         Some((state.instance.take(), std::mem::take(&mut state.inbox)))
     }
 
-    fn park(self: &Arc<Self>, instance: Instance, submitted: Vec<(u32, Operation)>, wake: Option<Instant>) {
+    fn park(self: &Arc<Self>, instance: Instance, submitted: Vec<Submitted>, wake: Option<Instant>) {
         let mut state = self.lock();
         if state.cancelled.is_some() {
             state.phase = Phase::Over;
@@ -213,5 +216,20 @@ impl Task {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Engine, EngineOptions, Limits};
+
+    #[test]
+    fn a_queued_call_that_nobody_wants_any_more_keeps_nothing() {
+        let engine = Engine::new(EngineOptions::default()).unwrap();
+        let task = engine.pool("app", Limits::default()).task(Instant::now(), Input::Timer);
+        task.cancel();
+        assert!(task.lock().inbox.is_empty());
+        assert!(task.begin().is_none());
     }
 }

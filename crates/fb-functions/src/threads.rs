@@ -1,9 +1,10 @@
 //! The threads that run JavaScript, and the one that looks after them.
 //!
 //! A thread on which a slice computes longer than [`PATIENCE`] gets a lower priority for the rest of it, so that computing does not hurt
-//! answering; since a thread cannot raise its priority again, it ends with the slice and another one takes its place. A thread on which
-//! a slice does not end although it must, because it is in a loop inside of QuickJS that does not ask, is given up: another one takes its
-//! place at once, and it ends when the loop does.
+//! answering. Another one takes its place at once, so that no number of apps that compute keeps the others from running, up to
+//! [`MOST_SLOW`]; since a thread cannot raise its priority again, the slow one ends with its slice. A thread on which a slice does not end
+//! although it must, because it is in a loop inside of QuickJS that does not ask, is given up: it is replaced as well, if it was not yet,
+//! and ends when the loop does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
@@ -18,6 +19,9 @@ use crate::watch::thread_time;
 
 /// How long a slice runs at full priority.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Slow threads that are replaced before they end. One app has at most its share of slices, slow ones included.
+const MOST_SLOW: usize = 64;
 
 /// How long after its end a slice may take to notice it.
 const GRACE: Duration = Duration::from_millis(100);
@@ -38,6 +42,8 @@ struct Seat {
     cpu_since: AtomicU64,
     demoted: AtomicBool,
     lost: AtomicBool,
+    /// Whether another thread has taken its place, or will as soon as there is one.
+    replaced: AtomicBool,
     /// What runs. Locked at both ends of a slice and by the keeper, for a few instructions.
     task: Mutex<Option<Arc<Task>>>,
 }
@@ -51,7 +57,7 @@ pub(crate) struct Threads {
     closed: AtomicBool,
     /// For names of threads.
     spawned: AtomicUsize,
-    /// Threads that left because they are slow now, and are to be replaced.
+    /// Threads that the keeper is to start.
     wanted: AtomicUsize,
 }
 
@@ -98,6 +104,7 @@ pub(crate) fn spawn_worker(shared: &Arc<Shared>) -> std::io::Result<()> {
         cpu_since: AtomicU64::new(0),
         demoted: AtomicBool::new(false),
         lost: AtomicBool::new(false),
+        replaced: AtomicBool::new(false),
         task: Mutex::new(None),
     });
     let threads = &shared.threads;
@@ -145,11 +152,9 @@ fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
                 if seat.lost.load(Ordering::Relaxed) {
                     pool.lost.fetch_sub(1, Ordering::Relaxed);
                     shared.counters.lost_threads.fetch_sub(1, Ordering::Relaxed);
-                    break;
                 }
-                if seat.demoted.load(Ordering::Relaxed) {
-                    // A thread inherits the priority of the one that starts it: the keeper does, whose own is the usual one.
-                    shared.threads.wanted.fetch_add(1, Ordering::Relaxed);
+                if leaves {
+                    shared.threads.replace(seat);
                     shared.threads.wake_keeper();
                     break;
                 }
@@ -160,6 +165,20 @@ fn work(shared: &Arc<Shared>, seat: &Arc<Seat>) {
 }
 
 impl Threads {
+    /// Another thread is to take the place of this one. A thread inherits the priority of the one that starts it: the keeper does, whose
+    /// own is the usual one.
+    fn replace(&self, seat: &Seat) {
+        if !seat.replaced.swap(true, Ordering::Relaxed) {
+            self.wanted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Threads that run slowly in addition to those that replaced them.
+    fn slow(&self) -> usize {
+        let is_slow = |seat: &&Arc<Seat>| seat.replaced.load(Ordering::Relaxed) && !seat.lost.load(Ordering::Relaxed);
+        self.seats().iter().filter(is_slow).count()
+    }
+
     fn begin(&self, seat: &Seat, task: &Arc<Task>) {
         *seat.task() = Some(task.clone());
         seat.cpu_since.store(thread_time(), Ordering::Relaxed);
@@ -187,19 +206,19 @@ fn keep(shared: &Arc<Shared>) {
     let mut trimmed = Instant::now();
     let trim_every = (shared.idle / 8).clamp(Duration::from_millis(20), Duration::from_secs(5));
     while !threads.closed.load(Ordering::Relaxed) {
-        while threads.wanted.load(Ordering::Relaxed) > 0 {
-            if let Err(error) = spawn_worker(shared) {
-                tracing::error!(%error, "no thread in place of a slow one; trying again");
-                active = Instant::now();
-                break;
-            }
-            threads.wanted.fetch_sub(1, Ordering::Relaxed);
-        }
         let seats = threads.seats().clone();
         for seat in &seats {
             if look_at(shared, seat) {
                 active = Instant::now();
             }
+        }
+        while threads.wanted.load(Ordering::Relaxed) > 0 {
+            if let Err(error) = spawn_worker(shared) {
+                tracing::error!(%error, "no thread in place of a slow or lost one; trying again");
+                active = Instant::now();
+                break;
+            }
+            threads.wanted.fetch_sub(1, Ordering::Relaxed);
         }
         if trimmed.elapsed() >= trim_every {
             trimmed = Instant::now();
@@ -238,9 +257,12 @@ fn look_at(shared: &Arc<Shared>, seat: &Arc<Seat>) -> bool {
     // On a busy machine a thread may have waited most of the time; that is no reason to let it wait longer.
     let thread = seat.thread.load(Ordering::Relaxed);
     let computed = cpu_time(thread).map(|now| now.saturating_sub(seat.cpu_since.load(Ordering::Relaxed)));
-    let is_long = computed.is_some_and(|computed| Duration::from_nanos(computed) >= PATIENCE);
+    let is_long = computed.is_none_or(|computed| Duration::from_nanos(computed) >= PATIENCE);
     if is_long && !seat.demoted.swap(true, Ordering::Relaxed) {
         demote(thread);
+    }
+    if seat.demoted.load(Ordering::Relaxed) && shared.threads.slow() < MOST_SLOW {
+        shared.threads.replace(seat);
     }
     if task.is_overdue(GRACE) && !seat.lost.swap(true, Ordering::Relaxed) {
         task.pool.lost.fetch_add(1, Ordering::Relaxed);
@@ -249,9 +271,7 @@ fn look_at(shared: &Arc<Shared>, seat: &Arc<Seat>) -> bool {
             app = task.pool.name,
             "a call cannot be stopped; its thread was replaced"
         );
-        if let Err(error) = spawn_worker(shared) {
-            tracing::error!(%error, "no thread in place of a lost one");
-        }
+        shared.threads.replace(seat);
     }
     true
 }

@@ -62,36 +62,37 @@ fn set_up<'js>(ctx: &Ctx<'js>, hands: &Arc<Hands>) -> rquickjs::Result<()> {
             compile(&ctx, &mine, bucket, source, names)
         })?,
     )?;
-    let prelude = builtins::load_validation(ctx)?;
+    let (names, bodies) = builtins::load_validation(ctx)?;
     let library = builtins::files(LIBRARY).and_then(|files| files.first().copied());
     let file = Function::new(ctx.clone(), |ctx: Ctx<'js>, file: String| {
         builtins::load(&ctx, LIBRARY, &file)
     })?;
     let run: Function = ctx.eval(SET_UP)?;
-    let run: Function = run.call((prelude, library, file, native))?;
+    let run: Function = run.call((names, bodies, library, file, native))?;
     ctx.store_userdata(Some(run))?;
     Ok(())
 }
 
 const LIBRARY: &str = "freshbase:validate";
 
-const SET_UP: &str = "(prelude, library, file, native) => {
-    const loaded = new Map();
-    const require = (path) => {
-        const name = path.startsWith('./') ? path.slice(2) : path;
-        if (!loaded.has(name)) {
-            const module = { exports: {} };
-            loaded.set(name, module);
-            file(name)(module.exports, require, module, {});
-        }
-        return loaded.get(name).exports;
+const SET_UP: &str = "(names, bodies, library, file, native) => {
+    const loader = (body, native) => {
+        const loaded = new Map();
+        return function require(path) {
+            const name = path.startsWith('./') ? path.slice(2) : path;
+            if (!loaded.has(name)) {
+                const module = { exports: {} };
+                loaded.set(name, module);
+                body(name)(module.exports, require, module, native, globalThis);
+            }
+            return loaded.get(name).exports;
+        };
     };
-    const exports = {};
-    if (library !== undefined) native.validate = require(library).validate;
+    if (library !== undefined) native.validate = loader(file, {})(library).validate;
     else native.validate = (checks, fields) => { checks(...Object.values(fields)); return { valid: true, result: {} }; };
-    prelude(exports, undefined, undefined, native);
-    exports.freeze();
-    return exports.run;
+    const prelude = loader((name) => bodies[names.indexOf(name)], native)('validation');
+    prelude.freeze();
+    return prelude.run;
 }";
 
 fn compile<'js>(

@@ -15,15 +15,14 @@ use hyper::body::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::resolve::{Resolve, SystemResolver};
+use crate::resolve::{Resolve, Share, SystemResolver};
 use crate::target::{Host, Target};
 use crate::{AllowedTarget, OutboundError, why_refused};
 
@@ -162,7 +161,7 @@ impl fmt::Debug for Outbound {
 }
 
 impl Outbound {
-    /// A client that looks names up with the system's resolver. Fails with [`OutboundError::Setup`] when the user agent
+    /// A client that looks names up with the system's resolver: 32 at once, which no other client takes away. Fails with [`OutboundError::Setup`] when the user agent
     /// or a certificate is malformed.
     pub fn new(options: OutboundOptions) -> Result<Self, OutboundError> {
         Self::with_resolver(options, Arc::new(SystemResolver::default()))
@@ -171,7 +170,11 @@ impl Outbound {
     /// A client that looks names up with `resolver`.
     pub fn with_resolver(options: OutboundOptions, resolver: Arc<dyn Resolve>) -> Result<Self, OutboundError> {
         let user_agent = HeaderValue::from_str(&options.user_agent).map_err(setup("reading the user agent"))?;
-        let config = tls_config(&options.extra_authorities)?;
+        let authorities = options.extra_authorities.iter().map(String::as_bytes);
+        let config = fb_dial::client_config(authorities).map_err(|error| OutboundError::Setup {
+            during: error.during,
+            source: error.source,
+        })?;
         let mut http2 = config.clone();
         http2.alpn_protocols = vec![b"h2".to_vec()];
         let inner = Inner {
@@ -186,16 +189,28 @@ impl Outbound {
 
     /// The same client with other limits: time for a whole request, and bytes of an answer's body.
     pub fn with_limits(&self, timeout: Duration, max_response_bytes: usize) -> Self {
+        let options = OutboundOptions {
+            timeout,
+            max_response_bytes,
+            ..self.inner.options.clone()
+        };
+        self.with(options, self.inner.resolver.clone())
+    }
+
+    /// The same client for one of many who share it, such as an app: its clones look up 4 names at once, further ones wait
+    /// for these. Without that, names that hang would keep the lookups of all others waiting.
+    pub fn share(&self) -> Self {
+        let share = Share::of(self.inner.resolver.clone());
+        self.with(self.inner.options.clone(), Arc::new(share))
+    }
+
+    fn with(&self, options: OutboundOptions, resolver: Arc<dyn Resolve>) -> Self {
         let inner = Inner {
-            options: OutboundOptions {
-                timeout,
-                max_response_bytes,
-                ..self.inner.options.clone()
-            },
+            options,
             user_agent: self.inner.user_agent.clone(),
             tls: self.inner.tls.clone(),
             tls_http2: self.inner.tls_http2.clone(),
-            resolver: self.inner.resolver.clone(),
+            resolver,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -212,8 +227,23 @@ impl Outbound {
 
     /// Sends a request and reads the whole answer. Nothing is retried. Dropping the future closes the connection.
     pub async fn send(&self, request: Request) -> Result<Response, OutboundError> {
+        self.send_until(request, None).await
+    }
+
+    /// Sends a request of which the status is all that counts. What follows the head is read within the limits of size and
+    /// time, so that the other side can finish, and dropped; more of it, or less than was announced, is no error.
+    pub async fn send_for_status(&self, request: Request) -> Result<StatusCode, OutboundError> {
+        let end = Instant::now() + self.inner.options.timeout;
+        let answer = self.send_until(request, Some(end)).await?;
+        Ok(answer.status)
+    }
+
+    /// With `body_until`, what there is of the body by then is enough, and not kept.
+    async fn send_until(&self, request: Request, body_until: Option<Instant>) -> Result<Response, OutboundError> {
         let limit = self.inner.options.timeout;
-        match tokio::time::timeout(limit, self.inner.send(request)).await {
+        let end = body_until.unwrap_or_else(|| Instant::now() + limit);
+        // At the end of both, the inner one is asked first.
+        match tokio::time::timeout_at(end, self.inner.send(request, body_until)).await {
             Ok(result) => result,
             Err(_) => Err(OutboundError::Timeout { limit }),
         }
@@ -221,16 +251,16 @@ impl Outbound {
 }
 
 impl Inner {
-    async fn send(&self, request: Request) -> Result<Response, OutboundError> {
+    async fn send(&self, request: Request, body_until: Option<Instant>) -> Result<Response, OutboundError> {
         let target = Target::parse(&request.url)?;
         let request = self.prepare(&target, request)?;
         let addresses = self.checked_addresses(&target).await?;
         let stream = connect(&addresses).await?;
         if target.is_tls {
             let stream = encrypt(&self.tls, &target, stream).await?;
-            self.exchange(stream, request).await
+            self.exchange(stream, request, body_until).await
         } else {
-            self.exchange(stream, request).await
+            self.exchange(stream, request, body_until).await
         }
     }
 
@@ -291,7 +321,12 @@ impl Inner {
         }
     }
 
-    async fn exchange<S>(&self, stream: S, request: http::Request<Full<Bytes>>) -> Result<Response, OutboundError>
+    async fn exchange<S>(
+        &self,
+        stream: S,
+        request: http::Request<Full<Bytes>>,
+        body_until: Option<Instant>,
+    ) -> Result<Response, OutboundError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -306,7 +341,15 @@ impl Inner {
                 .await
                 .map_err(unreachable("waiting for the answer"))?;
             let (head, body) = answer.into_parts();
-            let body = read_body(body, self.options.max_response_bytes).await?;
+            let body = read_body(body, self.options.max_response_bytes);
+            let body = match body_until {
+                None => body.await?,
+                Some(end) => {
+                    // The head has said everything.
+                    let _ = tokio::time::timeout_at(end, body).await;
+                    Bytes::new()
+                }
+            };
             Ok(Response {
                 status: head.status,
                 headers: head.headers,
@@ -369,27 +412,6 @@ pub(crate) async fn read_body(mut body: hyper::body::Incoming, limit: usize) -> 
         read.extend_from_slice(&data);
     }
     Ok(read.freeze())
-}
-
-fn tls_config(extra_authorities: &[String]) -> Result<ClientConfig, OutboundError> {
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    for pem in extra_authorities {
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(setup("reading the certificate of an authority"))?;
-            roots
-                .add(certificate)
-                .map_err(setup("reading the certificate of an authority"))?;
-        }
-    }
-    // The provider is named, because a process-wide default would depend on which crates happen to be linked.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(setup("choosing TLS versions"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 pub(crate) fn unreachable<E: Into<crate::BoxError>>(during: &'static str) -> impl FnOnce(E) -> OutboundError {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -411,6 +412,32 @@ async fn s33_redirects_are_not_followed() {
 }
 
 #[tokio::test]
+async fn where_the_status_is_all_that_counts_the_body_is_no_error() {
+    let huge = "x".repeat(2000);
+    let announced = format!("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{huge}");
+    let to_the_end = format!("HTTP/1.1 200 OK\r\n\r\n{huge}");
+    let cut_off = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nx".to_owned();
+    let of_status = async |answer: &str, keep_open: bool, timeout| {
+        let server = Server::on("127.0.0.1", 0, answer.as_bytes().to_vec(), keep_open);
+        let client = client(&["127.0.0.1"]).with_limits(timeout, 999);
+        client.send_for_status(Request::new(Method::POST, server.url())).await
+    };
+    let long = Duration::from_secs(60);
+    for (answer, keep_open) in [(&announced, true), (&to_the_end, true), (&cut_off, false)] {
+        assert_eq!(
+            of_status(answer, keep_open, long).await.unwrap(),
+            StatusCode::OK,
+            "{answer}"
+        );
+    }
+    // One that never ends ends with the time for it.
+    let short = Duration::from_millis(50);
+    assert_eq!(of_status(&cut_off, true, short).await.unwrap(), StatusCode::OK);
+    let headless = of_status("HTTP/1.1 200 OK\r\n", true, short).await;
+    assert!(matches!(headless, Err(OutboundError::Timeout { .. })), "{headless:?}");
+}
+
+#[tokio::test]
 async fn s33_large_answers_are_cut_off() {
     let huge = "x".repeat(2000);
     let announced = format!("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{huge}");
@@ -710,5 +737,66 @@ mod tls {
             .open_session(&format!("https://idp.test:{port}"))
             .await;
         assert!(matches!(error, Err(OutboundError::Unreachable { .. })), "{error:?}");
+    }
+}
+
+/// Names that begin with `slow` are looked up when the test says so, others at once; all of them are on this machine.
+#[derive(Default)]
+struct Hanging {
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+    go: tokio::sync::Notify,
+}
+
+impl Resolve for Hanging {
+    fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
+        Box::pin(async move {
+            if host.starts_with("slow") {
+                let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+                self.most.fetch_max(under_way, Ordering::SeqCst);
+                self.go.notified().await;
+                self.under_way.fetch_sub(1, Ordering::SeqCst);
+            }
+            Ok(vec!["127.0.0.1".parse().unwrap()])
+        })
+    }
+}
+
+#[tokio::test]
+async fn names_that_hang_keep_only_those_waiting_who_asked_for_them() {
+    let resolver = Arc::new(Hanging::default());
+    // Nothing on this machine may be requested, so that a request ends with the lookup.
+    let whole = Outbound::with_resolver(options(&[]), resolver.clone()).unwrap();
+    let (greedy, other) = (whole.share(), whole.share());
+    let webhooks = greedy.with_limits(Duration::from_secs(15), 1024);
+    let quick = "https://quick.example/";
+    let mut waiting = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let client = if n % 2 == 0 { greedy.clone() } else { webhooks.clone() };
+        waiting.spawn(async move { client.get(&format!("https://slow{n}.example/")).await });
+    }
+    settle().await;
+    // Whoever stops waiting has not given back what the system is still at work on.
+    waiting.shutdown().await;
+    assert_eq!(resolver.under_way.load(Ordering::SeqCst), 4);
+    let refused = other.get(quick).await.unwrap_err();
+    assert!(matches!(refused, OutboundError::Refused { .. }), "{refused}");
+    let mut late = pin!(greedy.get(quick));
+    tokio::select! {
+        biased;
+        answer = &mut late => panic!("{answer:?}"),
+        () = settle() => {}
+    }
+    // Once they are done, it goes on.
+    resolver.go.notify_waiters();
+    let refused = late.await.unwrap_err();
+    assert!(matches!(refused, OutboundError::Refused { .. }), "{refused}");
+    assert_eq!(resolver.most.load(Ordering::SeqCst), 4);
+}
+
+/// Lets everything run that can.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use fb_app::App;
 use fb_app::functions::{CodeApi, CodeRequest};
+use fb_files::headers;
 use fb_functions::{HostError, HttpResponse};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -161,11 +162,59 @@ const NOT_FOR_CODE: [&str; 12] = [
     "strict-transport-security",
 ];
 
+/// Of the headers that files may not carry, those that concern nothing but the answer they come with.
+const OF_THE_ANSWER: [&str; 4] = [
+    "content-disposition",
+    "content-security-policy",
+    "location",
+    "x-frame-options",
+];
+
+/// Cookies by which the server itself knows browsers: logins with other providers, and devices.
+const OWN_COOKIES: [&str; 3] = ["freshbase-", "__host-freshbase-", "device-"];
+
+/// Whose pages share an origin with the answer of a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The app's own: what code says to browsers is between it and its users.
+    Own,
+    /// Other apps' and the server's, which cookies, caches and reports of this app must not reach.
+    Shared,
+}
+
+impl Origin {
+    /// Of an answer to a request for `path`, as it was sent.
+    pub(crate) fn of(path: &str) -> Self {
+        match path.starts_with("/apps/") {
+            true => Self::Shared,
+            false => Self::Own,
+        }
+    }
+
+    /// True if code may give this header. `name` is in lower case.
+    fn takes(self, name: &str, value: &str) -> bool {
+        if NOT_FOR_CODE.contains(&name) || name.starts_with("set-cookie") && is_own_cookie(value) {
+            return false;
+        }
+        let is_of_answer = !headers::is_powerful(name) && name != "www-authenticate" || OF_THE_ANSWER.contains(&name);
+        self == Self::Own || is_of_answer
+    }
+}
+
+/// True for the value of a `Set-Cookie` that browsers would send back under a name of the server's.
+fn is_own_cookie(value: &str) -> bool {
+    let pair = value.split(';').next().unwrap_or_default();
+    // A cookie without a name is sent as its bare value, which may look like a name.
+    let pair = pair.trim_start_matches(|c: char| c.is_whitespace() || c == '=');
+    let pair = pair.to_ascii_lowercase();
+    OWN_COOKIES.iter().any(|own| pair.starts_with(own))
+}
+
 /// Takes over the headers of an answer that code gave.
-pub(crate) fn set_headers(reply: &mut crate::reply::Reply, headers: Vec<(String, String)>) {
+pub(crate) fn set_headers(reply: &mut crate::reply::Reply, origin: Origin, headers: Vec<(String, String)>) {
     for (name, value) in headers {
         let name = name.to_ascii_lowercase();
-        if !NOT_FOR_CODE.contains(&name.as_str())
+        if origin.takes(&name, &value)
             && let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(&value))
         {
             reply.add_header(name, value);
@@ -176,4 +225,37 @@ pub(crate) fn set_headers(reply: &mut crate::reply::Reply, headers: Vec<(String,
 /// A body as text, for sources.
 pub(crate) fn utf8(body: &Bytes) -> Result<&str, ApiError> {
     std::str::from_utf8(body).map_err(|_| ApiError::bad_request("Code is text in UTF-8."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s29_cookies_of_the_server_are_known_however_they_are_spelled() {
+        for value in [
+            "freshbase-oauth=1; Path=/v1/db/User",
+            " \tfreshbase-oauth =1",
+            "FRESHBASE-oauth=1",
+            "__Host-freshbase-oauth=1; Secure; Path=/",
+            "__HOST-Freshbase-oauth=1",
+            "device-shop=1",
+            // Without a name browsers send what stands here.
+            "=freshbase-oauth=1",
+            " = = device-shop=1",
+            "freshbase-oauth",
+        ] {
+            assert!(is_own_cookie(value), "{value}");
+        }
+        for value in [
+            "",
+            "a=b",
+            "a=freshbase-oauth=1",
+            "my-device-x=1",
+            "a=b; freshbase-oauth=1",
+            "device=1",
+        ] {
+            assert!(!is_own_cookie(value), "{value}");
+        }
+    }
 }

@@ -199,9 +199,11 @@ fn config() -> Value {
                     "retention": {
                         "type": "object",
                         "description": "Days; 0 is for ever",
-                        "properties": { "AppLog": seconds(0, 36_500), "AuditLog": seconds(0, 36_500) },
+                        "properties": {
+                            "AppLog": seconds(0, 36_500), "AuditLog": seconds(0, 36_500), "jobs.Status": seconds(0, 36_500),
+                        },
                     },
-                    "maxLines": count,
+                    "maxLines": count, "maxRuns": count,
                 },
             },
             "emailVerification": { "type": "boolean" },

@@ -1,5 +1,7 @@
-// Logs in, uploads a picture, and waits for the profile that the trigger writes. Plain REST, no library.
+// Logs in, uploads a picture, says that it is its user's, and waits for what the trigger makes of it. Plain REST, no library.
 const API = '/v1';
+// How long to wait for avatars, in milliseconds.
+const PATIENCE = 60_000;
 let token;
 let user;
 
@@ -42,9 +44,9 @@ upload.addEventListener('submit', async (event) => {
   event.preventDefault();
   const picture = upload.elements.picture.files[0];
   try {
-    const before = await profile();
     say('Uploading …');
-    await request('PUT', `/file/photos/${key()}/${crypto.randomUUID()}`, {
+    const file = `/file/photos/${crypto.randomUUID()}`;
+    await request('PUT', file, {
       body: picture,
       // The original is for its owner, and for the app's code.
       headers: {
@@ -53,9 +55,9 @@ upload.addEventListener('submit', async (event) => {
       },
     });
     say('Making avatars …');
-    const after = await changed(before);
-    say(after.error ? `That did not work: ${after.error}` : 'Done.');
-    show(after);
+    const { error } = await done(await request('POST', '/db/Picture', json({ file })));
+    say(error ? `That did not work: ${error}` : 'Done.');
+    show(await profile());
   } catch (error) {
     say(error.message);
   }
@@ -63,21 +65,25 @@ upload.addEventListener('submit', async (event) => {
 
 const key = () => user.id.split('/').pop();
 
+const fresh = (path) => request('GET', path, { headers: { 'cache-control': 'no-cache' } });
+
 async function profile() {
   try {
-    return await request('GET', `/db/Profile/${key()}`, { headers: { 'cache-control': 'no-cache' } });
+    return await fresh(`/db/Profile/${key()}`);
   } catch (error) {
     if (error.status === 404) return null;
     throw error;
   }
 }
 
-async function changed(before) {
-  for (;;) {
-    const now = await profile();
-    if (now && now.version !== before?.version) return now;
+async function done({ id }) {
+  const deadline = Date.now() + PATIENCE;
+  while (Date.now() < deadline) {
+    const picture = await fresh(id);
+    if (picture.isDone) return picture;
     await new Promise((resolve) => { setTimeout(resolve, 300); });
   }
+  throw new Error('The avatars are not there yet. Look again later, or try another picture.');
 }
 
 function show(found) {

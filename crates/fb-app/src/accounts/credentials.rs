@@ -156,7 +156,10 @@ impl App {
         user: &ObjectKey,
         change: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static,
     ) -> Result<Write, AppError> {
-        self.user_document_write(schema, user, move |document| change(&mut document.fields))
+        self.user_document_write(schema, user, move |_, document| {
+            change(&mut document.fields);
+            Ok(())
+        })
     }
 
     /// A write that replaces all that clients can set of a user.
@@ -167,7 +170,7 @@ impl App {
         (fields, acl): (Map<String, Value>, Arc<Acl>),
     ) -> Result<Write, AppError> {
         let username = fields.get("username").cloned();
-        self.user_document_write(schema, user, move |document| {
+        self.user_document_write(schema, user, move |_, document| {
             let known = document.fields.get("username").cloned();
             document.fields = fields.clone();
             document.acl = Some(acl.clone());
@@ -175,14 +178,16 @@ impl App {
             if let Some(name) = known.or_else(|| username.clone()) {
                 document.fields.insert("username".into(), name);
             }
+            Ok(())
         })
     }
 
-    fn user_document_write(
+    /// A write that changes a user, whom `change` is given as it is stored and as it is to be.
+    pub(super) fn user_document_write(
         &self,
         schema: &Schema,
         user: &ObjectKey,
-        change: impl Fn(&mut Document) + Send + Sync + 'static,
+        change: impl Fn(&Stored, &mut Document) -> Result<(), Refusal> + Send + Sync + 'static,
     ) -> Result<Write, AppError> {
         let class = self.entity(schema, USER)?.clone();
         let id = Self::id_of(&class, user);
@@ -194,7 +199,7 @@ impl App {
                 Document::open(id.clone(), stored).map_err(|e| AppError::internal("reading a user", e).refuse())?;
             context.complete(&shape_class, &mut document.fields);
             let (fields, acl) = (document.fields.clone(), document.acl.clone());
-            change(&mut document);
+            change(stored, &mut document)?;
             if document.fields == fields && document.acl == acl {
                 return Ok(Effect::Keep);
             }

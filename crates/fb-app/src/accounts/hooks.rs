@@ -6,11 +6,11 @@ use fb_auth::Principal;
 use fb_functions::{CallError, CallKind};
 use fb_mail::{Content, Message, Purpose, Sender, Values};
 use fb_oauth::Profile;
-use fb_types::schema::USER;
-use fb_types::{ClassName, ObjectId, ObjectKey};
+use fb_types::ObjectKey;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::app_log::Level;
 use crate::functions::{CodeCaller, CodeType, request};
 use crate::{App, AppError};
 
@@ -38,18 +38,23 @@ impl App {
         self.code().sources.load().has(name, CodeType::Module)
     }
 
-    /// Calls a module's `call` on behalf of a user.
-    async fn hook(&self, module: &str, user: &ObjectKey, data: Value) -> Result<Value, AppError> {
-        let id = ObjectId::new(ClassName::new(USER)?, user.clone());
-        let principal = match self.user(user).await? {
-            Some(stored) => self.principal_of(&id, &stored).await?,
-            None => Principal::anonymous(),
-        };
+    /// Calls a module's `call`. `user` is its `db.User.me`, whoever it acts for.
+    async fn hook(
+        &self,
+        module: &str,
+        principal: &Principal,
+        user: &ObjectKey,
+        data: Value,
+    ) -> Result<Value, AppError> {
         let caller = CodeCaller {
             principal: principal.as_code(),
             depth: 1,
         };
-        let input = Map::from_iter([("data".to_owned(), data), ("request".to_owned(), request())]);
+        let input = Map::from_iter([
+            ("me".to_owned(), json!(Self::user_id(user)?.to_string())),
+            ("data".to_owned(), data),
+            ("request".to_owned(), request()),
+        ]);
         let code = (module, CodeType::Module);
         let sources = self.code().sources.load_full();
         let outcome = self
@@ -72,6 +77,29 @@ impl App {
         let Some(module) = module_of(purpose).filter(|name| self.has_module(name)) else {
             return self.send_mail(purpose, to, values);
         };
+        let sent = self.send_changed(module, purpose, user, to, link, values).await;
+        // Nobody waits for the answer; other failures of code are in the log already.
+        let reason = match &sent {
+            Err(AppError::Invalid(reason)) => reason.clone(),
+            Err(AppError::Code(error)) if matches!(**error, CallError::Aborted { .. } | CallError::NoExport { .. }) => {
+                error.to_string()
+            }
+            _ => return sent,
+        };
+        let line = format!("/code/{module}/module: no mail is sent: {reason}");
+        self.log_line(Level::Warn, &line, Value::Null, Self::user_id(user).ok().as_ref());
+        sent
+    }
+
+    async fn send_changed(
+        &self,
+        module: &str,
+        purpose: Purpose,
+        user: &ObjectKey,
+        to: &str,
+        link: &str,
+        values: Values,
+    ) -> Result<(), AppError> {
         let app = self.display_name();
         let values = values.with("app", app.as_str());
         let settings = self.settings();
@@ -86,8 +114,10 @@ impl App {
             "to": to,
             "fromName": app,
         });
-        let changed: Option<Changed> = serde_json::from_value(self.hook(module, user, mail).await?)
-            .map_err(|e| AppError::Invalid(format!("{module} returned no mail: {e}")))?;
+        // Whoever knows a name can ask for such a mail: nothing is done with the rights of its user.
+        let said = self.hook(module, &Principal::anonymous(), user, mail).await?;
+        let changed: Option<Changed> =
+            serde_json::from_value(said).map_err(|e| AppError::Invalid(format!("{module} returned no mail: {e}")))?;
         let Some(changed) = changed else { return Ok(()) };
         let content = match changed.body.filter(|new| *new != body) {
             Some(new) => Content {
@@ -128,7 +158,12 @@ impl App {
         data.insert("id".to_owned(), json!(profile.subject));
         data.insert("access_token".to_owned(), json!(profile.access_token.expose()));
         data.insert("email".to_owned(), json!(profile.email));
-        match self.hook(&module, user, Value::Object(data)).await {
+        // Here the user has shown who it is.
+        let principal = match self.user(user).await? {
+            Some(stored) => self.principal_of(&Self::user_id(user)?, &stored).await?,
+            None => Principal::anonymous(),
+        };
+        match self.hook(&module, &principal, user, Value::Object(data)).await {
             Err(AppError::Code(error)) if matches!(*error, CallError::Aborted { .. }) => Err(AppError::Code(error)),
             Err(AppError::Code(_)) | Ok(_) => Ok(true),
             Err(error) => Err(error),

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Credentials;
 use super::credentials::Changed;
 use super::links::LinkPurpose;
+use crate::functions::{on_request, request};
 use crate::{App, AppError};
 
 impl App {
@@ -136,9 +137,9 @@ impl App {
             return;
         };
         let app = self.clone();
-        let work = work(self.clone());
+        let (request, work) = (request(), work(self.clone()));
         tokio::spawn(async move {
-            if let Err(error) = work.await {
+            if let Err(error) = on_request(request, work).await {
                 tracing::warn!(app = %app.id(), error = %error, "{what} failed");
             }
             drop(permit);

@@ -58,7 +58,12 @@ pub(crate) struct Draft {
 
 impl App {
     /// Creates a user account. Class-level insert rules of `User` do not apply, the app's registration setting does.
-    pub async fn register(&self, source: &Source, caller: &Principal, new: &NewUser) -> Result<Registered, AppError> {
+    pub async fn register(
+        self: &Arc<Self>,
+        source: &Source,
+        caller: &Principal,
+        new: &NewUser,
+    ) -> Result<Registered, AppError> {
         let settings = self.settings();
         if settings.registration == Registration::Closed && !caller.is_admin() {
             return Err(AppError::RegistrationClosed);
@@ -99,7 +104,16 @@ impl App {
         };
         let created = self.create_user(&draft, Vec::new).await;
         if verify {
-            return self.verify_later(&draft, created).await;
+            let created = match created {
+                Ok((id, _)) => Some(id),
+                Err(AppError::NameTaken) => None,
+                Err(error) => return Err(error),
+            };
+            // Not before the answer, whose time would tell whether there is a mail, and whose error what code says to it.
+            self.in_background("sending the mail of a registration", move |app| async move {
+                app.send_verification(&draft, created).await
+            });
+            return Ok(Registered::Pending);
         }
         let (id, user) = created?;
         let token = match new.login {
@@ -113,43 +127,35 @@ impl App {
     /// Sends the mail of a registration. Whoever registers a name that is taken learns nothing about that; if that
     /// account waits for its verification, it gets another mail, whose link is for the new password: the first to register
     /// an address need not be its owner.
-    async fn verify_later(
-        &self,
-        draft: &Draft,
-        created: Result<(ObjectId, Arc<Stored>), AppError>,
-    ) -> Result<Registered, AppError> {
+    async fn send_verification(&self, draft: &Draft, created: Option<ObjectId>) -> Result<(), AppError> {
         let (purpose, link) = (Purpose::VerifyEmail, LinkPurpose::Verify);
-        match created {
-            Ok((id, _)) => self.send_link(purpose, link, id.key(), &draft.username, None).await?,
-            Err(AppError::NameTaken) => {
-                let Some(key) = self.user_by_name(&draft.username).await? else {
-                    return Ok(Registered::Pending);
-                };
-                // As the account spells it: capitals may make another mailbox.
-                let credentials = self.credentials(&key).await?.unwrap_or_default();
-                let schema = self.schema();
-                let class = self.entity(&schema, USER)?;
-                let id = Self::id_of(class, &key);
-                let replace = |credentials: &mut Credentials| {
-                    if !credentials.links.iter().any(|known| known.is_for(link)) {
-                        return Err(AppError::NameTaken);
-                    }
-                    credentials.hash = draft.hash.as_ref().map(|hash| hash.expose().to_owned());
-                    // Nothing stays of whoever was first: neither fields nor rights on the account. What code made of this
-                    // registration counts, as it would for a new name.
-                    let user = draft_of(&schema, class, draft, &id)?;
-                    let user = draft.as_prepared(user, &id);
-                    Ok(vec![self.user_replacement(&schema, &key, user)?])
-                };
-                let to = &credentials.username;
-                match self.send_link_after(replace, purpose, link, &key, to, None).await {
-                    Ok(()) | Err(AppError::NameTaken) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(error) => return Err(error),
+        if let Some(id) = created {
+            return self.send_link(purpose, link, id.key(), &draft.username, None).await;
         }
-        Ok(Registered::Pending)
+        let Some(key) = self.user_by_name(&draft.username).await? else {
+            return Ok(());
+        };
+        // As the account spells it: capitals may make another mailbox.
+        let credentials = self.credentials(&key).await?.unwrap_or_default();
+        let schema = self.schema();
+        let class = self.entity(&schema, USER)?;
+        let id = Self::id_of(class, &key);
+        let replace = |credentials: &mut Credentials| {
+            if !credentials.links.iter().any(|known| known.is_for(link)) {
+                return Err(AppError::NameTaken);
+            }
+            credentials.hash = draft.hash.as_ref().map(|hash| hash.expose().to_owned());
+            // Nothing stays of whoever was first: neither fields nor rights on the account. What code made of this
+            // registration counts, as it would for a new name.
+            let user = draft_of(&schema, class, draft, &id)?;
+            let user = draft.as_prepared(user, &id);
+            Ok(vec![self.user_replacement(&schema, &key, user)?])
+        };
+        let to = &credentials.username;
+        match self.send_link_after(replace, purpose, link, &key, to, None).await {
+            Err(AppError::NameTaken) => Ok(()),
+            sent => sent,
+        }
     }
 
     /// Creates the account, together with more writes.

@@ -3,13 +3,16 @@
 use fb_auth::{Principal, Secret, TokenKind, authorize_admin};
 use fb_mail::Purpose;
 use fb_store::{Expect, Write};
-use fb_types::{ObjectKey, Schema};
+use fb_types::schema::USER;
+use fb_types::{Document, FieldsText, ObjectKey, Schema, Stored, Timestamp};
 use serde_json::{Value, json};
 
 use super::credentials::{Changed, USERNAMES, fold, record};
 use super::links::LinkPurpose;
-use super::{Credentials, Source};
+use super::{Credentials, Source, is_inactive};
 use crate::audit::Action;
+use crate::functions::{Basis, CodeType, Prepared, Subject};
+use crate::objects::NewAcl;
 use crate::view::Seen;
 use crate::{App, AppError, Session};
 
@@ -64,11 +67,18 @@ impl App {
     }
 
     /// Changes the name as the link of a mail says. All tokens of the user die, and a reset link that may be lying in the
-    /// mailbox of the old address.
+    /// mailbox of the old address. Code that has a say in updates of users has it here, with the user's rights: whoever
+    /// asked for the link proved to be the user.
     pub async fn verify_username(&self, token: &str) -> Result<(), AppError> {
         let (key, secret) = Self::read_link(token)?;
+        self.despite_other_writes((USER, &key), || self.try_verify_username(&key, secret))
+            .await
+    }
+
+    async fn try_verify_username(&self, key: &ObjectKey, secret: &str) -> Result<(), AppError> {
         let now = self.clock().now();
         let schema = self.schema();
+        let prepared = self.prepare_rename(&schema, key, secret, now).await?;
         let rename = |credentials: &mut Credentials| {
             let link = credentials.use_link(LinkPurpose::ChangeUsername, secret, now)?;
             credentials.verified = true;
@@ -82,13 +92,60 @@ impl App {
                 also.push(record(USERNAMES, &fold(&old), Expect::Anything, None));
                 also.push(record(USERNAMES, &fold(&new), Expect::Absent, owner));
             }
-            let write = move |fields: &mut serde_json::Map<String, Value>| {
-                fields.insert("username".into(), Value::String(new.clone()));
+            let prepared = prepared.clone();
+            let write = move |before: &Stored, user: &mut Document| {
+                user.fields.insert("username".into(), Value::String(new.clone()));
+                if let Some((basis, prepared)) = &prepared {
+                    basis.check(Some(before))?;
+                    prepared.over(&mut user.fields);
+                    user.acl = prepared.acl(NewAcl::Unchanged).over(Some(before));
+                }
+                Ok(())
             };
-            also.push(self.user_write(&schema, &key, write)?);
+            also.push(self.user_document_write(&schema, key, write)?);
             Ok(Changed { result: (), also })
         };
-        self.change_credentials(&key, rename).await.map(drop)
+        self.change_credentials(key, rename).await.map(drop)
+    }
+
+    /// What code makes of a user with its new name; `None` if there is nothing to ask.
+    async fn prepare_rename(
+        &self,
+        schema: &Schema,
+        key: &ObjectKey,
+        secret: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Basis, Prepared)>, AppError> {
+        // Code is not for whoever invents links.
+        let mut known = self.credentials(key).await?.ok_or(AppError::BadLink)?;
+        let link = known.use_link(LinkPurpose::ChangeUsername, secret, now)?;
+        let new = link.username.ok_or(AppError::BadLink)?;
+        let Some(stored) = self.before_image(USER, key).await? else {
+            return Ok(None);
+        };
+        let id = Self::user_id(key)?;
+        let user = match is_inactive(&stored) {
+            true => Principal::anonymous(),
+            false => self.principal_of(&id, &stored).await?,
+        };
+        if !self.has_code_before(&user, USER, CodeType::Update) {
+            return Ok(None);
+        }
+        let mut fields = Document::open(id.clone(), &stored)
+            .map_err(|e| AppError::internal("reading a user", e))?
+            .fields;
+        fields.insert("username".to_owned(), Value::String(new));
+        let object = Subject {
+            id: &id,
+            version: Some(stored.version),
+            acl: stored.acl.clone(),
+            fields: &fields,
+        };
+        let class = self.entity(schema, USER)?;
+        let prepared = self.prepare(&user, schema, class, CodeType::Update, object).await?;
+        prepared.over(&mut fields);
+        self.check_size(FieldsText::new(&fields).object_bytes())?;
+        Ok(Some((prepared.basis(Some(stored)), prepared)))
     }
 
     /// Activates the account that the link of a registration mail is for.
@@ -113,7 +170,8 @@ impl App {
         })
     }
 
-    /// Deactivates an account, whose tokens die and who cannot log in any more, or activates it. For administrators.
+    /// Deactivates an account, whose tokens die and who cannot log in any more, or activates it. For administrators, whom no
+    /// code of the app keeps from that.
     pub async fn set_inactive(&self, caller: &Principal, user: &ObjectKey, inactive: bool) -> Result<Seen, AppError> {
         authorize_admin(caller, "activate and deactivate accounts")?;
         let id = Self::user_id(user)?;

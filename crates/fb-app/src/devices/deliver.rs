@@ -14,7 +14,6 @@ use tokio::sync::Notify;
 use super::queue::{Bounds, Queue};
 use super::{Platform, Registration};
 use crate::app_log::Level;
-use crate::objects::Condition;
 use crate::{App, AppError};
 
 const BOUNDS: Bounds = Bounds {
@@ -238,7 +237,7 @@ impl Deliveries {
                 Ok(())
             }
             Err(Failure::Push(PushError::Gone)) => {
-                let removed = app.remove_device(&job.device, stored, Condition::None).await;
+                let removed = app.remove_device(&job.device, stored).await;
                 match removed {
                     // Contended: it has registered anew meanwhile.
                     Ok(()) | Err(AppError::Contended) => {

@@ -7,12 +7,13 @@ use fb_auth::{
 };
 use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, Refusal, Write};
 use fb_types::schema::{ADMIN_ROLE, DEVICE};
-use fb_types::{Acl, Class, Document, ObjectKey, Schema, Stored, Version};
+use fb_types::{Acl, Class, Document, FieldsText, ObjectId, ObjectKey, Schema, Stored, Timestamp, Version};
 use serde_json::{Map, Value, json};
 
 use super::{COOKIES, DEVICES, Registration, TARGETS};
 use crate::accounts::record;
-use crate::objects::{Condition, Seen};
+use crate::functions::{Basis, CodeType, Prepared, Subject};
+use crate::objects::{Condition, NewAcl, Seen};
 use crate::{App, AppError, Profile, Source};
 
 /// How often a registration is tried again because another one came first.
@@ -105,18 +106,24 @@ impl App {
                 None,
             ),
         };
-        let draft = Draft {
+        let id = Self::id_of(class, &key);
+        let mut draft = Draft {
+            schema: schema.clone(),
+            class: class.clone(),
+            id: id.clone(),
             names: input.keys().cloned().collect(),
             fields: named,
             acl,
             default_acl: self.default_acl(caller),
             platform: registration.platform.as_str(),
             is_new: old.is_none(),
+            prepared: None,
         };
-        let object = draft.write(&schema, class, &key)?;
+        draft.check_size()?;
+        self.prepare_device(caller, &mut draft).await?;
         let to_key = || Some(key.as_str().as_bytes());
         let mut writes = vec![
-            Write::Object(object),
+            Write::Object(draft.write()),
             record(DEVICES, key.as_str(), expect, Some(&registration.encode()?)),
             record(COOKIES, &registration.cookie, Expect::Absent, to_key()),
             record(
@@ -129,9 +136,8 @@ impl App {
         if let Some(old) = old {
             writes.push(record(COOKIES, &old.cookie, Expect::Anything, None));
         }
-        let id = Self::id_of(class, &key).to_string();
         let outcomes = self.commit(Batch { writes }).await;
-        let outcomes = outcomes.map_err(|error| AppError::from_commit(error, &id))?;
+        let outcomes = outcomes.map_err(|error| AppError::from_commit(error, &id.to_string()))?;
         let object = match outcomes.into_iter().next() {
             Some(Outcome::Written(object)) => Arc::new(object),
             _ => {
@@ -143,6 +149,35 @@ impl App {
             device: Seen::new(&schema, class, &field_rights(caller, class), object)?,
             cookie,
         })
+    }
+
+    /// Asks code that has a say in devices, if there is something to write.
+    async fn prepare_device(&self, caller: &Principal, draft: &mut Draft) -> Result<(), AppError> {
+        let kind = match draft.is_new {
+            true => CodeType::Insert,
+            false => CodeType::Update,
+        };
+        if !self.has_code_before(caller, DEVICE, kind) {
+            return Ok(());
+        }
+        let refused = |refusal| AppError::from_refusal(refusal, &draft.id.to_string());
+        let stored = self.before_image(DEVICE, draft.id.key()).await?;
+        let made = draft.make(stored.as_deref(), self.clock().now()).map_err(refused)?;
+        let Some(mut device) = made else {
+            draft.prepared = Some((Basis::Object(stored), Prepared::default()));
+            return Ok(());
+        };
+        let object = Subject {
+            id: &draft.id,
+            version: stored.as_ref().map(|stored| stored.version),
+            acl: device.acl.clone(),
+            fields: &device.fields,
+        };
+        let prepared = self.prepare(caller, &draft.schema, &draft.class, kind, object).await?;
+        prepared.over(&mut device.fields);
+        self.check_size(FieldsText::new(&device.fields).object_bytes())?;
+        draft.prepared = Some((prepared.basis(stored), prepared));
+        Ok(())
     }
 
     /// The device that is reached the same way, as long as there is its object.
@@ -185,6 +220,20 @@ impl App {
     /// Deletes the device with this key if the cookie is its own, whatever its rules say; false if it is not.
     pub async fn delete_own_device(
         &self,
+        caller: &Principal,
+        cookie: &str,
+        key: &ObjectKey,
+        condition: Condition,
+    ) -> Result<bool, AppError> {
+        self.despite_other_writes((DEVICE, key), || {
+            self.try_delete_own_device(caller, cookie, key, condition)
+        })
+        .await
+    }
+
+    async fn try_delete_own_device(
+        &self,
+        caller: &Principal,
         cookie: &str,
         key: &ObjectKey,
         condition: Condition,
@@ -192,20 +241,33 @@ impl App {
         if self.device_of_cookie(cookie).await?.as_ref() != Some(key) {
             return Ok(false);
         }
-        loop {
-            let Some((stored, _)) = self.registration(key).await? else {
-                return Ok(false);
-            };
-            match self.remove_device(key, stored, condition).await {
-                Err(AppError::Contended) => {}
-                result => return result.map(|()| true),
+        let Some((registration, _)) = self.registration(key).await? else {
+            return Ok(false);
+        };
+        let mut basis = None;
+        if self.has_code_before(caller, DEVICE, CodeType::Delete) {
+            let schema = self.schema();
+            let class = self.entity(&schema, DEVICE)?;
+            let id = Self::id_of(class, key);
+            let stored = self.before_image(DEVICE, key).await?;
+            if let Some(stored) = &stored {
+                condition
+                    .check(Some(stored))
+                    .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
+                self.before_delete(caller, class, &id).await?;
             }
+            basis = Some(Basis::Object(stored));
         }
+        self.try_remove_device(key, registration, condition, basis).await?;
+        Ok(true)
     }
 }
 
 /// What becomes of a device's object.
 struct Draft {
+    schema: Arc<Schema>,
+    class: Arc<Class>,
+    id: ObjectId,
     /// Members of what the client sent.
     names: Vec<String>,
     fields: Map<String, Value>,
@@ -213,59 +275,83 @@ struct Draft {
     default_acl: Option<Arc<Acl>>,
     platform: &'static str,
     is_new: bool,
+    /// What code makes of it, and of what.
+    prepared: Option<(Basis, Prepared)>,
 }
 
 impl Draft {
-    fn write(self, schema: &Arc<Schema>, class: &Arc<Class>, key: &ObjectKey) -> Result<ObjectWrite, AppError> {
+    fn check_size(&self) -> Result<(), AppError> {
         let bytes = Value::Object(self.fields.clone()).to_string().len();
-        if bytes > MAX_DEVICE {
-            let text = format!("the device has {bytes} bytes, at most {MAX_DEVICE} are allowed");
-            return Err(AppError::TooLarge(text));
+        if bytes <= MAX_DEVICE {
+            return Ok(());
         }
-        let (id, context, class) = (App::id_of(class, key), schema.clone(), class.clone());
-        let grant = system(Errand::KeepDevices).grant(class.name());
-        let decide = move |before: Option<&Stored>, moment: Moment| {
-            let mut document = match (before, self.is_new) {
-                (None, true) => Document {
-                    id: id.clone(),
-                    version: Version::FIRST,
-                    created_at: moment.now,
-                    updated_at: moment.now,
-                    acl: self.acl.clone().or_else(|| self.default_acl.clone()),
-                    fields: self.fields.clone(),
-                },
-                (Some(stored), false) => {
-                    let read = Document::open(id.clone(), stored);
-                    let mut document = read.map_err(|e| AppError::internal("reading a device", e).refuse())?;
-                    context.complete(&class, &mut document.fields);
-                    let (fields, acl) = (document.fields.clone(), document.acl.clone());
-                    for name in &self.names {
-                        if let Some(value) = self.fields.get(name) {
-                            document.fields.insert(name.clone(), value.clone());
-                        }
-                    }
-                    document.fields.insert("deviceOs".to_owned(), json!(self.platform));
-                    if self.acl.is_some() {
-                        document.acl = self.acl.clone();
-                    }
-                    if document.fields == fields && document.acl == acl {
-                        return Ok(Effect::Keep);
-                    }
-                    document.version = stored.version.next();
-                    document.updated_at = moment.now;
-                    document
-                }
-                (None, false) => return Err(Refusal::Missing),
-                (Some(_), true) => return Err(Refusal::Exists),
-            };
-            document.fields.insert("deviceOs".to_owned(), json!(self.platform));
-            Ok(Effect::Put(document.store(class.shape())))
+        let text = format!("the device has {bytes} bytes, at most {MAX_DEVICE} are allowed");
+        Err(AppError::TooLarge(text))
+    }
+
+    /// The device as it is to be without code; `None` if it is that already.
+    fn make(&self, before: Option<&Stored>, now: Timestamp) -> Result<Option<Document>, Refusal> {
+        let mut device = match (before, self.is_new) {
+            (None, true) => Document {
+                id: self.id.clone(),
+                version: Version::FIRST,
+                created_at: now,
+                updated_at: now,
+                acl: self.acl.clone().or_else(|| self.default_acl.clone()),
+                fields: self.fields.clone(),
+            },
+            (Some(stored), false) => {
+                let read = Document::open(self.id.clone(), stored);
+                let mut device = read.map_err(|e| AppError::internal("reading a device", e).refuse())?;
+                self.schema.complete(&self.class, &mut device.fields);
+                device
+            }
+            (None, false) => return Err(Refusal::Missing),
+            (Some(_), true) => return Err(Refusal::Exists),
         };
-        Ok(ObjectWrite {
+        let old = before.map(|_| (device.fields.clone(), device.acl.clone()));
+        for name in &self.names {
+            if let Some(value) = self.fields.get(name) {
+                device.fields.insert(name.clone(), value.clone());
+            }
+        }
+        device.fields.insert("deviceOs".to_owned(), json!(self.platform));
+        if self.acl.is_some() {
+            device.acl = self.acl.clone();
+        }
+        if old.is_some_and(|(fields, acl)| device.fields == fields && device.acl == acl) {
+            return Ok(None);
+        }
+        Ok(Some(device))
+    }
+
+    fn write(self) -> ObjectWrite {
+        let grant = system(Errand::KeepDevices).grant(self.class.name());
+        let (key, checked_under) = (self.id.key().clone(), self.schema.rev());
+        let decide = move |before: Option<&Stored>, moment: Moment| {
+            if let Some((basis, _)) = &self.prepared {
+                basis.check(before)?;
+            }
+            let Some(mut device) = self.make(before, moment.now)? else {
+                return Ok(Effect::Keep);
+            };
+            if let Some((_, prepared)) = &self.prepared {
+                prepared.over(&mut device.fields);
+                device.acl = prepared.acl(NewAcl::Set(device.acl)).over(before);
+                // It says how messages get there.
+                device.fields.insert("deviceOs".to_owned(), json!(self.platform));
+            }
+            if let Some(stored) = before {
+                device.version = stored.version.next();
+                device.updated_at = moment.now;
+            }
+            Ok(Effect::Put(device.store(self.class.shape())))
+        };
+        ObjectWrite {
             grant,
-            key: key.clone(),
-            checked_under: schema.rev(),
+            key,
+            checked_under,
             decide: Box::new(decide),
-        })
+        }
     }
 }

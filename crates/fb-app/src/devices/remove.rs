@@ -7,6 +7,7 @@ use fb_types::{ObjectKey, Stored};
 
 use super::{COOKIES, DEVICES, Registration, TARGETS};
 use crate::accounts::record;
+use crate::functions::Basis;
 use crate::objects::Condition;
 use crate::{App, AppError};
 
@@ -19,23 +20,29 @@ impl App {
         })
     }
 
-    /// Removes a device and its records on the server's own account, as long as its registration is `stored`.
-    pub(super) async fn remove_device(
+    /// Removes a device and its records on the server's own account, as long as its registration is `stored`. No code has a
+    /// say in that.
+    pub(super) async fn remove_device(&self, key: &ObjectKey, stored: Vec<u8>) -> Result<(), AppError> {
+        self.despite_schema_changes(|| self.try_remove_device(key, stored.clone(), Condition::None, None))
+            .await
+    }
+
+    /// `basis` is what code was asked about.
+    pub(super) async fn try_remove_device(
         &self,
         key: &ObjectKey,
         stored: Vec<u8>,
         condition: Condition,
+        basis: Option<Basis>,
     ) -> Result<(), AppError> {
-        self.despite_schema_changes(|| self.try_remove_device(key, stored.clone(), condition))
-            .await
-    }
-
-    async fn try_remove_device(&self, key: &ObjectKey, stored: Vec<u8>, condition: Condition) -> Result<(), AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, DEVICE)?;
         let registration = Registration::decode(&stored)?;
         let decide = move |before: Option<&Stored>, _| {
             condition.check(before)?;
+            if let Some(basis) = &basis {
+                basis.check(before)?;
+            }
             Ok::<_, Refusal>(if before.is_some() { Effect::Delete } else { Effect::Keep })
         };
         let mut batch = Batch::object(ObjectWrite {

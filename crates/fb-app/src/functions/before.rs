@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fb_auth::{Errand, Principal};
 use fb_functions::{CallError, CallKind, Exception};
-use fb_store::StoreError;
-use fb_types::{Acl, Class, ObjectId, ObjectKey, Schema, Stored, Version};
+use fb_store::{Refusal, StoreError};
+use fb_types::{Acl, Class, ObjectId, ObjectKey, Schema, Stored, Version, same_value};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -30,9 +30,24 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct Prepared {
     fields: Map<String, Value>,
     acl: Option<Option<Arc<Acl>>>,
+    /// False if there was nothing to ask.
+    was_asked: bool,
 }
 
 impl Prepared {
+    /// What the write may overwrite: if code was asked, just what it was asked about.
+    pub(crate) fn basis(&self, stored: Option<Arc<Stored>>) -> Basis {
+        match self.was_asked {
+            true => Basis::Object(stored),
+            false => Basis::Presence(stored.is_some()),
+        }
+    }
+
+    /// True if code had a say.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.was_asked
+    }
+
     /// Lays the changes over fields in normal form.
     pub(crate) fn over(&self, fields: &mut Map<String, Value>) {
         for (name, value) in &self.fields {
@@ -56,6 +71,39 @@ impl Prepared {
             None => of_the_caller,
         }
     }
+}
+
+/// What is there before a write, as far as code's word about it depends on that.
+#[derive(Debug, Clone)]
+pub(crate) enum Basis {
+    /// Exactly this object, or none.
+    Object(Option<Arc<Stored>>),
+    /// Whether there is one: that decides which code would be asked.
+    Presence(bool),
+}
+
+impl Basis {
+    /// Refuses a write of anything else, which has to be prepared anew.
+    pub(crate) fn check(&self, before: Option<&Stored>) -> Result<(), Refusal> {
+        let holds = match (self, before) {
+            (Self::Presence(was_there), before) => *was_there == before.is_some(),
+            (Self::Object(None), None) => true,
+            (Self::Object(Some(shown)), Some(before)) => is_same(shown, before),
+            (Self::Object(_), _) => false,
+        };
+        match holds {
+            true => Ok(()),
+            false => Err(AppError::Contended.refuse()),
+        }
+    }
+}
+
+/// Versions alone do not tell: an object that was deleted and inserted again begins at the first one.
+fn is_same(shown: &Stored, before: &Stored) -> bool {
+    let head = |object: &Stored| (object.version, object.created_at, object.updated_at);
+    // Code is shown objects with the fields that their class has by now, and they are stored without. One that was
+    // inserted since has them all.
+    head(shown) == head(before) && (shown.shape != before.shape || shown.body == before.body)
 }
 
 #[derive(Deserialize)]
@@ -96,11 +144,15 @@ impl App {
     ) -> Result<Prepared, AppError> {
         let bucket = class.name().as_str();
         let sources = self.code().sources.load_full();
-        if sources.has(bucket, CodeType::Validate) {
+        let is_validated = sources.has(bucket, CodeType::Validate);
+        if is_validated {
             self.validate(&sources, caller, class, &object).await?;
         }
         if !sources.has(bucket, kind) {
-            return Ok(Prepared::default());
+            return Ok(Prepared {
+                was_asked: is_validated,
+                ..Prepared::default()
+            });
         }
         let mut before = Map::with_capacity(object.fields.len() + 3);
         before.insert("id".to_owned(), json!(object.id.to_string()));
@@ -155,14 +207,20 @@ impl App {
             .map_err(|e| no_object(e.to_string()))?;
         let is_changed = |name: &str, value: &Value| {
             let is_read_only = class.field(name).is_some_and(|field| field.is_read_only());
-            !is_read_only && object.fields.get(name) != Some(value)
+            !is_read_only && !object.fields.get(name).is_some_and(|before| came_back(before, value))
         };
+        for (name, value) in checked.iter().filter(|(name, value)| is_changed(name, value)) {
+            if let Some((path, number)) = after.get(name).and_then(|made| rounded(name, made, value)) {
+                return Err(no_object(format!("{path}: an integer is expected, found {number}")));
+            }
+        }
         Ok(Prepared {
             fields: checked
                 .into_iter()
                 .filter(|(name, value)| is_changed(name, value))
                 .collect(),
             acl: (acl != object.acl).then_some(acl),
+            was_asked: true,
         })
     }
 
@@ -233,6 +291,37 @@ impl App {
             .await
             .map_err(|error| self.without_export(error, code, caller))?;
         Ok(())
+    }
+}
+
+/// True if code left a value alone: JavaScript's numbers cannot hold all integers, so some come back rounded.
+fn came_back(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Number(x), Value::Number(y)) => x == y || x.as_f64() == y.as_f64(),
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| came_back(x, y)),
+        (Value::Object(x), Value::Object(y)) => {
+            x.len() == y.len() && x.iter().all(|(name, x)| y.get(name).is_some_and(|y| came_back(x, y)))
+        }
+        _ => before == after,
+    }
+}
+
+/// A number that lost something in its normal form, and where. Clients' numbers are cut off without a word, as the protocol
+/// says; code has made a mistake.
+fn rounded<'v>(path: &str, made: &'v Value, normal: &Value) -> Option<(String, &'v Value)> {
+    match (made, normal) {
+        (Value::Number(_), Value::Number(_)) => (!same_value(made, normal)).then(|| (path.to_owned(), made)),
+        (Value::Array(made), Value::Array(normal)) => {
+            let mut pairs = made.iter().zip(normal).enumerate();
+            pairs.find_map(|(i, (made, normal))| rounded(&format!("{path}.{i}"), made, normal))
+        }
+        (Value::Object(made), Value::Object(normal)) => {
+            let mut pairs = made
+                .iter()
+                .filter_map(|(name, made)| Some((name, made, normal.get(name)?)));
+            pairs.find_map(|(name, made, normal)| rounded(&format!("{path}.{name}"), made, normal))
+        }
+        _ => None,
     }
 }
 

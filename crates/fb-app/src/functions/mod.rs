@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use crate::{App, AppError};
 use gate::Gate;
 
-pub(crate) use before::{Prepared, Subject};
+pub(crate) use before::{Basis, Prepared, Subject};
 pub use call::ModuleCall;
 pub(crate) use host::describe;
 
@@ -61,7 +61,7 @@ pub trait CodeApi: Send + Sync + 'static {
 pub(crate) struct Functions {
     pub(crate) engine: Arc<Engine>,
     pub(crate) limits: fb_functions::Limits,
-    /// The client for what code requests.
+    /// The client for what code and webhooks request; an app has a share of it.
     pub(crate) outbound: Outbound,
     /// Set once, by the server that has these apps.
     pub(crate) api: Arc<OnceLock<Arc<dyn CodeApi>>>,

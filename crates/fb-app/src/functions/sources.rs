@@ -206,6 +206,12 @@ impl Sources {
         self.has_hooks
     }
 
+    /// True if there is code of a class that there is not.
+    pub(crate) fn has_orphans(&self, schema: &Schema) -> bool {
+        let mut ids = self.ids().into_iter();
+        ids.any(|(bucket, kind)| matches!(kind.subject(), Subject::Class) && schema.class(bucket).is_none())
+    }
+
     fn get(&self, bucket: &str, kind: CodeType) -> Option<Arc<str>> {
         self.code.get(bucket, kind.as_str()).cloned()
     }
@@ -303,6 +309,8 @@ impl App {
             )));
         }
         if old.as_deref() == Some(text) {
+            // Whoever writes it again may do so because the first time was cut off.
+            self.refresh_duties().await;
             return Ok(());
         }
         let entry = self.audit(
@@ -313,9 +321,7 @@ impl App {
             json!({ "bytes": text.len() }),
         )?;
         let write = record(SPACE, &key(bucket, kind), Expect::Anything, Some(text.as_bytes()));
-        self.commit_code(vec![write, entry], lock).await?;
-        self.refresh_duties().await;
-        Ok(())
+        self.commit_code(vec![write, entry], lock).await
     }
 
     /// Deletes one piece of code. What is not there is no error.
@@ -333,19 +339,22 @@ impl App {
             json!({}),
         )?;
         let write = record(SPACE, &key(bucket, kind), Expect::Anything, None);
-        self.commit_code(vec![write, entry], lock).await?;
-        self.refresh_duties().await;
-        Ok(())
+        self.commit_code(vec![write, entry], lock).await
     }
 
-    /// Commits, and takes over what is there then. Like [`App::commit_and`], both happen although the caller may go away.
+    /// Commits, and takes over what is there then, also for those who get events. Like [`App::commit_and`], all of it happens
+    /// although the caller may go away.
     async fn commit_code(&self, writes: Vec<Write>, lock: tokio::sync::OwnedMutexGuard<()>) -> Result<(), AppError> {
         let (store, sources) = (self.store_handle(), self.code().sources.clone());
+        let app = self.handle();
         let work = async move {
             let _one_at_a_time = lock;
             let committed: Result<Vec<Outcome>, StoreError> = store.commit(Batch { writes }).await;
             committed?;
             sources.store(Arc::new(Sources::load(&*store).await?));
+            if let Some(app) = app {
+                app.refresh_duties().await;
+            }
             Ok(())
         };
         match tokio::spawn(work).await {

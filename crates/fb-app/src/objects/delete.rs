@@ -6,9 +6,9 @@ use fb_types::schema::{DEVICE, ROLE, USER, is_predefined_role};
 use fb_types::{ObjectKey, Stored};
 use serde_json::json;
 
-use super::Condition;
+use super::{Condition, may_show};
 use crate::audit::Action;
-use crate::functions::CodeType;
+use crate::functions::{Basis, CodeType};
 use crate::{App, AppError};
 
 impl App {
@@ -21,15 +21,9 @@ impl App {
         key: &ObjectKey,
         condition: Condition,
     ) -> Result<(), AppError> {
-        loop {
-            let deleted = self
-                .despite_schema_changes(|| self.try_delete(caller, bucket, key, condition))
-                .await;
-            // A user's credentials, or a device's registration, changed between reading and removing them.
-            if !matches!(deleted, Err(AppError::Contended)) {
-                return deleted;
-            }
-        }
+        // Also if a user's credentials, or a device's registration, changed between reading and removing them.
+        self.despite_other_writes((bucket, key), || self.try_delete(caller, bucket, key, condition))
+            .await
     }
 
     async fn try_delete(
@@ -44,19 +38,26 @@ impl App {
         let grant = authorize(caller, Operation::Delete, class)?;
         let is_predefined = bucket == ROLE && is_predefined_role(key);
         let id = Self::id_of(class, key);
-        if self.has_code_before(caller, bucket, CodeType::Delete)
-            && let Some(stored) = self.before_image(bucket, key).await?
-        {
-            condition
-                .check(Some(&stored))
-                .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
-            self.before_delete(caller, class, &id).await?;
+        let mut basis = None;
+        if self.has_code_before(caller, bucket, CodeType::Delete) {
+            let stored = self.before_image(bucket, key).await?;
+            if let Some(stored) = &stored {
+                condition
+                    .check(Some(stored))
+                    .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
+                may_show(&grant, stored, &id)?;
+                self.before_delete(caller, class, &id).await?;
+            }
+            basis = Some(Basis::Object(stored));
         }
         // What is not there is not deleted, and leaves no entry in the audit log.
         let is_account = matches!(bucket, USER | ROLE);
         let is_logged = is_account && self.fetch_for(Errand::Audit, bucket, key).await?.is_some();
         let decide = move |before: Option<&Stored>, _| {
             condition.check(before)?;
+            if let Some(basis) = &basis {
+                basis.check(before)?;
+            }
             if is_account && before.is_some() != is_logged {
                 return Err(AppError::Contended.refuse());
             }

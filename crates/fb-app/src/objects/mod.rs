@@ -11,10 +11,10 @@ mod update;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fb_auth::{Grant, Principal};
+use fb_auth::{Denied, Grant, Principal};
 use fb_store::{Batch, Decide, ObjectWrite, Outcome, Refusal, StoreError};
 use fb_types::schema::ROLE;
-use fb_types::{Acl, Class, ObjectKey, Schema, Stored, Version};
+use fb_types::{Acl, Class, ObjectId, ObjectKey, Schema, Stored, Version};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -63,8 +63,8 @@ impl App {
         attempt().await
     }
 
-    /// Runs a write that code prepares from the object as it is; again if the object changed meanwhile.
-    async fn despite_other_writes<T, F>(
+    /// Runs a write that is prepared from the object as it is; again if the object changed meanwhile, a few times.
+    pub(crate) async fn despite_other_writes<T, F>(
         &self,
         (bucket, key): (&str, &ObjectKey),
         attempt: impl Fn() -> F,
@@ -127,13 +127,21 @@ impl App {
         }
     }
 
-    fn check_size(&self, bytes: usize) -> Result<(), AppError> {
+    pub(crate) fn check_size(&self, bytes: usize) -> Result<(), AppError> {
         let limit = self.limits().object_bytes;
         if bytes <= limit {
             return Ok(());
         }
         let text = format!("the object has about {bytes} bytes, at most {limit} are allowed");
         Err(AppError::TooLarge(text))
+    }
+}
+
+/// Code is shown an object on behalf of those only who may write it.
+fn may_show(grant: &Grant, stored: &Stored, id: &ObjectId) -> Result<(), AppError> {
+    match grant.scope().may_write(stored.acl.as_deref()) {
+        true => Ok(()),
+        false => Err(Denied::Object(id.to_string()).into()),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use fb_auth::{Denied, Grant, Objects, Operation, Principal, authorize};
+use fb_auth::{Grant, Objects, Operation, Principal, authorize};
 use fb_query::Update;
 use fb_store::{Effect, Moment, Refusal};
-use fb_types::{Class, Document, ObjectId, ObjectKey, Schema, Stored, Timestamp, Version};
+use fb_types::{Class, Document, ObjectId, ObjectKey, Schema, Stored, Timestamp};
 use serde_json::Value;
 
-use super::{Condition, NewAcl, Seen};
-use crate::functions::{CodeType, Prepared, Subject};
+use super::{Condition, NewAcl, Seen, may_show};
+use crate::functions::{Basis, CodeType, Prepared, Subject};
 use crate::{App, AppError};
 
 impl App {
@@ -63,10 +63,8 @@ impl App {
             condition.check(before)?;
             let stored = before.ok_or(Refusal::Missing)?;
             let mut document = change.apply(stored, moment.now).map_err(AppError::refuse)?;
-            if let Some((version, prepared)) = &prepared {
-                if *version != stored.version {
-                    return Err(AppError::Contended.refuse());
-                }
+            if let Some((basis, prepared)) = &prepared {
+                basis.check(before)?;
                 prepared.over(&mut document.fields);
                 document.acl = prepared.acl(NewAcl::Unchanged).over(Some(stored));
             }
@@ -102,7 +100,7 @@ impl App {
         grant: &Grant,
         condition: Condition,
         change: &Change,
-    ) -> Result<Option<(Version, Prepared)>, AppError> {
+    ) -> Result<Option<(Basis, Prepared)>, AppError> {
         let (class, id) = (&change.class, &change.id);
         let Some(stored) = self.before_image(class.name().as_str(), id.key()).await? else {
             return Ok(None);
@@ -110,9 +108,7 @@ impl App {
         condition
             .check(Some(&stored))
             .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
-        if !grant.scope().may_write(stored.acl.as_deref()) {
-            return Err(Denied::Object(id.to_string()).into());
-        }
+        may_show(grant, &stored, id)?;
         let document = change.apply(&stored, self.clock().now())?;
         let object = Subject {
             id,
@@ -123,7 +119,7 @@ impl App {
         let prepared = self
             .prepare(caller, &change.schema, class, CodeType::Update, object)
             .await?;
-        Ok(Some((stored.version, prepared)))
+        Ok(Some((prepared.basis(Some(stored)), prepared)))
     }
 }
 

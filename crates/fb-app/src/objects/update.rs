@@ -7,7 +7,7 @@ use fb_types::{Class, FieldsText, Header, ObjectId, ObjectKey, Stored, Version};
 use serde_json::{Map, Value};
 
 use super::fields::Replacement;
-use super::{Condition, NewAcl, Seen};
+use super::{Condition, NewAcl, Seen, may_show};
 use crate::functions::{CodeType, Subject};
 use crate::{App, AppError};
 
@@ -55,47 +55,56 @@ impl App {
         let may_insert = !server_assigns_ids(class.name()) && class.name().as_str() != DEVICE;
         let mut acl = NewAcl::from_json(input)?;
         let fields = schema.check_fields(class, input, None)?;
-        let mut text = FieldsText::new(&fields);
-        let mut prepared = None;
+        let text = FieldsText::new(&fields);
+        self.check_size(text.object_bytes())?;
+        let replacement = Replacement::new(&schema, class, &id, grant.fields(), input, fields);
+        // What is written, if that depends on nothing that is there.
+        let mut text = (!replacement.needs_stored()).then_some(text);
+        let object_bytes = self.limits().object_bytes;
+        // Not how many: the caller may not see all of them.
+        let too_large = move || AppError::TooLarge(format!("the object would have more than {object_bytes} bytes"));
+
+        let (mut basis, mut by_code) = (None, None);
         if self.has_code_before(caller, bucket, CodeType::Update)
             || condition == Condition::None && self.has_code_before(caller, bucket, CodeType::Insert)
         {
+            let refused = |refusal| AppError::from_refusal(refusal, &id.to_string());
             let stored = self.before_image(bucket, key).await?;
-            condition
-                .check(stored.as_deref())
-                .map_err(|refusal| AppError::from_refusal(refusal, &id.to_string()))?;
-            if stored.is_none() && !may_insert {
-                return Err(ids_are_given(class));
-            }
+            condition.check(stored.as_deref()).map_err(refused)?;
             let (kind, version) = match &stored {
                 Some(stored) => (CodeType::Update, Some(stored.version)),
+                None if !may_insert => return Err(ids_are_given(class)),
                 None => (CodeType::Insert, None),
             };
+            if let Some(stored) = &stored {
+                may_show(&grant, stored, &id)?;
+            }
+            let mut fields = replacement.over(stored.as_deref()).map_err(refused)?;
             let object = Subject {
                 id: &id,
                 version,
                 acl: acl.over(stored.as_deref()),
                 fields: &fields,
             };
-            let changes = self.prepare(caller, &schema, class, kind, object).await?;
-            let mut changed = fields.clone();
-            changes.over(&mut changed);
-            text = FieldsText::new(&changed);
-            acl = changes.acl(acl);
-            prepared = Some((changes, stored.is_some()));
+            let prepared = self.prepare(caller, &schema, class, kind, object).await?;
+            if prepared.was_asked() {
+                prepared.over(&mut fields);
+                acl = prepared.acl(acl);
+                let made = FieldsText::new(&fields);
+                if made.object_bytes() > object_bytes {
+                    return Err(too_large());
+                }
+                text = Some(made);
+            }
+            by_code = prepared.changes();
+            basis = Some(prepared.basis(stored));
         }
-        self.check_size(text.object_bytes())?;
 
-        let replacement = Replacement::new(&schema, class, &id, grant.fields(), input, fields);
-        let (shape, object_bytes) = (class.shape(), self.limits().object_bytes);
-        let by_code = prepared.as_ref().and_then(|(changes, _)| changes.changes());
+        let shape = class.shape();
         let decide = move |before: Option<&Stored>, moment: Moment| {
             condition.check(before)?;
-            if prepared
-                .as_ref()
-                .is_some_and(|(_, was_there)| *was_there != before.is_some())
-            {
-                return Err(AppError::Contended.refuse());
+            if let Some(basis) = &basis {
+                basis.check(before)?;
             }
             if before.is_none() && !may_insert {
                 return Err(ids_are_given(replacement.class()).refuse());
@@ -107,17 +116,13 @@ impl App {
                 updated_at: moment.now,
                 acl: acl.over(before),
             };
-            if !replacement.needs_stored() {
-                return Ok(Effect::Put(header.store(shape, &text)));
+            if let Some(text) = &text {
+                return Ok(Effect::Put(header.store(shape, text)));
             }
-            let mut fields = replacement.over(before)?;
-            if let Some((changes, _)) = &prepared {
-                changes.over(&mut fields);
-            }
+            let fields = replacement.over(before)?;
             let after = header.store(shape, &FieldsText::new(&fields));
             if after.body.len() > object_bytes {
-                let text = format!("the object would have more than {object_bytes} bytes");
-                return Err(AppError::TooLarge(text).refuse());
+                return Err(too_large().refuse());
             }
             Ok(Effect::Put(after))
         };

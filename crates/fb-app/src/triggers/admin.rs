@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::NEVER;
 use super::follow::Command;
+use super::letters::target_of;
 use super::records::{DEAD, Dead, PAGE, Pending, dead_event, put_pending, read, remove_dead};
 use crate::audit::Action;
 use crate::{App, AppError};
@@ -21,7 +22,7 @@ pub struct TriggerState {
     pub cursor: u64,
     /// The newest change.
     pub newest: u64,
-    /// Changes that were not looked at.
+    /// Changes that were not looked at for the receiver that is farthest behind.
     pub lag: u64,
     /// Deliveries that run.
     pub running: usize,
@@ -37,7 +38,8 @@ pub struct TriggerState {
     pub failed: u64,
     /// Events that were given up since the app woke up.
     pub given_up: u64,
-    /// Changes that were removed from the feed before they were looked at, since the app woke up.
+    /// Changes that were removed from the feed before they were looked at, and dead letters that made room for newer ones,
+    /// since the app woke up.
     pub lost: u64,
 }
 
@@ -169,13 +171,25 @@ impl App {
     /// Delivers a dead letter anew, as if it had never failed.
     pub async fn replay_dead_letter(&self, caller: &Principal, id: &str) -> Result<(), AppError> {
         authorize_admin(caller, "replay dead letters")?;
+        if self.store().record(DEAD, id).await?.is_some() && !self.has_receiver(id) {
+            return Err(AppError::Invalid(
+                "the receiver of this event is gone or not active; set it up before you replay the event".into(),
+            ));
+        }
         self.replay(caller, &[id.to_owned()]).await
     }
 
-    /// Delivers all dead letters anew; how many there were.
+    /// True if there is somebody to get the event of this dead letter.
+    fn has_receiver(&self, id: &str) -> bool {
+        self.targets().ids().contains(target_of(id))
+    }
+
+    /// Delivers all dead letters anew whose receivers are there and active; how many these were.
     pub async fn replay_dead_letters(&self, caller: &Principal) -> Result<usize, AppError> {
         authorize_admin(caller, "replay dead letters")?;
-        let ids = self.all_dead().await?;
+        let targets = self.targets().ids();
+        let mut ids = self.all_dead().await?;
+        ids.retain(|id| targets.contains(target_of(id)));
         for step in ids.chunks(STEP) {
             self.replay(caller, step).await?;
         }
@@ -218,7 +232,7 @@ impl App {
         }
         self.write_letters(caller, Action::DeadLettersReplayed, ids, writes)
             .await?;
-        self.duties().tell(Command::Removed(ids.len())).await;
+        self.duties().tell(Command::Removed(ids.to_vec())).await;
         self.resume_events(all).await;
         Ok(())
     }
@@ -227,7 +241,7 @@ impl App {
         let writes = ids.iter().flat_map(|id| remove_dead(id)).collect();
         self.write_letters(caller, Action::DeadLettersDeleted, ids, writes)
             .await?;
-        self.duties().tell(Command::Removed(ids.len())).await;
+        self.duties().tell(Command::Removed(ids.to_vec())).await;
         Ok(())
     }
 

@@ -159,12 +159,10 @@ async fn post(app: &Arc<App>, name: &str, event: &Event) -> Delivered {
     }
     request.body = body.into();
     let client = app.functions().outbound.with_limits(WEBHOOK_TIME, WEBHOOK_ANSWER);
-    match client.send(request).await {
-        Ok(answer) if answer.status.is_success() => Delivered::Done,
-        Ok(answer) if answer.status == StatusCode::GONE => {
-            Delivered::GivenUp("the receiver answered 410, it wants no more of these".into())
-        }
-        Ok(answer) => Delivered::Failed(format!("the receiver answered {}", answer.status.as_u16())),
+    match client.send_for_status(request).await {
+        Ok(status) if status.is_success() => Delivered::Done,
+        Ok(StatusCode::GONE) => Delivered::GivenUp("the receiver answered 410, it wants no more of these".into()),
+        Ok(status) => Delivered::Failed(format!("the receiver answered {}", status.as_u16())),
         Err(error) => Delivered::Failed(crate::functions::describe(&error)),
     }
 }

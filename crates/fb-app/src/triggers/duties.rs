@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use fb_store::Write;
-use fb_types::BucketName;
+use fb_types::{BucketName, Schema};
 use serde_json::Value;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -14,7 +15,8 @@ use super::follow::{Command, Counts, Follower, Report, State};
 use super::records::{PENDING, Pending};
 use super::signal::{Due, Signal};
 use super::targets::Targets;
-use crate::{App, AppError};
+use crate::functions::Sources;
+use crate::{App, AppError, Settings};
 
 /// What an app does by itself.
 pub(crate) struct Duties {
@@ -23,9 +25,18 @@ pub(crate) struct Duties {
     pub(super) counts: Arc<Counts>,
     /// Whether there is anybody who gets events, or anything to be done at a time.
     is_active: AtomicBool,
+    /// What was last looked at for those who get events. Each of these is replaced as a whole when it changes.
+    seen: ArcSwapOption<Seen>,
     /// Held while the task is started, asked or stopped, across its answer: hence an async lock.
     follower: Mutex<Option<Task>>,
     jobs: Mutex<Option<JobTask>>,
+}
+
+/// What says who gets events, and which code there may be.
+struct Seen {
+    sources: Arc<Sources>,
+    settings: Arc<Settings>,
+    schema: Arc<Schema>,
 }
 
 struct JobTask {
@@ -45,6 +56,7 @@ impl Duties {
             due: OnceLock::new(),
             counts: Arc::default(),
             is_active: AtomicBool::new(false),
+            seen: ArcSwapOption::empty(),
             follower: Mutex::new(None),
             jobs: Mutex::new(None),
         }
@@ -101,8 +113,12 @@ impl App {
     /// Takes up what is left to do, when the app has woken up. `due` outlives its sleep.
     pub(crate) async fn begin_duties(self: &Arc<Self>, due: &Arc<Due>) -> Result<(), AppError> {
         let _ = self.duties().due.set(due.clone());
-        let has_targets = !self.targets().is_empty();
+        self.duties().seen.store(Some(Arc::new(self.see())));
+        let targets = self.targets();
+        let has_targets = !targets.is_empty();
         self.duties().is_active.store(has_targets, Ordering::Release);
+        // Not when the task has read what is written down: uploads that come before that are events as well.
+        self.duties().signal.want(targets.places());
         if has_targets || !self.store().records(PENDING, None, 1).await?.is_empty() {
             self.start_follower(&mut *self.duties().follower.lock().await);
         }
@@ -127,7 +143,39 @@ impl App {
         }
     }
 
-    fn targets(&self) -> Targets {
+    fn see(&self) -> Seen {
+        Seen {
+            sources: self.code().sources.load_full(),
+            settings: self.settings(),
+            schema: self.schema(),
+        }
+    }
+
+    /// Completes what a client cut off by hanging up after its change was committed: code, settings or schema say something
+    /// else than the tasks know. Three comparisons if not.
+    pub(crate) fn catch_up(self: &Arc<Self>) {
+        let now = self.see();
+        let Some(seen) = self.duties().seen.load_full() else {
+            return;
+        };
+        let is_other_schema = !Arc::ptr_eq(&seen.schema, &now.schema);
+        if !is_other_schema && Arc::ptr_eq(&seen.sources, &now.sources) && Arc::ptr_eq(&seen.settings, &now.settings) {
+            return;
+        }
+        let app = self.clone();
+        let has_orphans = is_other_schema && now.sources.has_orphans(&now.schema);
+        self.duties().seen.store(Some(Arc::new(now)));
+        tokio::spawn(async move {
+            if has_orphans && let Err(error) = app.reload_code().await {
+                tracing::warn!(app = %app.id(), error = %error, "code of a class that was removed cannot be given up yet");
+                app.duties().seen.store(Some(seen));
+                return;
+            }
+            app.refresh_duties().await;
+        });
+    }
+
+    pub(super) fn targets(&self) -> Targets {
         Targets::of(&self.code().sources.load(), &self.settings())
     }
 
@@ -159,6 +207,7 @@ impl App {
     pub(crate) async fn refresh_duties(&self) {
         let Some(app) = self.handle() else { return };
         let duties = self.duties();
+        duties.seen.store(Some(Arc::new(self.see())));
         let mut place = duties.follower.lock().await;
         let has_targets = !self.targets().is_empty();
         duties.is_active.store(has_targets, Ordering::Release);

@@ -7,13 +7,13 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use fb_auth::{Errand, Principal, system};
 use fb_functions::{CallError, CallKind};
-use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Refusal, Write};
-use fb_types::{Document, ObjectId, ObjectKey, Stored, Timestamp, Version};
+use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Refusal, StoreError, Write};
+use fb_types::{Document, FieldsText, ObjectId, ObjectKey, Stored, Timestamp, Version};
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
@@ -26,7 +26,8 @@ use crate::app_log::Level;
 use crate::functions::{CodeCaller, CodeType, on_request};
 use crate::{App, AppError};
 
-const STATUS: &str = "jobs.Status";
+/// The class of runs.
+pub(crate) const STATUS: &str = "jobs.Status";
 /// Runs that have begun: the key of the status object.
 const RUNS: &str = "jobRun";
 /// Most jobs of an app; further ones do not run.
@@ -35,11 +36,15 @@ const MAX_JOBS: usize = 1000;
 const RUNNING: usize = 4;
 const PAGE: usize = 200;
 const REST: i64 = 1_000;
+/// Largest message, and largest data, of an error in bytes.
+const MAX_ERROR: usize = 16 << 10;
 
 /// What the task of an app's jobs knows.
 #[derive(Default)]
 pub(super) struct Jobs {
-    running: JoinSet<ObjectKey>,
+    running: JoinSet<(ObjectKey, Option<End>)>,
+    /// Runs whose ends could not be written down yet.
+    unwritten: Vec<End>,
     keys: HashSet<ObjectKey>,
     /// Patterns as they were when the next time was computed.
     patterns: HashMap<ObjectKey, Seen>,
@@ -95,16 +100,23 @@ impl Jobs {
         }
         let now = app.clock().now().millis();
         let mut due = NEVER;
-        for job in app.definitions().await? {
+        for end in std::mem::take(&mut self.unwritten) {
+            let key = end.job.clone();
+            let unwritten = app.end_or_keep(end).await;
+            due = if unwritten.is_some() { now + REST } else { due };
+            self.ended(Some((key, unwritten)));
+        }
+        let jobs = app.definitions().await?;
+        let known: HashSet<&ObjectKey> = jobs.iter().map(|job| &job.key).collect();
+        self.patterns.retain(|key, _| known.contains(key));
+        for job in jobs {
             let is_due = job.next.is_some_and(|next| next.millis() <= now);
             let seen = (job.pattern.clone(), job.starts, job.next);
             let is_changed = self.patterns.get(&job.key).is_some_and(|known| *known != seen);
             let next = match job.next {
                 // Missed runs are one run, unless the job is over or has another pattern now.
                 Some(_) if is_due && !is_changed => {
-                    let is_over = job
-                        .expires
-                        .is_some_and(|expires| job.next.is_some_and(|next| next >= expires));
+                    let is_over = job.expires.is_some_and(|expires| expires.millis() <= now);
                     let is_running = self.keys.contains(&job.key);
                     if !is_running && !is_over && self.keys.len() >= RUNNING {
                         due = due.min(now + REST);
@@ -133,14 +145,12 @@ impl Jobs {
         Ok(due)
     }
 
-    pub(super) fn ended(&mut self, key: Option<ObjectKey>) {
-        if let Some(key) = key {
-            self.keys.remove(&key);
+    fn ended(&mut self, run: Option<(ObjectKey, Option<End>)>) {
+        match run {
+            Some((_, Some(end))) => self.unwritten.push(end),
+            Some((key, None)) => drop(self.keys.remove(&key)),
+            None => {}
         }
-    }
-
-    pub(super) fn running(&mut self) -> &mut JoinSet<ObjectKey> {
-        &mut self.running
     }
 }
 
@@ -151,21 +161,56 @@ impl Job {
     }
 }
 
-/// One run. Gives the key of the definition.
-async fn run(app: Arc<App>, job: Job, id: ObjectKey, status: Map<String, Value>) -> ObjectKey {
-    let key = job.key.clone();
-    let work = AssertUnwindSafe(run_to_end(&app, &job, &id, status)).catch_unwind();
-    match work.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(app = %app.id(), error = %error, "how a job went could not be written down");
-        }
-        Err(_) => tracing::error!(app = %app.id(), "a run of a job panicked"),
-    }
-    key
+/// How a run ended.
+struct End {
+    /// The definition.
+    job: ObjectKey,
+    /// The run's own object.
+    run: ObjectKey,
+    /// What the server says of it.
+    own: Map<String, Value>,
+    /// What code changed of the two objects.
+    status: Map<String, Value>,
+    definition: Map<String, Value>,
 }
 
-async fn run_to_end(app: &Arc<App>, job: &Job, id: &ObjectKey, status: Map<String, Value>) -> Result<(), AppError> {
+/// One run. Gives the key of the definition, and how it ended if that could not be written down.
+async fn run(app: Arc<App>, job: Job, id: ObjectKey, status: Map<String, Value>) -> (ObjectKey, Option<End>) {
+    let key = job.key.clone();
+    let end = match AssertUnwindSafe(run_to_end(&app, &job, &id, status))
+        .catch_unwind()
+        .await
+    {
+        Ok(end) => end,
+        Err(_) => {
+            tracing::error!(app = %app.id(), "a run of a job panicked");
+            End::without_changes(&job, &id, "ERROR", failure("the server failed; its own log says more"))
+        }
+    };
+    (key, app.end_or_keep(end).await)
+}
+
+/// What is said of an error, at most as much as there is room for in an object.
+fn failure(message: &str) -> Value {
+    let end = (0..=MAX_ERROR.min(message.len()))
+        .rev()
+        .find(|at| message.is_char_boundary(*at));
+    json!({ "message": &message[..end.unwrap_or(0)] })
+}
+
+impl End {
+    fn without_changes(job: &Job, run: &ObjectKey, word: &str, error: Value) -> Self {
+        Self {
+            job: job.key.clone(),
+            run: run.clone(),
+            own: Map::from_iter([("status".to_owned(), json!(word)), ("error".to_owned(), error)]),
+            status: Map::new(),
+            definition: Map::new(),
+        }
+    }
+}
+
+async fn run_to_end(app: &Arc<App>, job: &Job, id: &ObjectKey, status: Map<String, Value>) -> End {
     let module = job.object.get("module").and_then(Value::as_str).unwrap_or_default();
     let caller = CodeCaller {
         principal: Principal::anonymous().as_code(),
@@ -178,74 +223,38 @@ async fn run_to_end(app: &Arc<App>, job: &Job, id: &ObjectKey, status: Map<Strin
     let sources = app.code().sources.load_full();
     let code = (module, CodeType::Module);
     let call = app.run(&sources, caller, CallKind::Job, code, input, Bytes::new());
-    let mut definition = Map::new();
-    let mut changes = Map::new();
     let (word, error) = match on_request(Value::Null, call).await {
         Ok(outcome) => {
-            let after: Map<String, Value> =
-                serde_json::from_str(&outcome.json).map_err(|e| AppError::internal("reading a job from code", e))?;
-            definition = changed(&job.object, after.get("definition"));
-            changes = changed(&status, after.get("status"));
-            ("SUCCESS", Value::Null)
+            let after: Map<String, Value> = serde_json::from_str(&outcome.json).unwrap_or_default();
+            let mut end = End::without_changes(job, id, "SUCCESS", Value::Null);
+            end.definition = changed(&job.object, after.get("definition"));
+            end.definition.remove("nextExecution");
+            end.status = changed(&status, after.get("status"));
+            // What the server says of the run is not the code's to change.
+            for name in ["cronjob", "executedAt", "status", "error"] {
+                end.status.remove(name);
+            }
+            return end;
         }
         Err(AppError::Code(error)) => match *error {
-            CallError::NoCode { .. } | CallError::NoExport { .. } => {
-                ("ABORTED", json!({ "message": error.to_string() }))
-            }
+            CallError::NoCode { .. } | CallError::NoExport { .. } => ("ABORTED", failure(&error.to_string())),
             CallError::Aborted { message, data } => {
+                let data = data.filter(|data| data.len() <= MAX_ERROR);
                 let data: Value = data
                     .and_then(|data| serde_json::from_str(&data).ok())
                     .unwrap_or_default();
-                ("ERROR", json!({ "message": message, "data": data }))
+                let mut error = failure(&message);
+                error["data"] = data;
+                ("ERROR", error)
             }
-            error => ("ERROR", json!({ "message": error.to_string() })),
+            error => ("ERROR", failure(&error.to_string())),
         },
         Err(error) => {
             tracing::warn!(app = %app.id(), error = %error, "a job could not be run");
-            (
-                "ERROR",
-                json!({ "message": "the server failed; its own log says more" }),
-            )
+            ("ERROR", failure("the server failed; its own log says more"))
         }
     };
-    // What the server says of the run is not the code's to change.
-    for name in ["cronjob", "executedAt"] {
-        changes.remove(name);
-    }
-    definition.remove("nextExecution");
-    let end = Map::from_iter([("status".to_owned(), json!(word)), ("error".to_owned(), error)]);
-    let done = record(RUNS, id.as_str(), Expect::Anything, None);
-    let mut whole = changes.clone();
-    whole.extend(end.clone());
-    let mut writes = Vec::new();
-    match app.job_write(STATUS, id, false, whole) {
-        Ok(write) => writes.push(write),
-        Err(error) => {
-            app.log_line(
-                Level::Error,
-                &format!("a job changed its status to what does not fit: {error}"),
-                Value::Null,
-                None,
-            );
-            writes.push(app.job_write(STATUS, id, false, end)?);
-        }
-    }
-    writes.push(done);
-    if !definition.is_empty() {
-        match app.job_write(DEFINITIONS, &job.key, false, definition) {
-            Ok(write) => writes.push(write),
-            Err(error) => {
-                app.log_line(
-                    Level::Error,
-                    &format!("a job changed its definition to what does not fit: {error}"),
-                    Value::Null,
-                    None,
-                );
-            }
-        }
-    }
-    app.store().commit(Batch { writes }).await?;
-    Ok(())
+    End::without_changes(job, id, word, error)
 }
 
 /// The fields that code changed.
@@ -262,6 +271,68 @@ fn changed(before: &Map<String, Value>, after: Option<&Value>) -> Map<String, Va
 }
 
 impl App {
+    /// Writes down how a run ended; what could not be written down comes back, and is for later.
+    async fn end_or_keep(&self, end: End) -> Option<End> {
+        let mut written = self.end_run(&end).await;
+        if let Err(AppError::Store(StoreError::SchemaChanged)) = &written {
+            written = self.end_run(&end).await;
+        }
+        let Err(error) = written else { return None };
+        tracing::warn!(app = %self.id(), error = %error, "how a job went could not be written down yet");
+        Some(end)
+    }
+
+    async fn end_run(&self, end: &End) -> Result<(), AppError> {
+        let mut writes = vec![record(RUNS, end.run.as_str(), Expect::Anything, None)];
+        let status = Fields {
+            own: end.own.clone(),
+            by_code: end.status.clone(),
+        };
+        let definition = Fields {
+            own: Map::new(),
+            by_code: end.definition.clone(),
+        };
+        let mut left_out = Vec::new();
+        for (bucket, key, mut fields) in [(STATUS, &end.run, status), (DEFINITIONS, &end.job, definition)] {
+            let by_code = Arc::new(AtomicBool::new(false));
+            let write = match self.job_write(bucket, key, &fields, &by_code) {
+                Err(error) if !fields.by_code.is_empty() && !matches!(error, AppError::Internal { .. }) => {
+                    left_out.push((bucket, None, error.to_string()));
+                    fields.by_code.clear();
+                    self.job_write(bucket, key, &fields, &by_code)?
+                }
+                write => write?,
+            };
+            if !fields.own.is_empty() || !fields.by_code.is_empty() {
+                writes.push(write);
+                left_out.push((bucket, Some(by_code), "the object would be too large".to_owned()));
+            }
+        }
+        self.store().commit(Batch { writes }).await?;
+        for (bucket, is_left_out, why) in left_out {
+            if is_left_out.is_none_or(|is_left_out| is_left_out.load(Ordering::Acquire)) {
+                let text = format!("what a job changed of its object of {bucket} was left out: {why}");
+                self.log_line(Level::Error, &text, Value::Null, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys of runs that have begun and not ended.
+    pub(crate) async fn runs(&self) -> Result<HashSet<String>, AppError> {
+        let mut runs = HashSet::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store().records(RUNS, after.as_deref(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|(key, _)| key.clone());
+            runs.extend(page.into_iter().map(|(key, _)| key));
+            if is_last {
+                return Ok(runs);
+            }
+        }
+    }
+
     async fn definitions(&self) -> Result<Vec<Job>, AppError> {
         let schema = self.schema();
         let Some(class) = schema.class(DEFINITIONS) else {
@@ -306,7 +377,7 @@ impl App {
                 writes.push(record(RUNS, &key, Expect::Anything, None));
                 let end = json!({ "status": "ERROR", "error": { "message": "the server was stopped during the run" } });
                 if let (Ok(key), Value::Object(end)) = (ObjectKey::from_encoded(&key), end) {
-                    writes.push(self.job_write(STATUS, &key, false, end)?);
+                    writes.push(self.job_write(STATUS, &key, &Fields::own(end), &Arc::default())?);
                 }
             }
             self.store().commit(Batch { writes }).await?;
@@ -323,8 +394,8 @@ impl App {
             ("error".to_owned(), Value::Null),
         ]);
         let writes = vec![
-            self.job_write(STATUS, &key, true, status.clone())?,
-            self.job_write(DEFINITIONS, &job.key, false, next_field(next))?,
+            self.job_insert(STATUS, &key, &status)?,
+            self.job_write(DEFINITIONS, &job.key, &next_field(next), &Arc::default())?,
             record(RUNS, key.as_str(), Expect::Anything, Some(b"1")),
         ];
         self.store().commit(Batch { writes }).await?;
@@ -338,57 +409,84 @@ impl App {
     }
 
     async fn set_next(&self, key: &ObjectKey, next: Option<Timestamp>) -> Result<(), AppError> {
-        let writes = vec![self.job_write(DEFINITIONS, key, false, next_field(next))?];
+        let writes = vec![self.job_write(DEFINITIONS, key, &next_field(next), &Arc::default())?];
         self.store().commit(Batch { writes }).await?;
         Ok(())
     }
 
-    /// Inserts an object, or lays fields over one; nothing if that is not there.
-    fn job_write(
-        &self,
-        bucket: &str,
-        key: &ObjectKey,
-        is_new: bool,
-        fields: Map<String, Value>,
-    ) -> Result<Write, AppError> {
+    /// Inserts an object.
+    fn job_insert(&self, bucket: &str, key: &ObjectKey, fields: &Map<String, Value>) -> Result<Write, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
-        let checked = schema.check_fields(class, &fields, None)?;
-        let given: Map<String, Value> = checked
-            .into_iter()
-            .filter(|(name, _)| fields.contains_key(name))
-            .collect();
-        let all = if is_new {
-            schema.check_fields(class, &fields, None)?
-        } else {
-            Map::new()
-        };
+        let fields = schema.check_fields(class, fields, None)?;
         let id = ObjectId::new(class.name().clone(), key.clone());
-        let (shape, all_classes, own) = (class.shape(), schema.clone(), class.clone());
-        let decide = move |before: Option<&Stored>, moment: Moment| {
-            let document = match before {
-                None if is_new => Document {
+        let shape = class.shape();
+        let decide = move |before: Option<&Stored>, moment: Moment| match before {
+            Some(_) => Err(Refusal::Exists),
+            None => {
+                let document = Document {
                     id: id.clone(),
                     version: Version::FIRST,
                     created_at: moment.now,
                     updated_at: moment.now,
                     acl: None,
-                    fields: all.clone(),
-                },
-                None => return Ok(Effect::Keep),
-                Some(_) if is_new => return Err(Refusal::Exists),
-                Some(stored) => {
-                    let mut document = Document::open(id.clone(), stored)
-                        .map_err(|e| AppError::internal("reading a job", e).refuse())?;
-                    if stored.shape < shape {
-                        all_classes.complete(&own, &mut document.fields);
-                    }
-                    document.fields.extend(given.clone());
-                    document.version = stored.version.next();
-                    document.updated_at = moment.now;
-                    document
-                }
-            };
+                    fields: fields.clone(),
+                };
+                Ok(Effect::Put(document.store(shape)))
+            }
+        };
+        Ok(Write::Object(ObjectWrite {
+            grant: system(Errand::KeepJobs).grant(class.name()),
+            key: key.clone(),
+            checked_under: schema.rev(),
+            decide: Box::new(decide),
+        }))
+    }
+
+    /// Lays fields over an object; nothing if that is not there. If the object became too large by what code wants to
+    /// change of it, it says so in `is_left_out`, and only the server's own are laid over.
+    fn job_write(
+        &self,
+        bucket: &str,
+        key: &ObjectKey,
+        fields: &Fields,
+        is_left_out: &Arc<AtomicBool>,
+    ) -> Result<Write, AppError> {
+        let schema = self.schema();
+        let class = self.entity(&schema, bucket)?;
+        let check = |fields: &Map<String, Value>| -> Result<Map<String, Value>, AppError> {
+            let checked = schema.check_fields(class, fields, None)?;
+            Ok(checked
+                .into_iter()
+                .filter(|(name, _)| fields.contains_key(name))
+                .collect())
+        };
+        let (own, by_code) = (check(&fields.own)?, check(&fields.by_code)?);
+        let id = ObjectId::new(class.name().clone(), key.clone());
+        let (shape, all_classes, class_then) = (class.shape(), schema.clone(), class.clone());
+        let (limit, is_left_out) = (self.limits().object_bytes, is_left_out.clone());
+        let decide = move |before: Option<&Stored>, moment: Moment| {
+            let Some(stored) = before else { return Ok(Effect::Keep) };
+            let mut document =
+                Document::open(id.clone(), stored).map_err(|e| AppError::internal("reading a job", e).refuse())?;
+            if stored.shape < shape {
+                all_classes.complete(&class_then, &mut document.fields);
+            }
+            document.version = stored.version.next();
+            document.updated_at = moment.now;
+            document.fields.extend(own.clone());
+            if by_code.is_empty() {
+                return Ok(Effect::Put(document.store(shape)));
+            }
+            let mut whole = document.fields.clone();
+            whole.extend(by_code.clone());
+            let fits = FieldsText::new(&whole).object_bytes() <= limit;
+            is_left_out.store(!fits, Ordering::Release);
+            match fits {
+                true => document.fields = whole,
+                false if own.is_empty() => return Ok(Effect::Keep),
+                false => {}
+            }
             Ok(Effect::Put(document.store(shape)))
         };
         Ok(Write::Object(ObjectWrite {
@@ -423,17 +521,32 @@ impl App {
             due.jobs.store(next, Ordering::Release);
             tokio::select! {
                 () = stop.notified() => {
-                    jobs.running().shutdown().await;
+                    jobs.running.shutdown().await;
                     return;
                 }
-                Some(ended) = jobs.running().join_next(), if !jobs.running().is_empty() => jobs.ended(ended.ok()),
+                Some(ended) = jobs.running.join_next(), if !jobs.running.is_empty() => jobs.ended(ended.ok()),
                 () = signal.jobs.notified() => {}
             }
         }
     }
 }
 
-fn next_field(next: Option<Timestamp>) -> Map<String, Value> {
+/// Fields that are laid over an object.
+struct Fields {
+    own: Map<String, Value>,
+    by_code: Map<String, Value>,
+}
+
+impl Fields {
+    fn own(own: Map<String, Value>) -> Self {
+        Self {
+            own,
+            by_code: Map::new(),
+        }
+    }
+}
+
+fn next_field(next: Option<Timestamp>) -> Fields {
     let next = next.map(|next| next.to_string());
-    Map::from_iter([("nextExecution".to_owned(), json!(next))])
+    Fields::own(Map::from_iter([("nextExecution".to_owned(), json!(next))]))
 }

@@ -16,10 +16,13 @@ mod cron;
 mod deliver;
 mod duties;
 mod event;
+mod feed;
 mod follow;
 mod jobs;
 mod lanes;
+mod letters;
 mod records;
+mod settle;
 mod signal;
 mod signature;
 mod targets;
@@ -28,6 +31,7 @@ mod webhooks;
 pub use admin::{DeadLetter, DeadLetters, TriggerState};
 pub(crate) use cause::noted;
 pub(crate) use duties::Duties;
+pub(crate) use jobs::STATUS as RUN;
 pub(crate) use signal::{Due, Signal};
 pub use targets::EventKind;
 pub(crate) use targets::has_events;
@@ -38,8 +42,11 @@ use fb_types::Timestamp;
 /// Pauses before an event is delivered again, in milliseconds. Afterwards it is a dead letter.
 const PAUSES: [i64; 5] = [1_000, 5_000, 30_000, 120_000, 600_000];
 
-/// Deliveries of one app that run at once.
-const AT_ONCE: usize = 8;
+/// How long a receiver has for an event in all: the sum of the pauses, in milliseconds.
+const PATIENCE: i64 = 756_000;
+
+/// Deliveries of one app that run at once. One receiver gets at most half of them.
+const AT_ONCE: usize = 16;
 
 /// A time that never comes.
 pub(crate) const NEVER: i64 = i64::MAX;
@@ -65,6 +72,7 @@ mod tests {
             let found = super::pause(failures).unwrap();
             assert!((pause * 3 / 4..=pause * 5 / 4).contains(&found), "{failures}: {found}");
         }
+        assert_eq!(PAUSES.iter().sum::<i64>(), PATIENCE);
         assert_eq!(super::pause(6), None);
         assert_eq!(super::pause(0), None);
     }

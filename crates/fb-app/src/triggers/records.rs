@@ -27,10 +27,17 @@ pub(super) const PAGE: usize = 200;
 /// How far the feed was followed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cursor {
-    /// Everything up to here was delivered, or is written down.
+    /// Everything up to here was delivered, or is written down, for all receivers.
     pub(super) seq: u64,
-    /// The changes behind which each receiver gets events.
+    /// The changes behind which each receiver gets events, as far as they are behind `seq`.
     pub(super) since: BTreeMap<String, u64>,
+}
+
+impl Cursor {
+    /// Behind which change this receiver gets events.
+    pub(super) fn of(&self, target: &str) -> u64 {
+        self.since.get(target).map_or(self.seq, |since| self.seq.max(*since))
+    }
 }
 
 /// An event that is to be tried again.
@@ -114,6 +121,11 @@ pub(super) fn remove_dead(id: &str) -> [Write; 2] {
     ]
 }
 
+/// Like [`remove_dead`], but an administrator may have been faster.
+pub(super) fn drop_dead(id: &str) -> [Write; 2] {
+    [DEAD, DEAD_EVENTS].map(|space| record(space, id, Expect::Anything, None))
+}
+
 pub(super) async fn pending_event(store: &dyn Store, id: &str) -> Result<Option<Event>, AppError> {
     let found = store.record(PENDING_EVENTS, id).await?;
     found.map(|bytes| read(&bytes)).transpose()
@@ -124,8 +136,8 @@ pub(super) async fn dead_event(store: &dyn Store, id: &str) -> Result<Option<Eve
     found.map(|bytes| read(&bytes)).transpose()
 }
 
-pub(super) fn remove_note(seq: u64) -> Write {
-    record(NOTES, &note_key(Seq(seq)), Expect::Anything, None)
+pub(super) fn remove_note(key: &str) -> Write {
+    record(NOTES, key, Expect::Anything, None)
 }
 
 pub(super) async fn commit(store: &dyn Store, writes: Vec<Write>) -> Result<(), AppError> {

@@ -60,7 +60,8 @@ impl WebhookSettings {
         self.0.iter().filter(|(_, webhook)| webhook.active)
     }
 
-    /// Secrets that were shown as `***` are those of before, unless the URL leads elsewhere now.
+    /// Secrets that were shown as `***` are those of before, also if the URL leads elsewhere now: they are never sent, and
+    /// whoever may change the URL may set another secret.
     pub(crate) fn keep_secrets(&mut self, old: &Self) {
         for (name, webhook) in &mut self.0 {
             if webhook.secret.expose() == HIDDEN

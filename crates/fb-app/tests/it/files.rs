@@ -42,7 +42,7 @@ impl Fixture {
         uploading
     }
 
-    async fn upload(&self, path: &str, content: Vec<u8>) {
+    pub(super) async fn upload(&self, path: &str, content: Vec<u8>) {
         self.begin(path, content).await.finish(&self.app).await.unwrap();
     }
 

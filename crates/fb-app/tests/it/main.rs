@@ -8,6 +8,7 @@ mod jobs;
 mod letters;
 mod live;
 mod logs;
+mod triggers;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};

@@ -74,7 +74,8 @@ fn more_entries_than_the_short_records_can_count() {
 }
 
 #[test]
-#[ignore = "packs and unpacks five gigabytes twice"]
+#[ignore = "packs and unpacks five gigabytes twice; by hand: \
+            cargo test --release -p fb-archive --test it larger_than_the_short -- --ignored"]
 fn contents_that_are_larger_than_the_short_headers_can_say() {
     const SIZE: u64 = 5 << 30;
     let (mut writer, mut bytes) = (Writer::new(), Vec::new());

@@ -15,7 +15,7 @@ use crate::CliError;
 const ESBUILD: &str = "esbuild@0.28.2";
 
 /// What code finds on the server, beside `node:` and `freshbase:`.
-const ON_SERVER: [&str; 20] = [
+const ON_SERVER: [&str; 21] = [
     "assert",
     "buffer",
     "crypto",
@@ -27,6 +27,7 @@ const ON_SERVER: [&str; 20] = [
     "node-fetch",
     "os",
     "path",
+    "perf_hooks",
     "process",
     "querystring",
     "stream",
@@ -197,4 +198,27 @@ fn with_short_names(mut bundle: String, project: &Path, sources: &Sources) -> St
         }
     }
     bundle
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_bundled_is_what_the_server_has() {
+        // The engine is no dependency of this crate, but its table of modules is in the same tree.
+        let table = include_str!("../../../fb-functions/src/builtins.rs");
+        let (_, table) = table.split_once("static BUILTINS:").unwrap();
+        let (table, _) = table.split_once("\n};").unwrap();
+        let mut there: Vec<&str> = table
+            .lines()
+            .filter_map(|line| line.split_once(" public ["))
+            .map(|(name, _)| name.trim().trim_matches('"'))
+            // `assert/strict` goes with `assert`.
+            .map(|name| name.split('/').next().unwrap_or(name))
+            .collect();
+        there.sort_unstable();
+        there.dedup();
+        assert_eq!(there, ON_SERVER);
+    }
 }

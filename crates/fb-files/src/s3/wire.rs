@@ -8,27 +8,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use fb_dial::Dial;
+use http::Method;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,
     HttpService,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
-use tokio_rustls::TlsConnector;
-use tower_service::Service;
 
-use crate::{BoxError, FilesError};
+use crate::FilesError;
 
 /// Time for a connection with its encryption.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -55,9 +47,10 @@ impl std::fmt::Debug for Wire {
 
 impl Wire {
     pub(super) fn new(authorities: &[String], patience: Duration) -> Result<Self, FilesError> {
-        let dial = Dial {
-            tls: TlsConnector::from(Arc::new(tls_config(authorities)?)),
-        };
+        let authorities = authorities.iter().map(String::as_bytes);
+        let dial = Dial::new(authorities, CONNECT_TIMEOUT).map_err(|error| FilesError::Setup {
+            reason: format!("{error}: {}", error.source),
+        })?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -218,114 +211,4 @@ impl Body for Patient {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
-}
-
-/// Opens connections.
-#[derive(Clone)]
-struct Dial {
-    tls: TlsConnector,
-}
-
-type Dialing = Pin<Box<dyn Future<Output = Result<Line, BoxError>> + Send>>;
-
-impl Service<Uri> for Dial {
-    type Response = Line;
-    type Error = BoxError;
-    type Future = Dialing;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Dialing {
-        let tls = self.tls.clone();
-        Box::pin(async move {
-            match tokio::time::timeout(CONNECT_TIMEOUT, dial(tls, uri)).await {
-                Ok(line) => line,
-                Err(late) => Err(late.into()),
-            }
-        })
-    }
-}
-
-async fn dial(tls: TlsConnector, uri: Uri) -> Result<Line, BoxError> {
-    let host = uri.host().ok_or("the URL has no host")?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let is_tls = uri.scheme_str() == Some("https");
-    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let stream = TcpStream::connect((host.as_str(), port)).await?;
-    // Small requests should not wait for more to send; a failure only costs time.
-    let _ = stream.set_nodelay(true);
-    let stream: Box<dyn Duplex> = match is_tls {
-        true => Box::new(tls.connect(ServerName::try_from(host)?, stream).await?),
-        false => Box::new(stream),
-    };
-    Ok(Line(TokioIo::new(stream)))
-}
-
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// A connection, encrypted or not.
-struct Line(TokioIo<Box<dyn Duplex>>);
-
-impl Connection for Line {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl Write for Line {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
-    }
-}
-
-fn tls_config(authorities: &[String]) -> Result<ClientConfig, FilesError> {
-    let setup = |error: BoxError| FilesError::Setup {
-        reason: format!("the certificate of an authority cannot be read: {error}"),
-    };
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    for pem in authorities {
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|error| setup(error.into()))?;
-            roots.add(certificate).map_err(|error| setup(error.into()))?;
-        }
-    }
-    // The provider is named, because a process-wide default would depend on which crates happen to be linked.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FilesError::internal("choosing TLS versions", error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
 }

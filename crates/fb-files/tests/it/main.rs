@@ -5,6 +5,5 @@
 mod contract;
 mod local;
 mod s3;
-mod speed;
 mod suite;
 mod support;

@@ -3,6 +3,10 @@ const groups = [];
 const counts = new Map();
 const clocks = new Map();
 
+// A lone surrogate is no text that Rust could take.
+const { log: logText } = native;
+native.log = (level, text) => logText(level, `${text}`.toWellFormed());
+
 function plain(value) {
   if (typeof value === 'string') return value;
   if (typeof value === 'function') return `[Function: ${value.name}]`;

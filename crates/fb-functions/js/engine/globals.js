@@ -3,12 +3,15 @@
 // property of the global object, easily seen and removed.
 const modules = require('modules');
 const { makeAssignable } = require('seal');
+const { FinalizationRegistry, hidden, resetStacks } = require('intrinsics');
 
-const { defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf, hasOwn, isExtensible, setPrototypeOf } = Object;
-const { ownKeys } = Reflect;
+const { defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf, hasOwn, is, isExtensible, setPrototypeOf } = Object;
+const { deleteProperty, ownKeys } = Reflect;
+const realm = globalThis;
 
-// Own properties of `globalThis` that belong there: the constants that cannot be deleted, and what modules added while they loaded.
-let kept = new Map();
+// Own properties of the global object that belong there, as descriptors: the constants that cannot be deleted, and what modules added
+// while they loaded.
+const kept = new Map();
 let base;
 
 // --- Intrinsics ---------------------------------------------------------------------------------------------------------------------
@@ -27,26 +30,6 @@ for (const type of [Error, EvalError, RangeError, ReferenceError, SyntaxError, T
   ASSIGNABLE.push([type.prototype, ['constructor', 'name', 'message', 'toString'].filter((key) => hasOwn(type.prototype, key))]);
 }
 
-// Prototypes that no global names.
-function hidden() {
-  const functions = [function* () {}, async () => {}, async function* () {}];
-  const iterators = [[].values(), new Map().keys(), new Set().keys(), ''[Symbol.iterator](), 'a'.matchAll(/a/g)];
-  iterators.push([].values().map(String), Iterator.from({ next() {} }), functions[0](), functions[2]());
-  // Frames of a stack would give away the engine's own functions.
-  Error.prepareStackTrace = (error, frames) => frames;
-  const frame = getPrototypeOf(new Error('').stack[0]);
-  Error.prepareStackTrace = undefined;
-  for (const name of ['getFunction', 'getThis']) delete frame[name];
-  const all = [frame];
-  for (const start of [...functions, ...iterators, new Uint8Array(), Uint8Array]) {
-    for (let one = getPrototypeOf(start); one !== null && one !== Object.prototype; one = getPrototypeOf(one)) {
-      all.push(one);
-      if (hasOwn(one, 'constructor')) all.push(one.constructor);
-    }
-  }
-  return all;
-}
-
 function isObject(value) {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
@@ -60,7 +43,7 @@ function replaceable(name, get) {
   defineProperty(base, name, {
     get,
     set(value) {
-      defineProperty(globalThis, name, { value, writable: true, enumerable: true, configurable: true });
+      defineProperty(realm, name, { value, writable: true, enumerable: true, configurable: true });
     },
     enumerable: false,
     configurable: false,
@@ -69,26 +52,27 @@ function replaceable(name, get) {
 
 exports.install = function (values, lazy) {
   base = Object.create(Object.prototype);
-  setPrototypeOf(globalThis, base);
+  setPrototypeOf(realm, base);
   // Memory behind these is shared or lives longer than asked for; nothing here needs it.
-  for (const name of ['SharedArrayBuffer', 'Atomics', 'gc', 'navigator']) Reflect.deleteProperty(globalThis, name);
+  for (const name of ['SharedArrayBuffer', 'Atomics', 'FinalizationRegistry', 'gc', 'navigator']) deleteProperty(realm, name);
+  values.FinalizationRegistry = FinalizationRegistry;
   for (const [owner, keys] of ASSIGNABLE) for (const key of keys) makeAssignable(owner, key);
   const descriptor = { value: undefined, writable: false, enumerable: false, configurable: false };
-  for (const name of ownKeys(globalThis)) {
-    const value = globalThis[name];
-    if (isObject(value) && value !== globalThis) {
+  for (const name of ownKeys(realm)) {
+    const value = realm[name];
+    if (isObject(value) && value !== realm) {
       freeze(value);
       if (typeof value === 'function' && isObject(value.prototype)) freeze(value.prototype);
     }
     // `undefined`, `NaN` and `Infinity` stay where they are.
-    if (!getOwnPropertyDescriptor(globalThis, name).configurable) continue;
+    if (!getOwnPropertyDescriptor(realm, name).configurable) continue;
     if (REPLACEABLE.has(name)) {
       replaceable(name, () => value);
     } else {
       descriptor.value = value;
       defineProperty(base, name, descriptor);
     }
-    delete globalThis[name];
+    delete realm[name];
   }
   for (const one of hidden()) freeze(one);
   for (const name of ownKeys(values)) {
@@ -101,34 +85,69 @@ exports.install = function (values, lazy) {
     let value;
     replaceable(name, () => (value ??= modules.builtin(builtin)[property]));
   }
-  replaceable('global', () => globalThis);
+  replaceable('global', () => realm);
   freeze(base);
-  keep();
+  for (const name of ownKeys(realm)) kept.set(name, getOwnPropertyDescriptor(realm, name));
 };
 
-function keep() {
-  kept = new Map();
-  for (const name of ownKeys(globalThis)) kept.set(name, globalThis[name]);
-}
+const isSame = (a, b) =>
+  a.get === b.get && a.set === b.set && is(a.value, b.value) && a.writable === b.writable && a.enumerable === b.enumerable;
 
-// A module has loaded: what it made global stays. What the call made global before that stays too; it cannot be told apart.
+// Nobody can change it, and it cannot be removed.
+const isFixed = ({ configurable, writable }) => !configurable && writable === false;
+
+// Own properties of the global object when the outermost module began to load.
+let before = null;
+
+// A module begins to load.
+exports.onLoading = function () {
+  before = new Map();
+  for (const name of ownKeys(realm)) before.set(name, getOwnPropertyDescriptor(realm, name));
+};
+
+// It has loaded: what it made global stays, but not what the call had made global until then.
 exports.onLoaded = function () {
-  if (ownKeys(globalThis).length !== kept.size) keep();
+  for (const name of ownKeys(realm)) {
+    const now = getOwnPropertyDescriptor(realm, name);
+    const then = before.get(name);
+    if (then === undefined || !isSame(now, then)) kept.set(name, now);
+  }
+  for (const name of before.keys()) if (!hasOwn(realm, name)) kept.delete(name);
+  before = null;
+};
+
+// Runs `load` with the engine's own globals in place, so that builtins are for no call what another one made of them.
+exports.withOwnGlobals = function (load) {
+  const replaced = [];
+  for (const name of ownKeys(realm)) {
+    const own = getOwnPropertyDescriptor(realm, name);
+    if (!hasOwn(base, name) || !own.configurable) continue;
+    replaced.push(name, own);
+    delete realm[name];
+  }
+  const behind = getPrototypeOf(realm);
+  if (behind !== base) setPrototypeOf(realm, base);
+  try {
+    return load();
+  } finally {
+    if (behind !== base) setPrototypeOf(realm, behind);
+    for (let i = 0; i < replaced.length; i += 2) defineProperty(realm, replaced[i], replaced[i + 1]);
+  }
 };
 
 // Removes what a call did to the global object; false if that cannot be done.
 exports.restore = function () {
-  const names = ownKeys(globalThis);
+  const names = ownKeys(realm);
   for (let i = 0; i < names.length; i += 1) {
     const name = names[i];
-    if (!kept.has(name)) {
-      if (!Reflect.deleteProperty(globalThis, name)) return false;
-    } else if (!Object.is(globalThis[name], kept.get(name))) {
-      if (!Reflect.set(globalThis, name, kept.get(name))) return false;
+    const then = kept.get(name);
+    if (then === undefined) {
+      if (!deleteProperty(realm, name)) return false;
+    } else if (!isFixed(then) && !isSame(getOwnPropertyDescriptor(realm, name), then)) {
+      if (!Reflect.defineProperty(realm, name, then)) return false;
     }
   }
-  if (names.length < kept.size) for (const [name, value] of kept) if (!hasOwn(globalThis, name)) globalThis[name] = value;
-  if (Error.prepareStackTrace !== undefined) Error.prepareStackTrace = undefined;
-  if (Error.stackTraceLimit !== 30) Error.stackTraceLimit = 30;
-  return isExtensible(globalThis) && getPrototypeOf(globalThis) === base;
+  if (names.length < kept.size) for (const [name, then] of kept) if (!hasOwn(realm, name)) defineProperty(realm, name, then);
+  resetStacks();
+  return isExtensible(realm) && getPrototypeOf(realm) === base;
 };

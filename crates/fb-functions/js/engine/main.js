@@ -29,22 +29,26 @@ exports.preload = function () {
   if (native.hasBuiltin('freshbase:client')) modules.builtin('freshbase:client');
 };
 
-exports.underWay = operations.underWay;
+// What the call may still be woken for. A timer that was set in an earlier slice counts as well.
+exports.underWay = () => operations.underWay() + timers.waiting();
 
 // Back to the state before the call; false if that cannot be done.
 exports.end = function () {
+  const isRestored = globals.restore();
   timers.reset();
   console.reset();
   rejections.reset();
   modules.reset();
-  const clean = dispatch.end() && operations.underWay() === 0;
+  const clean = dispatch.end() && modules.isIntact() && operations.underWay() === 0;
   operations.reset();
-  return globals.restore() && clean;
+  return isRestored && clean;
 };
 
 const modules = require('modules');
 
+modules.onLoading = globals.onLoading;
 modules.onLoaded = globals.onLoaded;
+modules.withOwnGlobals = globals.withOwnGlobals;
 
 // What `import` needs: names by which there may be exports, and the exports.
 exports.key = modules.key;

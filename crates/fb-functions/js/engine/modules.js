@@ -7,8 +7,10 @@ const loaded = new Map();
 const builtins = new Map();
 let loading = 0;
 
-// Called when the outermost module has loaded; see globals.js.
+// Called when the outermost module begins to load and when it has loaded, and for a builtin to load; see globals.js.
+exports.onLoading = () => {};
 exports.onLoaded = () => {};
+exports.withOwnGlobals = (load) => load();
 
 function missing(name) {
   const error = new Error(
@@ -54,21 +56,33 @@ exports.key = function (name) {
 // Exports of builtins that have to be sealed when the outermost one has loaded: by then they refer to nothing half made.
 let unsealed = [];
 let depth = 0;
+// Whether one did not load or could not be sealed, or what a module left could not be told, which happens without memory: what is left
+// then is for nobody.
+let isBroken = false;
 
 // For classes that no export leads to, and whose objects code gets hold of.
 native.seal = (...values) => {
   unsealed.push(...values);
 };
 
-// State of builtins that a call can change: read, and put back after it. What modules of the app set while they load stays.
+// State of builtins that a call can change: read, and put back after it. What modules of the app set while they load stays, but not what
+// the call had set until then.
 const states = [];
 native.keep = (read, write) => {
-  states.push({ read, write, value: read() });
+  const value = read();
+  states.push({ read, write, value, before: value });
 };
 
-exports.onModulesLoaded = function () {
-  for (const state of states) state.value = state.read();
-};
+function onModulesLoading() {
+  for (const state of states) state.before = state.read();
+}
+
+function onModulesLoaded() {
+  for (const state of states) {
+    const now = state.read();
+    if (now !== state.before) state.value = now;
+  }
+}
 
 exports.reset = function () {
   for (let i = 0; i < states.length; i += 1) {
@@ -77,10 +91,18 @@ exports.reset = function () {
   }
 };
 
+// The globals of the language as they are before code of the app runs.
+const pristine = {};
+for (const name of Reflect.ownKeys(globalThis)) pristine[name] = globalThis[name];
+
 function evaluate(name, file, module, require) {
+  const load = () => native.builtinFile(name, file).call(module.exports, module.exports, require, module, native, pristine);
+  const wasBroken = isBroken;
+  isBroken = true;
   depth += 1;
   try {
-    native.builtinFile(name, file).call(module.exports, module.exports, require, module, native);
+    if (depth === 1) exports.withOwnGlobals(load);
+    else load();
     unsealed.push(module);
   } finally {
     depth -= 1;
@@ -90,7 +112,10 @@ function evaluate(name, file, module, require) {
       seal(values);
     }
   }
+  isBroken = wasBroken;
 }
+
+exports.isIntact = () => !isBroken;
 
 // A builtin is one file or several, which require each other as './name' and are read when they are first required; the first one is
 // the builtin.
@@ -158,6 +183,10 @@ exports.record = function (bucket, type) {
   const filename = `/code/${key}`;
   const module = { exports: {}, id: filename, filename, loaded: false, children: [], paths: [], require: requireFromApp };
   const record = { module, pending: null };
+  if (loading === 0) {
+    onModulesLoading();
+    exports.onLoading();
+  }
   loaded.set(key, record);
   loading += 1;
   try {
@@ -176,8 +205,11 @@ exports.record = function (bucket, type) {
   } finally {
     loading -= 1;
     if (loading === 0) {
-      exports.onModulesLoaded();
+      const wasBroken = isBroken;
+      isBroken = true;
+      onModulesLoaded();
       exports.onLoaded();
+      isBroken = wasBroken;
     }
   }
   return record;

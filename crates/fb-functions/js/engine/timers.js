@@ -96,6 +96,8 @@ exports.runDue = function (onError) {
   return false;
 };
 
+exports.waiting = () => timers.size;
+
 exports.reset = function () {
   if (timers.size > 0) timers = new Map();
   due = Infinity;

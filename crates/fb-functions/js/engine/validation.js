@@ -1,4 +1,6 @@
 // Runs validation code, in a context of its own: no timers, no modules, nothing of the app, globals that cannot be changed.
+const { hidden, resetStacks } = require('intrinsics');
+
 const NAME = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 const RESERVED = new Set(
   'break case catch class const continue debugger default delete do else enum export extends false finally for function if import in instanceof new null return super switch this throw true try typeof var void while with yield let static await'.split(
@@ -9,7 +11,7 @@ const RESERVED = new Set(
 const compiled = new Map();
 const MOST = 100;
 
-for (const name of ['SharedArrayBuffer', 'Atomics', 'queueMicrotask', 'performance', 'gc', 'navigator']) {
+for (const name of ['SharedArrayBuffer', 'Atomics', 'FinalizationRegistry', 'queueMicrotask', 'performance', 'gc', 'navigator']) {
   Reflect.deleteProperty(globalThis, name);
 }
 
@@ -23,6 +25,7 @@ function text(read) {
 
 // [json] if the code ran to its end, else [name, message, stack] of what it threw.
 exports.run = function (bucket, source, input) {
+  resetStacks();
   try {
     const { fields } = JSON.parse(input);
     const parameters = Object.keys(fields).map((name, i) => (NAME.test(name) && !RESERVED.has(name) ? name : `$field${i}`));
@@ -42,6 +45,7 @@ exports.run = function (bucket, source, input) {
 };
 
 exports.freeze = function () {
+  for (const one of hidden()) Object.freeze(one);
   for (const name of Reflect.ownKeys(globalThis)) {
     const value = globalThis[name];
     if ((typeof value !== 'object' && typeof value !== 'function') || value === null || value === globalThis) continue;

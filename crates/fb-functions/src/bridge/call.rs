@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rquickjs::{Ctx, Exception, Function, Object, Result, TypedArray};
 
 use crate::hands::Hands;
-use crate::{CallError, LogLevel, LogLine, Outcome, errors};
+use crate::{CallError, LogLevel, LogLine, Outcome, errors, native};
 
 /// Longest line of the log, in bytes.
 const LONGEST_LINE: usize = 16 << 10;
@@ -18,13 +18,17 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
     let mine = hands.clone();
     native.set(
         "bodyText",
-        Function::new(ctx.clone(), move || String::from_utf8_lossy(&body(&mine)).into_owned())?,
+        Function::new(ctx.clone(), move |ctx: Ctx<'js>| {
+            let body = body_in_time(&ctx, &mine)?;
+            Ok::<_, rquickjs::Error>(String::from_utf8_lossy(&body).into_owned())
+        })?,
     )?;
     let mine = hands.clone();
     native.set(
         "bodyBytes",
         Function::new(ctx.clone(), move |ctx: Ctx<'js>| {
-            TypedArray::<u8>::new_copy(ctx, body(&mine))
+            let body = body_in_time(&ctx, &mine)?;
+            TypedArray::<u8>::new_copy(ctx, body)
         })?,
     )?;
 
@@ -40,18 +44,11 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
                 } else {
                     body.into_bytes()
                 };
-                let most = mine.limits().answer_bytes;
-                if json.len().saturating_add(body.len()) > most {
-                    return Err(Exception::throw_range(
-                        &ctx,
-                        &format!("the answer is larger than {most} bytes"),
-                    ));
-                }
                 mine.settle(Ok(Outcome {
                     json,
                     body: Bytes::from(body),
                 }));
-                Ok(())
+                Ok::<_, rquickjs::Error>(())
             },
         )?,
     )?;
@@ -149,6 +146,13 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
 
 fn body(hands: &Hands) -> Bytes {
     hands.with(|current| current.body.clone()).unwrap_or_default()
+}
+
+/// The body for a copy of it, unless the call has used up its time.
+fn body_in_time(ctx: &Ctx<'_>, hands: &Hands) -> Result<Bytes> {
+    let body = body(hands);
+    native::in_time(ctx, body.len(), || hands.watch.must_stop())?;
+    Ok(body)
 }
 
 fn log(hands: &Hands, level: &str, mut text: String) {

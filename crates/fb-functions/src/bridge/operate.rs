@@ -5,11 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rquickjs::{Ctx, Exception, Function, Object, Result};
 
-use crate::hands::Hands;
+use crate::hands::{Hands, Submitted};
 use crate::{HttpRequest, Operation};
-
-/// Operations that one slice may ask for.
-const MOST: usize = 10_000;
 
 pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Hands>) -> Result<()> {
     let mine = hands.clone();
@@ -18,6 +15,9 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
         Function::new(
             ctx.clone(),
             move |ctx: Ctx<'js>, id: u32, kind: String, head: Vec<String>, body: String, is_text: bool| {
+                let n_bytes = head.iter().map(String::len).sum::<usize>() + body.len();
+                let held = mine.hold(n_bytes);
+                let held = held.map_err(|why| Exception::throw_message(&ctx, why))?;
                 let body = if is_text {
                     Bytes::from(body)
                 } else {
@@ -44,18 +44,8 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
                     "image" => Operation::Image(request),
                     _ => return Err(Exception::throw_type(&ctx, "no such operation")),
                 };
-                let taken = mine.with(|current| {
-                    let room = current.submitted.len() < MOST;
-                    if room {
-                        current.submitted.push((id, operation));
-                    }
-                    room
-                });
-                match taken {
-                    Some(true) => Ok(()),
-                    Some(false) => Err(Exception::throw_message(&ctx, "too many operations at once")),
-                    None => Err(Exception::throw_message(&ctx, "the call has ended")),
-                }
+                mine.with(|current| current.submitted.push(Submitted { id, operation, held }));
+                Ok(())
             },
         )?,
     )?;

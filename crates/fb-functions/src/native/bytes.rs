@@ -1,10 +1,21 @@
 //! Bytes and failures across the border to JavaScript.
 
 use rquickjs::function::This;
-use rquickjs::{Ctx, Exception, FromJs, Function, IntoJs, TypedArray, Value};
+use rquickjs::{Ctx, Exception, FromJs, Function, IntoJs, Object, TypedArray, Value};
 
 /// How many bytes one native takes at once. Bounds how long it can run; see the module above.
 pub(super) const MAX_BYTES: usize = 16 << 20;
+
+/// `Uint8Array.prototype.toBase64` as it was before code of an app ran, which is kept with the runtime.
+type ToBase64<'js> = Box<Function<'js>>;
+
+/// Before any code runs.
+pub(super) fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    let array: Object = ctx.globals().get("Uint8Array")?;
+    let read: Function = array.get::<_, Object>("prototype")?.get("toBase64")?;
+    ctx.store_userdata::<ToBase64>(Box::new(read))?;
+    Ok(())
+}
 
 /// A `Uint8Array`, copied.
 ///
@@ -18,14 +29,18 @@ impl<'js> FromJs<'js> for Input {
             .as_object()
             .filter(|object| object.is_typed_array::<u8>())
             .ok_or_else(|| Failure::new("ERR_INVALID_ARG_TYPE", "a native wants a Uint8Array").throw(ctx))?;
-        let length: f64 = array.get("length")?;
-        if length == 0.0 {
+        // Nothing is asked of the array itself, which may have a `length` and a `toBase64` of its own.
+        let memory = array.as_typed_array::<u8>().and_then(|array| array.as_raw());
+        let length = memory.map_or(0, |memory| memory.len());
+        if length == 0 {
             return Ok(Self(Vec::new()));
         }
-        if length > MAX_BYTES as f64 {
+        if length > MAX_BYTES {
             return Err(Failure::new("ERR_OUT_OF_RANGE", format!("at most {MAX_BYTES} bytes at once")).throw(ctx));
         }
-        let text: rquickjs::String = array.get::<_, Function>("toBase64")?.call((This(array.clone()),))?;
+        let read = ctx.userdata::<ToBase64>().map(|read| (**read).clone());
+        let read = read.ok_or(rquickjs::Error::Unknown)?;
+        let text: rquickjs::String = read.call((This(array.clone()),))?;
         data_encoding::BASE64
             .decode(text.to_string()?.as_bytes())
             .map(Self)

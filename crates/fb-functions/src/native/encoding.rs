@@ -6,7 +6,10 @@ use super::bytes::{Failure, Input, Output};
 use super::{Stop, define, gate, give};
 
 pub(super) fn install<'js>(native: &Object<'js>, stop: &Stop) -> rquickjs::Result<()> {
-    define(native, "utf8Encode", |text: String| Output(text.into_bytes()))?;
+    let s = stop.clone();
+    define(native, "utf8Encode", move |ctx: Ctx<'js>, text: String| {
+        give(&ctx, gate(&s, text.len()).map(|()| Output(text.into_bytes())))
+    })?;
     define(native, "utf8Length", |text: String| text.len())?;
     let s = stop.clone();
     define(native, "utf8Decode", move |ctx: Ctx<'js>, bytes: Input, fatal: bool| {
@@ -16,15 +19,26 @@ pub(super) fn install<'js>(native: &Object<'js>, stop: &Stop) -> rquickjs::Resul
     define(native, "latin1Decode", move |ctx: Ctx<'js>, bytes: Input| {
         give(&ctx, gate(&s, bytes.0.len()).map(|()| latin1_decode(&bytes.0)))
     })?;
-    define(native, "latin1Encode", |text: String| Output(latin1_encode(&text)))?;
-    define(native, "base64Decode", |text: String| Output(base64_decode(&text)))?;
-    define(native, "hexDecode", |text: String| Output(hex_decode(&text)))?;
+    let s = stop.clone();
+    define(native, "latin1Encode", move |ctx: Ctx<'js>, text: String| {
+        give(&ctx, gate(&s, text.len()).map(|()| Output(latin1_encode(&text))))
+    })?;
+    let s = stop.clone();
+    define(native, "base64Decode", move |ctx: Ctx<'js>, text: String| {
+        give(&ctx, gate(&s, text.len()).map(|()| Output(base64_decode(&text))))
+    })?;
+    let s = stop.clone();
+    define(native, "hexDecode", move |ctx: Ctx<'js>, text: String| {
+        give(&ctx, gate(&s, text.len()).map(|()| Output(hex_decode(&text))))
+    })?;
     let s = stop.clone();
     define(native, "compare", move |ctx: Ctx<'js>, a: Input, b: Input| {
         give(&ctx, gate(&s, a.0.len()).map(|()| a.0.cmp(&b.0) as i32))
     })?;
-    define(native, "timingSafeEqual", |a: Input, b: Input| {
-        bool::from(subtle::ConstantTimeEq::ct_eq(&a.0[..], &b.0[..]))
+    let s = stop.clone();
+    define(native, "timingSafeEqual", move |ctx: Ctx<'js>, a: Input, b: Input| {
+        let equal = || bool::from(subtle::ConstantTimeEq::ct_eq(&a.0[..], &b.0[..]));
+        give(&ctx, gate(&s, a.0.len().max(b.0.len())).map(|()| equal()))
     })
 }
 

@@ -1,6 +1,8 @@
 //! What stays between calls, and what does not.
 
-use crate::kit::{app, module};
+use fb_functions::Limits;
+
+use crate::kit::{app, app_with, limits, module};
 
 #[tokio::test]
 async fn s46_globals_of_a_call_are_gone_after_it() {
@@ -92,4 +94,38 @@ async fn s14_structured_clone_copies_what_can_be_copied() {
         };"#,
     );
     assert_eq!(app.text().await, "true,true,5,gi,1,true,300,true,x,true,2,true,4");
+}
+
+#[tokio::test]
+async fn a_timer_that_was_set_before_an_operation_is_not_forgotten() {
+    let app = module(
+        "exports.call = async (db) => { const timer = new Promise((done) => setTimeout(done, 20)); await db.send({ method: 'GET', path: '/echo', ok: [200], responseType: 'text' }); await timer; return 'fine'; };",
+    );
+    assert_eq!(app.text().await, "fine");
+}
+
+#[tokio::test]
+async fn an_instance_in_which_a_call_waited_for_nothing_serves_no_further_one() {
+    let app = module(
+        "let init; exports.call = async () => { if (!init) { init = new Promise((done) => setTimeout(done, 50)); return 'first'; } await init; return 'later'; };",
+    );
+    assert_eq!(app.text().await, "first");
+    assert!(app.failure().await.message.contains("never happens"));
+    assert_eq!(app.text().await, "first");
+}
+
+#[tokio::test]
+async fn s46_an_instance_in_which_a_builtin_could_not_be_loaded_serves_no_further_call() {
+    let app = app_with(
+        &[(
+            "m",
+            "let n = 0; exports.call = () => { n += 1; let all = []; try { for (;;) all.push({ n }); } catch { all.pop(); } try { require('stream'); } catch { } all = null; return String(n); };",
+        )],
+        Limits {
+            memory_bytes: 16 << 20,
+            ..limits()
+        },
+    );
+    assert_eq!(app.text().await, "1");
+    assert_eq!(app.text().await, "1");
 }

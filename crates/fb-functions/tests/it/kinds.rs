@@ -1,9 +1,9 @@
 //! Calls that are no requests.
 
 use bytes::Bytes;
-use fb_functions::{Call, CallError, CallKind};
+use fb_functions::{Call, CallError, CallKind, Limits};
 
-use crate::kit::app;
+use crate::kit::{app, app_with, get, limits};
 
 fn call(kind: CallKind, path: &str, input: serde_json::Value) -> Call {
     let (bucket, code_type) = path.rsplit_once('/').unwrap();
@@ -146,5 +146,70 @@ async fn s46_validation_keeps_nothing_between_calls() {
             .await
             .unwrap();
         assert!(outcome.json.starts_with(r#"{"valid":true"#), "{}", outcome.json);
+    }
+}
+
+#[tokio::test]
+async fn s46_what_validation_rejects_is_not_shown_outside_of_its_context() {
+    let spy = "Promise.reject({ [Symbol.for('nodejs.util.inspect.custom')](depth, options, inspect) { const other = inspect.constructor('return this')(); other.console.log(typeof other.fetch); } });";
+    let app = app(&[("Todo/validate", spy)]);
+    for _ in 0..2 {
+        app.run(call(CallKind::Validate, "Todo/validate", fields()))
+            .await
+            .unwrap();
+    }
+    assert_eq!(app.host.lines(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn s46_validation_keeps_no_state_of_errors_and_prototypes() {
+    let source = "
+        const iterators = [[][Symbol.iterator](), new Map().keys(), (function* () {})(), (async function* () {})()];
+        const seen = [typeof Error.prepareStackTrace, Error.stackTraceLimit === 1, typeof FinalizationRegistry];
+        for (const one of iterators) seen.push(Object.getPrototypeOf(one).leak, Object.getPrototypeOf(Object.getPrototypeOf(one)).leak);
+        for (const one of [function* () {}, async () => {}]) seen.push(Object.getPrototypeOf(one).leak);
+        Error.stackTraceLimit = 10;
+        Error.prepareStackTrace = (error, frames) => frames;
+        const frame = new Error('').stack[0];
+        seen.push(typeof frame.getFunction, typeof frame.getThis);
+        if (seen.join() !== 'undefined,false,undefined' + ','.repeat(11) + 'undefined,undefined') throw new Error(seen.join());
+        for (const one of iterators) { Object.getPrototypeOf(one).leak = 1; Object.getPrototypeOf(Object.getPrototypeOf(one)).leak = 1; }
+        for (const one of [function* () {}, async () => {}]) Object.getPrototypeOf(one).leak = 1;
+        Error.stackTraceLimit = 1;
+        Error.prepareStackTrace = () => 'mine';";
+    let app = app(&[("Todo/validate", source)]);
+    for _ in 0..2 {
+        let outcome = app
+            .run(call(CallKind::Validate, "Todo/validate", fields()))
+            .await
+            .unwrap();
+        assert!(outcome.json.starts_with(r#"{"valid":true"#), "{}", outcome.json);
+    }
+}
+
+#[tokio::test]
+async fn results_of_validation_and_data_of_aborts_are_answers_too() {
+    let small = Limits {
+        answer_bytes: 1000,
+        ..limits()
+    };
+    let app = app_with(
+        &[
+            ("Todo/validate", "name.is('x'.repeat(2000), () => false);"),
+            (
+                "m",
+                "exports.call = () => { throw new Abort('no', 'x'.repeat(2000)); };",
+            ),
+        ],
+        small,
+    );
+    for came in [
+        app.run(call(CallKind::Validate, "Todo/validate", fields())).await,
+        app.run(get("")).await,
+    ] {
+        match came {
+            Err(CallError::Failed(exception)) => assert_eq!(exception.name, "RangeError"),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -159,6 +159,7 @@ async fn instances_are_given_up_when_idle_for_long_or_too_many() {
         threads: 2,
         max_idle_instances: 2,
         idle: Duration::from_secs(600),
+        ..EngineOptions::default()
     };
     let engine = Engine::new(options).unwrap();
     let source = code(&[("m", "let n = 0; exports.call = () => String(++n);")]);
@@ -192,6 +193,7 @@ async fn instances_are_given_up_when_idle_for_long_or_too_many() {
         threads: 2,
         max_idle_instances: 9,
         idle: Duration::from_millis(10),
+        ..EngineOptions::default()
     })
     .unwrap();
     let pool = engine.pool("short", limits());

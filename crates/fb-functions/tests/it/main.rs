@@ -13,3 +13,4 @@ mod limits;
 mod modules;
 mod node;
 mod node_http;
+mod shares;

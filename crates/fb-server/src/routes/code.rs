@@ -4,7 +4,7 @@ use fb_app::functions::{CodeType, ModuleCall};
 use http::header;
 use serde_json::{Value, json};
 
-use crate::code::{describe, set_headers, utf8};
+use crate::code::{Origin, describe, set_headers, utf8};
 use crate::context::{Ctx, Request, check_json};
 use crate::error::ApiError;
 use crate::reply::Reply;
@@ -124,14 +124,15 @@ async fn call(mut ctx: Ctx) -> Result<Reply, ApiError> {
     let answer = ctx.app.call_module(&caller, call).await?;
     let mut reply = Reply::bytes(answer.status, answer.body);
     // Apps that are reached by path share an origin with others and with the server's own pages.
-    if ctx.request.path().starts_with("/apps/") {
+    let origin = Origin::of(ctx.request.path());
+    if origin == Origin::Shared {
         reply.set_header(header::CONTENT_SECURITY_POLICY, OWN_ORIGIN);
     }
     let is_cacheable = answer
         .headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("cache-control"));
-    set_headers(&mut reply, answer.headers);
+    set_headers(&mut reply, origin, answer.headers);
     if !is_cacheable {
         reply.set_header(header::CACHE_CONTROL, "private, no-store");
     }

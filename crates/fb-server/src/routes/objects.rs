@@ -67,7 +67,7 @@ async fn delete_object(ctx: Ctx) -> Result<Reply, ApiError> {
     let condition = condition(&ctx.request)?;
     if bucket == DEVICE
         && let Some(cookie) = devices::cookie(&ctx)
-        && ctx.app.delete_own_device(&cookie, &key, condition).await?
+        && ctx.app.delete_own_device(&caller, &cookie, &key, condition).await?
     {
         return Ok(Reply::empty(204));
     }

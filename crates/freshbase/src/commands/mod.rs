@@ -77,11 +77,11 @@ fn sqlite_options(config: &Config) -> SqliteOptions {
 }
 
 fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> anyhow::Result<AppsOptions> {
-    let outbound = Outbound::new(OutboundOptions {
+    let outbound = OutboundOptions {
         allow: config.outbound_allow.clone(),
         user_agent: concat!("Freshbase/", env!("CARGO_PKG_VERSION")).into(),
         ..OutboundOptions::default()
-    })?;
+    };
     let function_limits = fb_functions::Limits {
         memory_bytes: config.function_memory_bytes,
         cpu_time: config.function_cpu_time,
@@ -90,7 +90,12 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
     };
     Ok(AppsOptions {
         engine: Engine::new(EngineOptions::default())?,
-        function_outbound: outbound.with_limits(function_limits.wall_time, FETCHED_BYTES),
+        // One of its own: names that apps choose may take long to look up, and logins and mails should not wait for these.
+        function_outbound: Outbound::new(OutboundOptions {
+            timeout: function_limits.wall_time,
+            max_response_bytes: FETCHED_BYTES,
+            ..outbound.clone()
+        })?,
         function_limits,
         clock: Arc::new(SystemClock),
         limits: AppLimits {
@@ -108,7 +113,7 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
         files: crate::files::store(config)?,
         outbox,
         mail_from: config.mail_from.clone(),
-        outbound,
+        outbound: Outbound::new(outbound)?,
         leaks_url: config.leaks_url.clone(),
         push_endpoints: config.push_endpoints.clone(),
         domain: config.domain.clone(),

@@ -212,3 +212,51 @@ fn the_log_is_shown_newest_first_and_followed() {
         "{next:?}"
     );
 }
+
+#[test]
+fn an_entry_that_claims_to_be_of_the_future_hides_no_others() {
+    let server = server();
+    let client = root(&server);
+    let log = |date: &str, message: &str| {
+        let entry = json!({ "date": date, "level": "info", "message": message });
+        client.post("/db/logs.AppLog", &entry).expect(201);
+    };
+    log("9999-12-31T00:00:00.000Z", "from the future");
+    log("2026-01-01T00:00:00.000Z", "of now");
+    let machine = Machine::new(&server);
+    // The newest is what came last, whatever it says of itself.
+    let out = machine.run(&["code", "logs", "-n", "1"]).ok();
+    assert!(out.contains("of now"), "{out}");
+
+    let mut following = machine
+        .command(&["code", "logs", "--follow"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    lines.next().unwrap();
+    lines.next().unwrap();
+    log("9999-12-31T00:00:00.000Z", "again from the future");
+    log("2026-01-01T00:00:01.000Z", "what matters");
+    let next = [lines.next().unwrap(), lines.next().unwrap()];
+    following.kill().unwrap();
+    following.wait().unwrap();
+    assert!(
+        next[0].contains("again from the future") && next[1].contains("what matters"),
+        "{next:?}"
+    );
+}
+
+#[test]
+fn modules_of_node_that_the_server_has_are_not_bundled() {
+    let server = server();
+    let machine = Machine::new(&server);
+    machine.write(
+        "code/clock.js",
+        "const { performance } = require('perf_hooks'); exports.call = () => typeof performance.now();",
+    );
+    machine.run(&["deploy"]).ok();
+    assert_eq!(server.client().get("/code/clock").expect(200).body, b"number");
+}

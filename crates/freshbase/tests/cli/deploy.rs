@@ -366,3 +366,108 @@ fn s57_in_an_app_with_open_defaults_rules_that_say_nothing_are_for_everybody() {
     );
     run.failed(3);
 }
+
+/// A project with a schema, code and a page.
+fn with_all_parts(machine: &Machine) {
+    machine.write("schema/Todo.json", r#"{ "fields": {} }"#);
+    machine.write("code/hello.js", "exports.call = () => 1;");
+    machine.write("www/index.html", "page");
+}
+
+fn failed_names(result: &serde_json::Value) -> Vec<&str> {
+    let failed = result["failed"].as_array().unwrap();
+    failed.iter().map(|failure| failure["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_schema_that_is_refused_is_part_of_the_result_for_programs() {
+    let server = server();
+    let between = Between::new(Some(&server), |asked| {
+        match (asked.method.as_str(), asked.path.as_str()) {
+            ("POST", "/schema") => {
+                Does::Answers(409, "application/json", r#"{"message":"somebody was faster"}"#.into())
+            }
+            _ => Does::HandsOn,
+        }
+    });
+    let mut machine = Machine::stranger(&between.url);
+    machine.token = root(&server).token().map(str::to_owned);
+    with_all_parts(&machine);
+    let run = machine.run(&["deploy", "--json"]);
+    let result = run.json();
+    assert_eq!(result["applied"], false);
+    assert_eq!(
+        failed_names(&result),
+        ["schema", "hello (module)", "index.html"],
+        "{result}"
+    );
+    let told = result["failed"][0]["error"].as_str().unwrap();
+    assert!(told.contains("somebody was faster"), "{told}");
+    assert!(result["failed"][1]["error"].as_str().unwrap().contains("not tried"));
+    // Nothing was done at all.
+    assert!(run.failed(1).contains("somebody was faster"));
+    assert!(!between.asked().iter().any(|asked| asked.starts_with("PUT")));
+}
+
+#[test]
+fn a_schema_change_that_got_no_answer_is_not_said_to_have_failed() {
+    let server = server();
+    for broken in ["no answer", "no answer of ours", "a failing server"] {
+        let between = Between::new(Some(&server), move |asked| {
+            match (asked.method.as_str(), asked.path.as_str()) {
+                ("POST", "/schema") => match broken {
+                    "no answer" => Does::HangsUp,
+                    "no answer of ours" => Does::Answers(200, "text/html", "<h1>hi</h1>".into()),
+                    _ => Does::Answers(504, "application/json", "{}".into()),
+                },
+                _ => Does::HandsOn,
+            }
+        });
+        let mut machine = Machine::stranger(&between.url);
+        machine.token = root(&server).token().map(str::to_owned);
+        with_all_parts(&machine);
+        let run = machine.run(&["deploy", "--json"]);
+        let result = run.json();
+        assert_eq!(
+            failed_names(&result),
+            ["schema", "hello (module)", "index.html"],
+            "{result}"
+        );
+        let told = result["failed"][0]["error"].as_str().unwrap();
+        assert!(told.contains("it is unknown whether the schema was changed"), "{told}");
+        run.failed(4);
+        assert!(!between.asked().iter().any(|asked| asked.starts_with("PUT")));
+    }
+}
+
+#[test]
+fn s57_a_schema_that_became_too_public_is_part_of_the_result_for_programs() {
+    let server = server();
+    let between = Between::new(Some(&server), |asked| {
+        match (asked.method.as_str(), asked.path.as_str()) {
+            ("POST", "/schema") => {
+                let opened = r#"[{ "class": "/db/Todo", "superClass": "/db/Object", "acl": { "load": { "*": "allow" } }, "fields": {} }]"#;
+                Does::Answers(200, "application/json", opened.into())
+            }
+            _ => Does::HandsOn,
+        }
+    });
+    let mut machine = Machine::stranger(&between.url);
+    machine.token = root(&server).token().map(str::to_owned);
+    with_all_parts(&machine);
+    let run = machine.run(&["deploy", "--json"]);
+    let result = run.json();
+    assert_eq!(
+        failed_names(&result),
+        ["schema", "hello (module)", "index.html"],
+        "{result}"
+    );
+    assert!(
+        result["failed"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("the schema is changed")
+    );
+    run.failed(4);
+    assert!(!between.asked().iter().any(|asked| asked.starts_with("PUT")));
+}

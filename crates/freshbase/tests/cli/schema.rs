@@ -99,3 +99,35 @@ fn every_kind_of_change_arrives_as_it_was_planned() {
         json!({ "read": { "/db/Role/1": "allow" } })
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn s31_pulling_follows_no_link_out_of_the_project() {
+    let server = server();
+    root(&server).post("/schema/Todo", &json!({ "fields": {} })).expect(200);
+    root(&server)
+        .request("PUT", "/code/hello/module", &[("content-type", "text/plain")], b"1")
+        .expect(200);
+    let machine = Machine::new(&server);
+    let outside = machine.project().join("../outside");
+    std::fs::create_dir(&outside).unwrap();
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, machine.project().join(name)).unwrap();
+    link("../outside", "out");
+    link("../nowhere", "dangling");
+    for folder in ["out", "out/new", "out/new/deep", "dangling", "dangling/new"] {
+        for (key, args) in [("schema", ["schema", "pull"]), ("code", ["code", "pull"])] {
+            machine.write("freshbase.toml", format!("[project]\n{key} = \"{folder}\"\n"));
+            machine.run(&args).failed(1);
+            assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{key} = {folder}");
+        }
+    }
+    assert!(!machine.project().join("../nowhere").is_dir());
+    // A link within the project is the project's business; so is a folder that is yet to be made.
+    std::fs::create_dir(machine.project().join("real")).unwrap();
+    link("real", "alias");
+    for folder in ["alias", "new/folder"] {
+        machine.write("freshbase.toml", format!("[project]\nschema = \"{folder}\"\n"));
+        machine.run(&["schema", "pull"]).ok();
+        assert!(machine.read(&format!("{folder}/Todo.json")).contains("Todo"));
+    }
+}

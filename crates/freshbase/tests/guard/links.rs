@@ -9,11 +9,11 @@ use crate::kit::{
 };
 use crate::{Profile, no_panics, second_app, server, user};
 
-const ANN: &str = "ann@example.com";
-const BOB: &str = "bob@example.com";
-const PASSWORD: &str = "a secret";
+pub(crate) const ANN: &str = "ann@example.com";
+pub(crate) const BOB: &str = "bob@example.com";
+pub(crate) const PASSWORD: &str = "a secret";
 
-fn app() -> (Server, Client, Client, Mails) {
+pub(crate) fn app() -> (Server, Client, Client, Mails) {
     let server = server().secure().start();
     let (admin, stranger) = (root(&server), server.client());
     verification(&admin);
@@ -22,7 +22,7 @@ fn app() -> (Server, Client, Client, Mails) {
 }
 
 /// Follows a link as a program would.
-fn follow(client: &Client, route: &str, token: &str) -> fb_testkit::Response {
+pub(crate) fn follow(client: &Client, route: &str, token: &str) -> fb_testkit::Response {
     client.get(&format!("/db/User/{route}?token={token}"))
 }
 
@@ -30,7 +30,7 @@ fn reset(client: &Client, token: &str, new: &str) -> fb_testkit::Response {
     client.post("/db/User/password", &json!({ "token": token, "newPassword": new }))
 }
 
-fn ask_for_reset(client: &Client, username: &str) {
+pub(crate) fn ask_for_reset(client: &Client, username: &str) {
     client
         .post("/db/User/reset", &json!({ "username": username }))
         .expect(200);

@@ -20,6 +20,7 @@ mod hangups;
 mod hosting;
 mod http;
 mod kit;
+mod link_code;
 mod links;
 mod mail;
 mod matrix;

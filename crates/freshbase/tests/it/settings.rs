@@ -29,7 +29,9 @@ fn settings_take_effect_at_once_and_outlive_a_restart() {
         "passwordPolicy": { "minLength": 8, "rejectCommon": true, "rejectBreached": false },
         "lockout": { "attempts": 10, "seconds": 900 }, "rateLimit": { "requests": 300, "seconds": 300 },
         "requestLimit": { "requests": 6000, "seconds": 300, "banSeconds": 300 },
-        "logs": { "retention": { "AppLog": 30, "AuditLog": 0 }, "maxLines": 1_000_000 },
+        "logs": {
+            "retention": { "AppLog": 30, "AuditLog": 0, "jobs.Status": 30 }, "maxLines": 1_000_000, "maxRuns": 10_000,
+        },
         "emailVerification": false, "publicUrl": null, "mail": {},
         "oauth": { "providers": {}, "authorizedDomains": [], "clientStarted": false },
         "hosting": { "sites": {} }, "images": { "variants": {} },

@@ -87,3 +87,23 @@ fn a_run_that_was_cut_off_ends_as_an_error_and_the_job_goes_on() {
         admin.query("jobs.Status", &json!({ "status": "SUCCESS" })).pop()
     });
 }
+
+#[test]
+fn a_job_runs_after_a_start_although_nobody_asks_for_the_app() {
+    let dir = tempfile::tempdir().unwrap();
+    let (address, calls) = crate::webhooks::receiver(&[]);
+    let builder = server().data_dir(dir.path()).arg("--outbound-allow").arg(&address);
+    let mut running = builder.start();
+    let admin = root(&running);
+    // A webhook tells from outside that it ran.
+    let hook = crate::webhooks::hook(&format!("http://{address}/"), "jobs.Status", "update");
+    admin.put("/config", &hook).expect(200);
+    deploy(&admin, "tick", "module", "exports.run = () => {};");
+    let definition = json!({ "id": "/db/jobs.Definition/1", "module": "tick", "cronpattern": "* * * * * *" });
+    admin.post("/db/jobs.Definition", &definition).expect(201);
+    calls.recv().unwrap();
+    running.kill();
+    while calls.try_recv().is_ok() {}
+    let _running = builder.start();
+    assert!(calls.recv().unwrap().body.contains("jobs.Status"));
+}

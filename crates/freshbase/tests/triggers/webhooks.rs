@@ -18,9 +18,9 @@ fn secret() -> String {
 }
 
 /// What a receiver was sent.
-struct Sent {
+pub(crate) struct Sent {
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Sent {
@@ -34,7 +34,12 @@ impl Sent {
 }
 
 /// A receiver that answers with these statuses, then 200.
-fn receiver(statuses: &'static [u16]) -> (String, Receiver<Sent>) {
+pub(crate) fn receiver(statuses: &'static [u16]) -> (String, Receiver<Sent>) {
+    receiver_with(statuses, "content-length: 0\r\n", "")
+}
+
+/// The same, with these headers and this body in its answers.
+fn receiver_with(statuses: &'static [u16], headers: &'static str, answer: &'static str) -> (String, Receiver<Sent>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (sender, sent) = channel();
@@ -62,7 +67,7 @@ fn receiver(statuses: &'static [u16]) -> (String, Receiver<Sent>) {
             let status = statuses.get(i).copied().unwrap_or(200);
             let _ = write!(
                 stream,
-                "HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                "HTTP/1.1 {status} X\r\n{headers}connection: close\r\n\r\n{answer}"
             );
             if sender.send(Sent { head, body }).is_err() {
                 return;
@@ -82,6 +87,12 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
 fn hooks(url: &str) -> Value {
     let events = json!([{ "bucket": "Todo", "operations": ["insert", "delete"] }, { "bucket": "docs", "operations": ["upload"] }]);
     json!({ "webhooks": { "shop": { "url": url, "secret": secret(), "events": events } } })
+}
+
+/// Settings with a webhook for one kind of event.
+pub(crate) fn hook(url: &str, bucket: &str, operation: &str) -> Value {
+    let events = json!([{ "bucket": bucket, "operations": [operation] }]);
+    json!({ "webhooks": { "told": { "url": url, "secret": secret(), "events": events } } })
 }
 
 #[test]
@@ -284,4 +295,96 @@ fn what_is_no_webhook_is_refused() {
     admin
         .put("/config", &json!({ "webhooks": { "a b": good } }))
         .expect_error(400, "BadRequest");
+}
+
+#[test]
+fn what_counts_of_an_answer_is_its_status_however_long_it_is() {
+    let long: &'static str = "x".repeat(17 << 10).leak();
+    let (address, sent) = receiver_with(&[200, 410], "", long);
+    let server = server().arg("--outbound-allow").arg(&address).start();
+    let admin = root(&server);
+    class(&admin, "Todo", &[("title", "String")]);
+    admin.put("/config", &hooks(&format!("http://{address}/"))).expect(200);
+    admin.post("/db/Todo", &json!({ "id": "/db/Todo/a" })).expect(201);
+    sent.recv().unwrap();
+    let first = state(&admin, |state| state["running"] == 0 && state["lag"] == 0);
+    assert_eq!((&first["delivered"], &first["failed"]), (&json!(1), &json!(0)));
+    admin.post("/db/Todo", &json!({ "id": "/db/Todo/b" })).expect(201);
+    sent.recv().unwrap();
+    let second = state(&admin, |state| state["dead"] == 1);
+    assert_eq!(second["pending"], 0);
+}
+
+#[test]
+fn redirects_are_failures_and_nobody_follows_them() {
+    let (trap, trapped) = receiver(&[]);
+    let location: &'static str = format!("location: http://{trap}/\r\ncontent-length: 0\r\n").leak();
+    let (address, sent) = receiver_with(&[302, 307], location, "");
+    let allowed = format!("{address},{trap}");
+    let server = server().arg("--outbound-allow").arg(&allowed).start();
+    let admin = root(&server);
+    class(&admin, "Todo", &[("title", "String")]);
+    admin.put("/config", &hooks(&format!("http://{address}/"))).expect(200);
+    admin.post("/db/Todo", &json!({ "id": "/db/Todo/a" })).expect(201);
+    sent.recv().unwrap();
+    state(&admin, |state| state["failed"] == 1 && state["delivered"] == 0);
+    assert!(trapped.try_recv().is_err());
+}
+
+#[test]
+fn a_receiver_that_hangs_holds_up_no_other() {
+    // Takes connections, and answers nothing as long as the test lasts.
+    let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, sent) = receiver(&[]);
+    let hangs_at = hanging.local_addr().unwrap();
+    let allowed = format!("{address},{hangs_at}");
+    let server = server().arg("--outbound-allow").arg(&allowed).start();
+    let admin = root(&server);
+    class(&admin, "Todo", &[("title", "String")]);
+    let mut both = hooks(&format!("http://{hangs_at}/"));
+    both["webhooks"]["healthy"] = hooks(&format!("http://{address}/"))["webhooks"]["shop"].clone();
+    admin.put("/config", &both).expect(200);
+    for n in 0..40 {
+        admin
+            .post("/db/Todo", &json!({ "id": format!("/db/Todo/{n}") }))
+            .expect(201);
+    }
+    for _ in 0..40 {
+        sent.recv().unwrap();
+    }
+    let state = state(&admin, |state| state["delivered"] == 40);
+    // The other one has not given a single place back.
+    assert_eq!((&state["failed"], &state["running"]), (&json!(0), &json!(8)));
+}
+
+#[test]
+fn events_that_wait_behind_one_that_failed_survive_a_kill_and_come_in_order_with_no_request() {
+    let (address, sent) = receiver(&[500]);
+    let dir = tempfile::tempdir().unwrap();
+    let builder = server().data_dir(dir.path()).arg("--outbound-allow").arg(&address);
+    let mut running = builder.start();
+    let admin = root(&running);
+    class(&admin, "Todo", &[("title", "String")]);
+    let mut hooks = hooks(&format!("http://{address}/"));
+    hooks["webhooks"]["shop"]["events"] = json!([{ "bucket": "Todo", "operations": ["insert", "update"] }]);
+    admin.put("/config", &hooks).expect(200);
+    admin.post("/db/Todo", &json!({ "id": "/db/Todo/a" })).expect(201);
+    assert!(sent.recv().unwrap().body.contains("object.insert"));
+    for title in ["1", "2", "3"] {
+        admin.put("/db/Todo/a", &json!({ "title": title })).expect(200);
+    }
+    state(&admin, |state| {
+        state["failed"].as_u64() >= Some(1) && (state["pending"] == 4 || state["delivered"] == 4)
+    });
+    running.kill();
+    // Nobody asks the new one for anything: it knows that there is something left to do.
+    let _running = builder.start();
+    let mut versions = Vec::new();
+    while versions.last() != Some(&4) {
+        let body: Value = serde_json::from_str(&sent.recv().unwrap().body).unwrap();
+        versions.push(body["data"]["version"].as_u64().unwrap());
+    }
+    // At least once.
+    versions.dedup();
+    assert_eq!(versions, [1, 2, 3, 4]);
 }

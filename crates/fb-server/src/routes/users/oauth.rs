@@ -11,8 +11,11 @@ use crate::error::ApiError;
 use crate::reply::{Reply, TOKEN_HEADER};
 use crate::route::{Access, Route, route};
 
-/// The cookie that binds a login to the browser that began it.
+/// The cookie that binds a login to the browser that began it. Code cannot set it, see `crate::code`.
 const COOKIE: &str = "freshbase-oauth";
+/// Its name over HTTPS: browsers take it from this host only, so that neither plain HTTP nor a neighbour, another
+/// `<app>.<domain>`, can put an attacker's login in its place.
+const SECURE_COOKIE: &str = "__Host-freshbase-oauth";
 /// How long the browser keeps it, in seconds: as long as a login may take.
 const COOKIE_SECONDS: u32 = 600;
 
@@ -81,25 +84,48 @@ async fn oauth_start(ctx: Ctx) -> Result<Reply, ApiError> {
         .header(header::CACHE_CONTROL, "no-store")
         .header(header::REFERRER_POLICY, "no-referrer");
     reply.set_header(header::LOCATION, &url);
+    reply.set_header(header::SET_COOKIE, &set_cookie(&api(&ctx), browser.expose()));
+    Ok(reply)
+}
+
+/// The app's own address, to which the provider returns.
+fn api(ctx: &Ctx) -> String {
     let settings = ctx.app.settings();
-    let api = settings.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
-    let secure = if api.starts_with("https:") { "; Secure" } else { "" };
+    let url = settings.public_url.as_deref().unwrap_or_default();
+    url.trim_end_matches('/').to_owned()
+}
+
+fn is_secure(api: &str) -> bool {
+    api.starts_with("https:")
+}
+
+/// The `Set-Cookie` header of an app at `api`.
+fn set_cookie(api: &str, secret: &str) -> String {
+    let attributes = format!("Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax");
+    if is_secure(api) {
+        // The prefix demands this path.
+        return format!("{SECURE_COOKIE}={secret}; Path=/; {attributes}; Secure");
+    }
     // Only the addresses of logins get it.
     let path = api
         .split_once("://")
         .and_then(|(_, rest)| rest.find('/').map(|i| &rest[i..]));
-    let value = format!(
-        "{COOKIE}={}; Path={}/db/User; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax{secure}",
-        browser.expose(),
-        path.unwrap_or_default()
-    );
-    reply.set_header(header::SET_COOKIE, &value);
-    Ok(reply)
+    let path = path.unwrap_or_default();
+    format!("{COOKIE}={secret}; Path={path}/db/User; {attributes}")
 }
 
 fn cookie(ctx: &Ctx) -> Option<String> {
-    let mut cookies = ctx.request.header(header::COOKIE)?.split(';').map(str::trim);
-    let value = cookies.find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='))?;
+    // HTTP/2 may bring each one in a header of its own.
+    let all = ctx.request.headers.get_all(header::COOKIE).iter();
+    let all = all.filter_map(|header| header.to_str().ok());
+    find_cookie(&api(ctx), all)
+}
+
+/// The secret among the `Cookie` headers of a request to an app at `api`.
+fn find_cookie<'h>(api: &str, headers: impl Iterator<Item = &'h str>) -> Option<String> {
+    let name = if is_secure(api) { SECURE_COOKIE } else { COOKIE };
+    let mut cookies = headers.flat_map(|all| all.split(';')).map(str::trim);
+    let value = cookies.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
     let is_ours = value.len() == 32 && value.bytes().all(|b| b.is_ascii_hexdigit());
     is_ours.then(|| value.to_owned())
 }
@@ -185,4 +211,40 @@ async fn oauth_script(_ctx: Ctx) -> Result<Reply, ApiError> {
     Ok(Reply::text(200, "text/javascript;charset=utf-8", script)
         .header(header::CACHE_CONTROL, "no-cache")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s20_over_https_only_the_host_itself_sets_the_cookie_of_a_login() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let api = "https://shop.example/apps/shop/v1";
+        let line = set_cookie(api, secret);
+        let mut parts = line.split("; ");
+        assert_eq!(parts.next(), Some(format!("__Host-freshbase-oauth={secret}").as_str()));
+        let attributes: Vec<&str> = parts.collect();
+        for needed in ["Path=/", "Secure", "HttpOnly", "SameSite=Lax", "Max-Age=600"] {
+            assert!(attributes.contains(&needed), "{line}");
+        }
+        assert!(!line.contains("Domain"));
+        // What somebody else put beside it or in its place counts for nothing.
+        let tossed = "freshbase-oauth=ffffffffffffffffffffffffffffffff";
+        assert_eq!(find_cookie(api, [tossed].into_iter()), None);
+        let own = format!("a=b; __Host-freshbase-oauth={secret}");
+        assert_eq!(
+            find_cookie(api, [tossed, own.as_str()].into_iter()).as_deref(),
+            Some(secret)
+        );
+
+        // Browsers take no such name over plain HTTP.
+        let line = set_cookie("http://localhost:8080/v1", secret);
+        assert!(
+            line.starts_with(&format!("freshbase-oauth={secret}; Path=/v1/db/User; ")),
+            "{line}"
+        );
+        let found = find_cookie("http://localhost:8080/v1", line.split(';'));
+        assert_eq!(found.as_deref(), Some(secret));
+    }
 }

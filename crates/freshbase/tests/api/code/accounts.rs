@@ -118,7 +118,11 @@ fn whoever_registers_twice_is_still_made_what_code_makes_of_it() {
         let plan = if n == 0 { "free" } else { "gold" };
         let user = json!({ "username": "ann@example.com", "plan": plan, "email": format!("{n}") });
         register(&anybody, user).expect(204);
-        let found = admin.query("User", &json!({ "username": "ann@example.com" }));
+        let found = fb_testkit::wait_for("the registration to count", || {
+            let name = json!({ "username": "ann@example.com" });
+            let found = admin.query("User", &name);
+            (found[0]["email"] == format!("{n}")).then_some(found)
+        });
         let user = &found[0];
         assert_eq!(
             (&user["plan"], &user["email"]),
@@ -203,4 +207,30 @@ fn s10_handlers_write_neither_names_nor_passwords_nor_deactivate() {
         .expect_error(400, "BadRequest");
     assert!(message.contains("given by the server"), "{message}");
     assert_eq!(try_put(&ann, "User/insert", "x").status, 466);
+}
+
+#[test]
+fn code_that_is_asked_about_updates_of_users_sees_what_the_server_alone_writes() {
+    let (_server, admin, anybody) = open();
+    fields(&admin);
+    let (ann, id) = super::user(&admin, &anybody, "ann");
+    admin.put(&format!("{id}/inactive"), &json!(true)).expect(200);
+    put(
+        &admin,
+        "User/update",
+        "exports.onUpdate = (db, user) => { user.plan = `${user.username} ${user.inactive}`; }",
+    );
+    put(&admin, "User/validate", "username.isLength('no name', { min: 3 });");
+    let any = [("if-match", "*")];
+    let bodies = [
+        json!({ "email": "e" }),
+        json!({ "email": "e", "username": null, "inactive": null }),
+    ];
+    for body in bodies {
+        let user = admin.request("PUT", &id, &any, body.to_string().as_bytes());
+        let user = user.expect(200).json();
+        assert_eq!(user["plan"], "ann true", "{user}");
+        assert_eq!((&user["username"], &user["inactive"]), (&json!("ann"), &json!(true)));
+    }
+    drop(ann);
 }

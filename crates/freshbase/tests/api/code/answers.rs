@@ -243,3 +243,68 @@ fn pages_of_apps_that_share_a_name_are_in_origins_of_their_own() {
         Some("script-src 'self'")
     );
 }
+
+#[test]
+fn s45_answers_act_on_no_origin_that_other_apps_share() {
+    let (server, admin, anybody) = open();
+    let cookies = [
+        "a=b",
+        "freshbase-oauth=00000000000000000000000000000000; Path=/v1/db/User",
+        "__Host-freshbase-oauth=00000000000000000000000000000000; Path=/; Secure",
+        "=freshbase-oauth=00000000000000000000000000000000",
+        "device-main=00000000000000000000000000000000; Path=/",
+    ];
+    // One of the answer alone, and those that change what browsers do with the whole origin.
+    let own = [
+        ("content-disposition", "attachment"),
+        ("location", "/elsewhere"),
+        ("x-frame-options", "DENY"),
+        ("x-own", "yes"),
+    ];
+    let powerful = [
+        ("clear-site-data", "\"*\""),
+        ("nel", "{}"),
+        ("report-to", "{}"),
+        ("reporting-endpoints", "all=\"https://evil.example/\""),
+        ("alt-svc", "h2=\"evil.example:443\""),
+        ("service-worker-allowed", "/"),
+        ("accept-ch", "Sec-CH-UA-Model"),
+        ("origin-agent-cluster", "?1"),
+        ("refresh", "0; url=https://evil.example/"),
+        ("www-authenticate", "Basic"),
+    ];
+    let all: Vec<_> = own.iter().chain(&powerful).collect();
+    put(
+        &admin,
+        "page/module",
+        &format!(
+            "exports.get = exports.post = (db, req, res) => {{ for (const [name, value] of {}) res.set(name, value); \
+             for (const value of {}) res.append('Set-Cookie', value); res.send('x'); }}",
+            json!(all),
+            json!(cookies)
+        ),
+    );
+    let by_path = server.app("main");
+    for answer in [by_path.get("/code/page"), by_path.post("/code/page", &json!({}))] {
+        let answer = answer.expect(200);
+        for (name, value) in own {
+            assert_eq!(answer.header(name), Some(value), "{name}");
+        }
+        for (name, _) in powerful {
+            assert_eq!(answer.header(name), None, "{name}");
+        }
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    // On a host of its own all of this is between the app and its users, but for cookies that the server believes.
+    let answer = anybody.get("/code/page").expect(200);
+    for (name, value) in own.iter().chain(&powerful) {
+        assert_eq!(answer.header(name), Some(*value), "{name}");
+    }
+    let set: Vec<&str> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie")
+        .map(|(_, value)| value.as_str())
+        .collect();
+    assert_eq!(set, ["a=b"]);
+}

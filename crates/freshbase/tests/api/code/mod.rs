@@ -3,6 +3,8 @@
 mod accounts;
 mod answers;
 mod before_writes;
+mod decisions;
+mod devices;
 mod failures;
 mod hostile;
 mod isolation;
@@ -11,6 +13,7 @@ mod modules;
 mod rights;
 mod storing;
 mod validation;
+mod values;
 mod writes;
 
 use fb_testkit::{Client, Response};

@@ -136,7 +136,7 @@ fn handlers_set_fields_that_their_callers_may_not_and_show_them_no_more() {
         json!({}),
     );
     let code = "exports.onInsert = exports.onUpdate = (db, todo) => {
-        todo.seen = JSON.stringify([todo.sealed ?? null, todo.hidden ?? null]);
+        todo.seen = todo.sealed;
         todo.sealed = `sealed ${todo.n}`;
         todo.hidden = `hidden ${todo.n}`;
     }";
@@ -167,7 +167,7 @@ fn handlers_set_fields_that_their_callers_may_not_and_show_them_no_more() {
         3,
     );
     check(ann.get("/db/Todo/a").expect(200), 3);
-    // The handler works with the rights of its caller and node, but is given the object: hidden fields come with partial updates.
+    // What fields refuse is refused before any handler.
     for (method, path, body) in [
         ("POST", "/db/Todo", json!({ "n": 4, "sealed": "mine" })),
         ("POST", "/db/Todo", json!({ "n": 4, "hidden": "mine" })),
@@ -201,24 +201,23 @@ fn who_may_not_write_an_object_gets_nothing_done_by_its_handlers() {
     ann.post("/db/Todo/a", &json!({ "$set": { "n": 2 } }))
         .expect_error(466, "PermissionDenied");
     assert_eq!(ran(), 0, "a handler would be shown an object that is not its caller's");
-    // Here the handler is shown what the caller sent, before the object is looked at.
     ann.put("/db/Todo/a", &json!({ "n": 2 }))
         .expect_error(466, "PermissionDenied");
     ann.delete("/db/Todo/a").expect_error(466, "PermissionDenied");
+    assert_eq!(ran(), 0);
     let object = admin.get("/db/Todo/a").expect(200).json();
     assert_eq!(
         (&object["n"], &object["version"], &object["acl"]),
         (&json!(1), &json!(1), &acl)
     );
     // Without the class's permission nothing runs.
-    let before = ran();
     let closed = json!({ "insert": { "/db/Role/1": "allow" }, "update": { "/db/Role/1": "allow" }, "delete": { "/db/Role/1": "allow" } });
     class_with(&admin, "Todo", json!({ "n": { "type": "/db/Integer" } }), closed);
     ann.put("/db/Todo/a", &json!({ "n": 2 }))
         .expect_error(466, "PermissionDenied");
     ann.post("/db/Todo/a", &json!({})).expect_error(466, "PermissionDenied");
     ann.delete("/db/Todo/a").expect_error(466, "PermissionDenied");
-    assert_eq!(ran(), before);
+    assert_eq!(ran(), 0);
 }
 
 #[test]
@@ -238,4 +237,111 @@ fn s11_server_set_fields_are_not_the_callers_with_handlers_either() {
             assert!(!object[name].as_str().unwrap().starts_with("2001"), "{object}");
         }
     }
+}
+
+/// A class with a field that only administrators write, one that they alone see, and an object of it.
+fn with_rules(admin: &Client) {
+    let only = json!({ "/db/Role/1": "allow" });
+    class_with(
+        admin,
+        "Todo",
+        json!({
+            "n": { "type": "/db/Integer" },
+            "sealed": { "type": "/db/String", "acl": { "write": only } },
+            "hidden": { "type": "/db/String", "acl": { "read": only, "write": only } },
+            "seen": { "type": "/db/JsonObject" },
+        }),
+        json!({}),
+    );
+    let object = json!({ "n": 1, "sealed": "by us", "hidden": "ours" });
+    admin.put("/db/Todo/a", &object).expect(200);
+}
+
+#[test]
+fn a_handler_of_an_update_gets_the_object_that_would_be_stored_whatever_its_caller_sees_of_it() {
+    let (_server, admin, anybody) = open();
+    let (ann, _) = user(&admin, &anybody, "ann");
+    with_rules(&admin);
+    put(
+        &admin,
+        "Todo/update",
+        "exports.onUpdate = (db, todo) => {
+            todo.seen = { n: todo.n, sealed: todo.sealed, hidden: todo.hidden };
+            todo.sealed ??= 'default';
+            todo.hidden ??= 'default';
+        }",
+    );
+    let any = [("if-match", "*")];
+    let mut n = 1;
+    let bodies = [
+        json!({}),
+        json!({ "hidden": null }),
+        json!({ "sealed": "by us" }),
+        json!({ "hidden": null, "sealed": "by us", "seen": null }),
+    ];
+    for body in bodies {
+        for headers in [&[][..], &any] {
+            n += 1;
+            let mut body = body.clone();
+            body["n"] = json!(n);
+            let answer = ann.request("PUT", "/db/Todo/a", headers, body.to_string().as_bytes());
+            assert!(answer.expect(200).json().get("hidden").is_none());
+            let object = admin.get("/db/Todo/a").expect(200).json();
+            assert_eq!(
+                object["seen"],
+                json!({ "n": n, "sealed": "by us", "hidden": "ours" }),
+                "{body}"
+            );
+            assert_eq!(
+                (&object["sealed"], &object["hidden"]),
+                (&json!("by us"), &json!("ours")),
+                "{body}"
+            );
+        }
+    }
+    // Who may write them sends what is stored, null included.
+    let object = admin
+        .put("/db/Todo/a", &json!({ "n": 1, "sealed": null }))
+        .expect(200)
+        .json();
+    assert_eq!(object["seen"], json!({ "n": 1, "sealed": null, "hidden": null }));
+    assert_eq!(
+        (&object["sealed"], &object["hidden"]),
+        (&json!("default"), &json!("default"))
+    );
+}
+
+#[test]
+fn validation_of_an_update_is_of_the_object_that_would_be_stored() {
+    let (_server, admin, anybody) = open();
+    let (ann, _) = user(&admin, &anybody, "ann");
+    with_rules(&admin);
+    let code = "sealed.is('sealed', (v) => v === 'by us'); hidden.is('hidden', (v) => v === 'ours');";
+    put(&admin, "Todo/validate", code);
+    ann.put("/db/Todo/a", &json!({ "n": 2 })).expect(200);
+    ann.put("/db/Todo/a", &json!({ "n": 3, "hidden": null, "sealed": "by us" }))
+        .expect(200);
+    // The administrator's null is a value.
+    let answer = admin.put("/db/Todo/a", &json!({ "n": 4, "sealed": "by us" }));
+    answer.expect_error(475, "ScriptAborted");
+    assert_eq!(answer.json()["data"]["hidden"]["isValid"], false);
+    let object = admin.get("/db/Todo/a").expect(200).json();
+    assert_eq!((&object["n"], &object["hidden"]), (&json!(3), &json!("ours")));
+}
+
+#[test]
+fn what_fields_refuse_is_refused_before_code_is_asked() {
+    let (_server, admin, anybody) = open();
+    let (ann, _) = user(&admin, &anybody, "ann");
+    with_rules(&admin);
+    put(
+        &admin,
+        "Todo/update",
+        "exports.onUpdate = (db, todo) => { throw new Abort('asked', todo.hidden); }",
+    );
+    for body in [json!({ "sealed": "mine" }), json!({ "hidden": "mine" })] {
+        ann.put("/db/Todo/a", &body).expect_error(466, "PermissionDenied");
+    }
+    ann.put("/db/Todo/a", &json!({ "n": 2 }))
+        .expect_error(475, "ScriptAborted");
 }

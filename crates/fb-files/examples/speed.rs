@@ -1,22 +1,31 @@
-//! How fast local contents are written and read, beside plain system calls in the same run. By hand, in an optimised build:
+//! How fast local contents are written and read, beside plain system calls in the same run:
+//! `cargo run --release -p fb-files --example speed`.
 //!
-//! `cargo test -p fb-files --release --test it speed -- --ignored --nocapture`
+//! It needs 2 GiB of disk in the folder for temporary files (`TMPDIR`), and leaves nothing there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "it reports to a person, who is told what failed"
+)]
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::support::{id, new_app};
 use bytes::Bytes;
 use fb_files::FileStore;
+use fb_types::{AppId, ContentId};
 
 const MIB: u64 = 1024;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it measures and asserts nothing"]
-async fn local_throughput() {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+fn id(n: u8) -> ContentId {
+    ContentId::from_bytes([n; 16])
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let directory = tempfile::tempdir().unwrap();
     let data = directory.path().to_owned();
-    let app = new_app();
+    let app = AppId::new("measured").unwrap();
     let root = data.join(app.as_str());
     let contents = FileStore::local(move |app| data.join(app.as_str())).app(&app);
     let piece = Bytes::from(vec![7_u8; 256 * 1024]);
@@ -87,9 +96,9 @@ async fn local_throughput() {
     }
 
     let small = id(2);
-    crate::support::store(&contents, small, &crate::support::pattern(4096))
-        .await
-        .unwrap();
+    let mut upload = contents.create(small).await.unwrap();
+    upload.write(Bytes::from(vec![7_u8; 4096])).await.unwrap();
+    upload.finish().await.unwrap();
     let start = Instant::now();
     for _ in 0..10_000 {
         let mut download = contents.open(small, 0..4096).await.unwrap();
