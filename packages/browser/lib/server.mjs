@@ -24,6 +24,8 @@ export async function startServer() {
     stop,
     /** Changes settings as the administrator. */
     configure: (settings) => call('PUT', '/config', JSON.stringify(settings), { authorization }),
+    /** Adds a class, or fields to one. */
+    addClass: (definition) => call('POST', '/schema', JSON.stringify([definition]), { authorization, 'content-type': 'application/json' }),
     /** Makes a bucket that everybody may do everything with. */
     openBucket: (bucket) => call('PUT', `/file/${bucket}`, '{}', { authorization }),
     /** Puts a file of the app's own there. */
