@@ -1,0 +1,200 @@
+//! What it costs to find out which of many live queries a write changes.
+//!
+//! ```sh
+//! cargo run --release -p fb-live --example matching            # up to a million queries, about two minutes
+//! cargo run --release -p fb-live --example matching -- 100000  # up to so many
+//! ```
+//!
+//! One thread. Each write is the JSON text of an object of six fields, parsed, looked up and matched. Kinds of queries:
+//! `equal` is `owner = … and n > …`, `range` is `price >= … and price < … and n > …`, `mixed` takes both and prefixes and
+//! lists in turn, `sorted` is the ten newest of an owner. A write changes the results of one to three of them, however many
+//! there are. The column `×` compares with the same kind at the first number.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a measurement"
+)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fb_auth::Scope;
+use fb_live::{Image, Limits, LiveQuery, Matcher, Output, Registration};
+use fb_query::{Query, parse_filter, parse_sort};
+use fb_types::schema::predefined;
+use fb_types::{ChangeKind, Class, ClassDef, ObjectKey, Schema, Seq};
+use serde_json::{Value, json};
+
+const KINDS: [&str; 4] = ["equal", "range", "mixed", "sorted"];
+const WRITES: u64 = 200_000;
+const OBJECTS: u64 = 10_000;
+
+fn main() {
+    let most: u64 = std::env::args().nth(1).map_or(1_000_000, |text| text.parse().unwrap());
+    let (schema, class) = schema();
+    println!(
+        "{:<8} {:>9} {:>12} {:>10} {:>6} {:>11} {:>14}",
+        "kind", "queries", "writes/s", "µs/write", "×", "events/write", "bytes/query"
+    );
+    let parse = parse_only();
+    println!("{:<8} {:>9} {:>12.0} {:>10.2}", "parsing", "–", 1e6 / parse, parse);
+    for kind in KINDS {
+        let mut first = None;
+        for n in [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|n| *n <= most) {
+            let before = resident();
+            let mut matcher = Matcher::new(Seq(0), Limits::default());
+            for i in 0..n {
+                register(&mut matcher, &schema, &class, i, &query(kind, i, n));
+            }
+            let bytes = resident().saturating_sub(before) / n;
+            let (micros, events) = write(&mut matcher, &class, n);
+            let factor = micros / *first.get_or_insert(micros);
+            println!(
+                "{kind:<8} {n:>9} {:>12.0} {micros:>10.2} {factor:>6.2} {events:>11.2} {bytes:>14}",
+                1e6 / micros
+            );
+        }
+    }
+    scanned(&schema, &class);
+}
+
+fn schema() -> (Schema, Arc<Class>) {
+    let fields = json!({ "owner": { "type": "/db/String" }, "n": { "type": "/db/Integer" }, "price": { "type": "/db/Double" },
+        "title": { "type": "/db/String" }, "tags": { "type": "/db/collection.List[/db/String]" }, "done": { "type": "/db/Boolean" } });
+    let own = ClassDef::from_json(&json!({ "class": "/db/Item", "fields": fields })).unwrap();
+    let schema = Schema::build(predefined().into_iter().chain([own]).collect(), 1, None, &[]).unwrap();
+    let class = schema.class("Item").unwrap().clone();
+    (schema, class)
+}
+
+/// Filter, sort order and limit of the `i`th of `n` queries.
+fn query(kind: &str, i: u64, n: u64) -> (Value, Value, Option<u64>) {
+    let width = 1e6 / n as f64;
+    let range = json!({ "price": { "$gte": i as f64 * width, "$lt": (i + 1) as f64 * width }, "n": { "$gt": 10 } });
+    let equal = json!({ "owner": format!("/db/User/{i}"), "n": { "$gt": 10 } });
+    let filter = match kind {
+        "range" => range,
+        "mixed" => match i % 4 {
+            0 => equal,
+            1 => range,
+            2 => json!({ "title": { "$regex": format!("^title {i} ") }, "done": false }),
+            _ => json!({ "tags": format!("tag{i}"), "$or": [{ "n": { "$gt": 10 } }, { "done": true }] }),
+        },
+        _ => equal,
+    };
+    match kind {
+        "sorted" => (filter, json!({ "price": -1 }), Some(10)),
+        _ => (filter, json!({}), None),
+    }
+}
+
+fn register(
+    matcher: &mut Matcher,
+    schema: &Schema,
+    class: &Class,
+    subscriber: u64,
+    query: &(Value, Value, Option<u64>),
+) {
+    let limits = fb_query::Limits::default();
+    let filter = parse_filter(&query.0, schema, class, &limits).unwrap();
+    let sort = parse_sort(&query.1, schema, class, &limits).unwrap();
+    let query = LiveQuery::new(Query::new(class, filter, sort, 0, query.2.unwrap_or(u64::MAX))).unwrap();
+    let registration = Registration {
+        subscriber,
+        query: Arc::new(query),
+        scope: Scope::Everything,
+        rows: Vec::new(),
+        seq: matcher.position(),
+        ticket: matcher.ticket(),
+    };
+    matcher.register(registration, &mut Vec::new()).unwrap();
+}
+
+/// Objects are spread over the constants of the queries; each write gives an object other values.
+fn body(i: u64, n: u64) -> String {
+    let r = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
+    json!({ "id": format!("/db/Item/{}", r % OBJECTS), "version": i, "acl": null, "createdAt": "2024-01-01T00:00:00Z",
+        "updatedAt": "2024-01-01T00:00:00Z", "owner": format!("/db/User/{}", r % n), "n": r % 20, "price": (r % 1_000_000) as f64,
+        "title": format!("title {} of {i}", r % n), "tags": [format!("tag{}", r % n), "all"], "done": r % 3 == 0 })
+    .to_string()
+}
+
+fn images(class: &Class, n: u64, from: u64) -> Vec<Arc<Image>> {
+    (from..from + WRITES)
+        .map(|i| {
+            let r = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
+            Arc::new(Image {
+                seq: Seq(i + 1),
+                class: class.name().clone(),
+                key: ObjectKey::from_raw(&(r % OBJECTS).to_string()).unwrap(),
+                kind: ChangeKind::Update,
+                acl: None,
+                body: Some(body(i, n).into()),
+            })
+        })
+        .collect()
+}
+
+/// Microseconds and events per write.
+fn write(matcher: &mut Matcher, class: &Class, n: u64) -> (f64, f64) {
+    let images = images(class, n, 0);
+    let (warm_up, measured) = images.split_at(images.len() / 4);
+    let mut out: Vec<Output> = Vec::new();
+    for image in warm_up {
+        matcher.write(image.clone(), &mut out);
+        out.clear();
+    }
+    let mut events = 0;
+    let start = Instant::now();
+    for image in measured {
+        matcher.write(image.clone(), &mut out);
+        events += out.len();
+        out.clear();
+    }
+    let micros = start.elapsed().as_secs_f64() * 1e6 / measured.len() as f64;
+    (micros, events as f64 / measured.len() as f64)
+}
+
+fn parse_only() -> f64 {
+    let (_, class) = schema();
+    let images = images(&class, 1000, 0);
+    let start = Instant::now();
+    for image in &images {
+        let value: Value = serde_json::from_slice(image.body.as_ref().unwrap()).unwrap();
+        std::hint::black_box(value);
+    }
+    start.elapsed().as_secs_f64() * 1e6 / images.len() as f64
+}
+
+/// Filters that nothing can be looked up of.
+fn scanned(schema: &Schema, class: &Class) {
+    let n = 5_000;
+    let mut matcher = Matcher::new(Seq(0), Limits::default());
+    for i in 0..n {
+        let filter = json!({ "n": { "$mod": [1009, 100 + i % 900] }, "owner": { "$ne": format!("/db/User/{i}") } });
+        register(&mut matcher, schema, class, i, &(filter, json!({}), None));
+    }
+    assert_eq!(matcher.stats().scanned, usize::try_from(n).unwrap());
+    let images = images(class, 1000, 0);
+    let some = &images[..2_000];
+    let mut out = Vec::new();
+    let start = Instant::now();
+    for image in some {
+        matcher.write(image.clone(), &mut out);
+        out.clear();
+    }
+    let evaluations = some.len() as f64 * n as f64;
+    println!(
+        "scanned: {:.1} million evaluations/s of {n} filters without an index",
+        evaluations / start.elapsed().as_secs_f64() / 1e6
+    );
+}
+
+/// Bytes of memory in use.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = text.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or_default();
+    pages * 4096
+}
