@@ -52,7 +52,9 @@ pub use fb_auth::{Audience, Exposure, FileExposure};
 pub use hosting::{BasicAuth, HostingSettings, Site, Visit};
 pub use letters::{Letter, Recipients};
 pub use limits::AppLimits;
-pub use live::{Events, LiveConnection, LiveEnd, LiveMessage, LiveStats, LiveWish, Matches, Operations, WriteTicket};
+pub use live::{
+    Events, LiveCaller, LiveConnection, LiveEnd, LiveMessage, LiveStats, LiveWish, Matches, Operations, WriteTicket,
+};
 pub use operator::{OperatorCheckup, OperatorError};
 pub use principals::Session;
 pub use prune::{LogRetention, LogSettings};

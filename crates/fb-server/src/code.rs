@@ -68,6 +68,8 @@ async fn answer(state: &Arc<ServerState>, app: Arc<App>, request: CodeRequest) -
         // Limits per source do not apply to code; see `Ctx::source`.
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         is_tls: false,
+        upgrade: None,
+        ticket: None,
     };
     let length = uri.path_and_query().map_or(0, |text| text.as_str().len());
     let path = uri.path().strip_prefix("/v1").unwrap_or("/");

@@ -48,6 +48,8 @@ codes! {
     MFA_REQUIRED = ("MfaRequired", 403, "MFA Required", "The password was right; send a code of the second factor with `data`'s token to POST /db/User/mfa/token.");
     BAD_CODE = ("InvalidCode", 400, "Bad Request", "The code of the second factor is wrong, was used already, or is too old.");
     BAD_IMAGE = ("ImageNotTransformable", 422, "Unprocessable Content", "No variant can be made of the file: it is no image that is read, is damaged, or is too large.");
+    UPGRADE_REQUIRED = ("UpgradeRequired", 426, "Upgrade Required", "The endpoint speaks WebSocket only; the message says what is missing.");
+    TOO_MANY_SUBSCRIPTIONS = ("TooManySubscriptions", 429, "Too Many Requests", "Too many live queries on one connection or app, or too many connections from one address; end some of them.");
     TOO_MANY = ("TooManyRequests", 429, "Too Many Requests", "Too many attempts from one address or on one account; the Retry-After header says when to come back.");
     BANNED = ("AddressBanned", 429, "Too Many Requests", "Too many requests came from the caller's address; `data.until` and the Retry-After header say when the ban ends. An administrator can lift it with DELETE /v1/banned.");
     NOT_GENUINE = ("LoginNotGenuine", 400, "Bad Request", "What came back from a login provider does not belong to a login that began here; begin again.");
@@ -59,7 +61,7 @@ codes! {
     NO_CLASS = ("BucketNotFound", 461, "Bucket Not Found", "There is no such class, which the schema would have to create, or no such bucket of files.");
     BAD_VALUE = ("InvalidTypeValue", 463, "Invalid Type Value", "A value does not fit its field; the message names class, field, expected and found.");
     DENIED = ("PermissionDenied", 466, "Permission Denied", "The caller lacks a permission; the message names it.");
-    UNSUPPORTED_QUERY = ("QueryNotSupported", 468, "Query Not Supported", "A filter has an operator that does not exist or is not offered.");
+    UNSUPPORTED_QUERY = ("QueryNotSupported", 468, "Query Not Supported", "A filter has an operator that does not exist or is not offered, or the query cannot be kept up to date.");
     BAD_SCHEMA = ("SchemaNotCompatible", 469, "Schema Not Compatible", "The schema change contradicts the schema; replace the class, or change something else.");
     SYNTAX = ("SyntaxError", 471, "Syntax Error", "A filter or sort order cannot be parsed.");
     REFERENCED = ("TypeStillReferenced", 474, "Type Still Referenced", "The class is used by another one; change that first.");

@@ -15,11 +15,13 @@ use fb_types::ObjectKey;
 use http::{HeaderMap, Method, Uri, header};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::codes;
 use crate::error::ApiError;
+use crate::live::TicketSlot;
 use crate::server::ServerState;
 use crate::source::{address_of, source_of};
 
@@ -58,6 +60,10 @@ pub(crate) struct Request {
     pub(crate) peer: IpAddr,
     /// It came encrypted to this server; what a proxy in front did is not known here.
     pub(crate) is_tls: bool,
+    /// The connection, if the client wants to speak something else on it.
+    pub(crate) upgrade: Option<OnUpgrade>,
+    /// To be filled when the body is there, by requests that may write.
+    pub(crate) ticket: Option<TicketSlot>,
 }
 
 /// Most parameters a route's path has.
@@ -193,6 +199,22 @@ impl Request {
         Ok(self.query(name)?.and_then(|text| text.parse().ok()))
     }
 
+    /// The token in `Authorization`, or the one in the URL of a read, and whether it is that. `None` without one, and if the header
+    /// holds something else.
+    pub(crate) fn token(&self) -> Option<(&str, bool)> {
+        if let Some(value) = self.headers.get(header::AUTHORIZATION) {
+            let value = value.to_str().ok()?;
+            let token = value.strip_prefix("BAT ").or_else(|| value.strip_prefix("Bearer "))?;
+            return Some((token.trim(), false));
+        }
+        if self.method != Method::GET && self.method != Method::HEAD {
+            return None;
+        }
+        let query = self.uri.query().unwrap_or("");
+        let token = query.split('&').find_map(|pair| pair.strip_prefix("BAT="))?;
+        Some((token, true))
+    }
+
     pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -240,20 +262,33 @@ impl Request {
             })
         };
         match tokio::time::timeout(BODY_TIME, collect).await {
-            Ok(result) => result,
+            Ok(result) => {
+                self.is_read();
+                result
+            }
             Err(_) => Err(ApiError::new(codes::TIMEOUT, "The body did not arrive in time.")),
         }
     }
 }
 
 impl Request {
+    /// What comes now may write.
+    fn is_read(&self) {
+        if let Some(slot) = &self.ticket {
+            slot.fill();
+        }
+    }
+
     /// The next piece of the body, `None` at its end. A client may take its time, but not for ever over one piece.
     pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, ApiError> {
         let Some(body) = &mut self.body else { return Ok(None) };
         loop {
             match tokio::time::timeout(BODY_TIME, body.frame()).await {
                 Err(_) => return Err(ApiError::new(codes::TIMEOUT, "The body did not arrive in time.")),
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    self.is_read();
+                    return Ok(None);
+                }
                 Ok(Some(Err(_))) => return Err(ApiError::bad_request("The body ended before it was complete.")),
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {

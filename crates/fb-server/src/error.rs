@@ -246,6 +246,8 @@ impl From<AppError> for ApiError {
                     ..Self::new(codes::UNAVAILABLE, sentence(&error.to_string()))
                 };
             }
+            AppError::NotLive(_) => codes::UNSUPPORTED_QUERY,
+            AppError::TooManySubscriptions(_) => codes::TOO_MANY_SUBSCRIPTIONS,
             AppError::TooLarge(_) => codes::TOO_LARGE,
             AppError::Value(_) => codes::BAD_VALUE,
             AppError::Query(query) => query_code(query),

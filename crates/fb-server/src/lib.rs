@@ -15,6 +15,7 @@ mod error;
 mod hosting;
 mod https;
 mod listen;
+mod live;
 mod metrics;
 mod multipart;
 mod openapi;

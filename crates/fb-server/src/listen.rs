@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::https::Https;
+use crate::live::Flushed;
 use crate::server::{ServerState, answer};
 
 /// Where connections come in.
@@ -91,10 +92,10 @@ pub(crate) async fn serve(state: &Arc<ServerState>, listeners: Listeners, stop: 
         } = accepted;
         // Answers are written in one piece each; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        let connection = Connection::new(state.clone(), peer.ip(), slot);
+        let connection = Arc::new(Connection::new(state.clone(), peer.ip(), is_tls, slot));
         let watcher = graceful.watcher();
         if !is_tls {
-            tokio::spawn(async move { connection.serve(Stream::Plain(stream), Protocol::Any, watcher).await });
+            tokio::spawn(async move { serve_one(connection, Bytes::Plain(stream), Protocol::Any, watcher).await });
             continue;
         }
         // Without it there is no such listener.
@@ -107,17 +108,16 @@ pub(crate) async fn serve(state: &Arc<ServerState>, listeners: Listeners, stop: 
                 } else {
                     Protocol::Http1
                 };
-                connection.serve(Stream::Tls(Box::new(stream)), protocol, watcher).await;
+                serve_one(connection, Bytes::Tls(Box::new(stream)), protocol, watcher).await;
             }
         });
     }
     drop(listeners);
     drop(running);
     state.shutting_down.store(true, Ordering::Release);
-    if tokio::time::timeout(state.limits.shutdown_time, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    // Upgraded connections are none of HTTP's, and streams of events are answers that would never end.
+    let ended = async { tokio::join!(graceful.shutdown(), state.places.stop()) };
+    if tokio::time::timeout(state.limits.shutdown_time, ended).await.is_err() {
         tracing::warn!("some requests were cut off because they took too long");
     }
 }
@@ -134,13 +134,13 @@ enum Protocol {
 
 /// Bytes to and from a client. One type for both kinds, so that everything above it is compiled once: a second copy of HTTP
 /// and of what it calls would cost half a megabyte and keep the compiler from inlining what has one caller.
-enum Stream {
+enum Bytes {
     Plain(TcpStream),
     /// Boxed, as it has a kilobyte of state.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for Bytes {
     #[inline]
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
@@ -150,7 +150,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Bytes {
     #[inline]
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
@@ -193,10 +193,61 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// A connection that is counted as long as this exists.
-struct Connection {
-    state: Arc<ServerState>,
-    peer: IpAddr,
+/// The bytes of a connection. What was answered has left when they are flushed; what becomes of them after an upgrade is still
+/// a connection.
+struct Stream {
+    bytes: Bytes,
+    connection: Arc<Connection>,
+}
+
+impl AsyncRead for Stream {
+    #[inline]
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.bytes).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    #[inline]
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.bytes).poll_write(cx, buf)
+    }
+
+    #[inline]
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.bytes).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.bytes.is_write_vectored()
+    }
+
+    #[inline]
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.bytes).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.connection.flushed.flushed();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.bytes).poll_shutdown(cx)
+    }
+}
+
+/// A connection, which is counted as long as this exists.
+pub(crate) struct Connection {
+    pub(crate) state: Arc<ServerState>,
+    /// The other end.
+    pub(crate) peer: IpAddr,
+    pub(crate) is_tls: bool,
+    /// Answers that are on their way.
+    pub(crate) flushed: Arc<Flushed>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -207,11 +258,13 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    fn new(state: Arc<ServerState>, peer: IpAddr, slot: OwnedSemaphorePermit) -> Self {
+    fn new(state: Arc<ServerState>, peer: IpAddr, is_tls: bool, slot: OwnedSemaphorePermit) -> Self {
         state.metrics.connections.fetch_add(1, Ordering::Relaxed);
         Self {
             state,
             peer,
+            is_tls,
+            flushed: Arc::default(),
             _slot: slot,
         }
     }
@@ -238,64 +291,67 @@ impl Connection {
         }
         None
     }
+}
 
-    /// Answers requests until the client or the server ends the connection.
-    async fn serve(self, stream: Stream, protocol: Protocol, watcher: Watcher) {
-        let limits = &self.state.limits;
-        let is_tls = protocol != Protocol::Any;
-        let was_asked = Arc::new(AtomicBool::new(false));
-        let (state, peer, asked) = (self.state.clone(), self.peer, was_asked.clone());
-        let service = service_fn(move |request| {
-            if !asked.load(Ordering::Relaxed) {
-                asked.store(true, Ordering::Relaxed);
-            }
-            let state = state.clone();
-            async move { Ok::<_, std::convert::Infallible>(answer(state, request, peer, is_tls).await) }
-        });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_time)
-            .max_buf_size(128 << 10);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(Duration::from_secs(20))
-            .max_concurrent_streams(200)
-            .max_header_list_size(64 << 10)
-            // Streams that a client opens and takes back at once ("rapid reset", CVE-2023-44487): so many may wait to be
-            // noticed before the connection is ended. The default of the h2 crate, which hyper leaves to it.
-            .max_pending_accept_reset_streams(20)
-            // Streams that this side had to end because of what the client sent on them. hyper's own default is 1024.
-            .max_local_error_reset_streams(256);
-        let builder = match protocol {
-            Protocol::Any => builder,
-            Protocol::Http1 => builder.http1_only(),
-            Protocol::Http2 => builder.http2_only(),
-        };
-        let served = builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
-            .into_owned();
-        let mut served = pin!(watcher.watch(served));
-        // hyper's limit for headers starts when it knows that it is HTTP/1: a client that sends nothing, or half of
-        // HTTP/2's opening, would keep its place for ever. Polled by hand, so that it costs nothing from the first request on.
-        let mut patience = pin!(tokio::time::sleep(limits.header_time));
-        let mut is_waiting = true;
-        let ended = poll_fn(|cx| {
-            if let Poll::Ready(ended) = served.as_mut().poll(cx) {
-                return Poll::Ready(Some(ended));
-            }
-            is_waiting = is_waiting && !was_asked.load(Ordering::Relaxed);
-            match is_waiting {
-                true => patience.as_mut().poll(cx).map(|()| None),
-                false => Poll::Pending,
-            }
-        });
-        match ended.await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => tracing::debug!(error = %error, "a connection ended with an error"),
-            None => tracing::debug!("a connection was ended because no request came in time"),
+/// Answers requests until the client or the server ends the connection.
+async fn serve_one(connection: Arc<Connection>, bytes: Bytes, protocol: Protocol, watcher: Watcher) {
+    let header_time = connection.state.limits.header_time;
+    let was_asked = Arc::new(AtomicBool::new(false));
+    let asked = was_asked.clone();
+    let stream = Stream {
+        bytes,
+        connection: connection.clone(),
+    };
+    let service = service_fn(move |request| {
+        if !asked.load(Ordering::Relaxed) {
+            asked.store(true, Ordering::Relaxed);
         }
+        let connection = connection.clone();
+        async move { Ok::<_, std::convert::Infallible>(answer(connection, request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_time)
+        .max_buf_size(128 << 10);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .max_concurrent_streams(200)
+        .max_header_list_size(64 << 10)
+        // Streams that a client opens and takes back at once ("rapid reset", CVE-2023-44487): so many may wait to be
+        // noticed before the connection is ended. The default of the h2 crate, which hyper leaves to it.
+        .max_pending_accept_reset_streams(20)
+        // Streams that this side had to end because of what the client sent on them. hyper's own default is 1024.
+        .max_local_error_reset_streams(256);
+    let builder = match protocol {
+        Protocol::Any => builder,
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    };
+    let served = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .into_owned();
+    let mut served = pin!(watcher.watch(served));
+    // hyper's limit for headers starts when it knows that it is HTTP/1: a client that sends nothing, or half of
+    // HTTP/2's opening, would keep its place for ever. Polled by hand, so that it costs nothing from the first request on.
+    let mut patience = pin!(tokio::time::sleep(header_time));
+    let mut is_waiting = true;
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(ended) = served.as_mut().poll(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        is_waiting = is_waiting && !was_asked.load(Ordering::Relaxed);
+        match is_waiting {
+            true => patience.as_mut().poll(cx).map(|()| None),
+            false => Poll::Pending,
+        }
+    });
+    match ended.await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(error = %error, "a connection ended with an error"),
+        None => tracing::debug!("a connection was ended because no request came in time"),
     }
 }

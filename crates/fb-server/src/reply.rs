@@ -12,8 +12,12 @@ use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::Frame;
 use serde_json::Value;
 
+use crate::live::Answered;
+
 /// The body of a response: one piece, or a stream, which may fail on the way: the connection is cut off then.
-pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, CutOff>>;
+pub(crate) type Body = Answered;
+
+type Pieces = Either<Full<Bytes>, UnsyncBoxBody<Bytes, CutOff>>;
 
 /// What was being sent cannot be read any further.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +36,8 @@ pub(crate) struct Reply(Response<Body>);
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 
 impl Reply {
-    fn with(status: u16, body: Body) -> Self {
-        let mut response = Response::new(body);
+    fn with(status: u16, body: Pieces) -> Self {
+        let mut response = Response::new(Answered::new(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self(response)
     }

@@ -84,6 +84,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(routes::users::routes());
     routes.extend(routes::devices::routes());
     routes.extend(routes::queries::routes());
+    routes.extend(routes::events::routes());
     routes.extend(routes::bulk::routes());
     routes.extend(routes::objects::routes());
     routes.extend(routes::indexes::routes());

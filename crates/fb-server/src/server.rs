@@ -1,7 +1,6 @@
 //! The server: finds the app and the route of each request, and answers. `listen` takes the connections.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,7 +18,8 @@ use crate::codes;
 use crate::context::{Ctx, Params, Request};
 use crate::error::ApiError;
 use crate::https::Https;
-use crate::listen::Listeners;
+use crate::listen::{Connection, Listeners};
+use crate::live::{self, Places, TicketSlot};
 use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
@@ -39,6 +39,15 @@ pub struct HttpLimits {
     pub uri_bytes: usize,
     /// Most connections at once; more wait to be accepted.
     pub connections: usize,
+    /// Most clients of live queries of one app at once.
+    pub live_per_app: usize,
+    /// Most clients of live queries from one address at once; networks of 64 bits count as one of IPv6.
+    pub live_per_address: usize,
+    /// How often clients of live queries are asked whether they are still there. Those that do not answer until the next time
+    /// are cut off.
+    pub live_ping: Duration,
+    /// How long a WebSocket may be open without a subscription.
+    pub live_idle: Duration,
     /// How long the headers of a request may take to arrive.
     pub header_time: Duration,
     /// How long a TLS handshake may take.
@@ -55,6 +64,10 @@ impl Default for HttpLimits {
             import_bytes: 64 << 20,
             uri_bytes: 16 << 10,
             connections: 10_000,
+            live_per_app: 5_000,
+            live_per_address: 2_000,
+            live_ping: Duration::from_secs(30),
+            live_idle: Duration::from_secs(300),
             header_time: Duration::from_secs(15),
             handshake_time: Duration::from_secs(10),
             shutdown_time: Duration::from_secs(30),
@@ -84,6 +97,7 @@ pub(crate) struct ServerState {
     pub(crate) catcher: Option<Arc<Catcher>>,
     pub(crate) https: Option<Https>,
     pub(crate) metrics: Metrics,
+    pub(crate) places: Arc<Places>,
     pub(crate) openapi: bytes::Bytes,
     pub(crate) shutting_down: AtomicBool,
     pub(crate) request_ids: RequestIds,
@@ -109,6 +123,7 @@ impl Server {
         let state = ServerState {
             apps,
             router,
+            places: Arc::new(Places::new(&options.limits)),
             limits: options.limits,
             trusted_proxies: options.trusted_proxies,
             catcher: options.catcher,
@@ -207,15 +222,11 @@ impl<'p> Target<'p> {
 }
 
 /// Answers one request, whatever happens: an error is a reply, a panic is one as well.
-pub(crate) async fn answer(
-    state: Arc<ServerState>,
-    request: http::Request<Incoming>,
-    peer: IpAddr,
-    is_tls: bool,
-) -> http::Response<Body> {
+pub(crate) async fn answer(connection: Arc<Connection>, request: http::Request<Incoming>) -> http::Response<Body> {
+    let state = &connection.state;
     let started = Instant::now();
     let request_number = state.request_ids.next();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     // Another reference to the same text: the request itself moves into the handler.
     let uri = parts.uri.clone();
     let path = uri.path();
@@ -229,10 +240,12 @@ pub(crate) async fn answer(
         params: Params::default(),
         body: Some(Either::Left(body)),
         number: request_number,
-        peer,
-        is_tls,
+        peer: connection.peer,
+        is_tls: connection.is_tls,
+        upgrade: live::upgrade_of(parts.version, &mut parts.extensions),
+        ticket: None,
     };
-    let mut seen = Seen::new(&state, request_number);
+    let mut seen = Seen::new(state, request_number);
     let target = Target::of(path);
     let is_app = matches!(target, Target::App { .. });
     let wants_page = matches!(target, Target::Page) && hosting::is_navigation(&request);
@@ -243,7 +256,7 @@ pub(crate) async fn answer(
     let handled = match at_the_door {
         Some(reply) => Ok(Ok(reply)),
         None => {
-            AssertUnwindSafe(dispatch(&state, request, target, host.as_deref(), &mut seen))
+            AssertUnwindSafe(dispatch(state, request, target, host.as_deref(), &mut seen))
                 .catch_unwind()
                 .await
         }
@@ -273,7 +286,9 @@ pub(crate) async fn answer(
     if is_app && let Some(headers) = &cors_headers {
         cors::decorate(headers, &mut reply);
     }
-    if is_tls && let Some(https) = &state.https {
+    if connection.is_tls
+        && let Some(https) = &state.https
+    {
         https.decorate(host.as_deref(), &mut reply);
     }
     if let Some(app) = &seen.app {
@@ -283,11 +298,15 @@ pub(crate) async fn answer(
             .count(seen.route, reply.status(), started.elapsed());
         tracing::debug!(
             target: "freshbase::access",
-            app = %app.id(), method = %method, route = seen.route_name(&state), status = reply.status(),
+            app = %app.id(), method = %method, route = seen.route_name(state), status = reply.status(),
             duration_ms = started.elapsed().as_secs_f64() * 1e3, request.number = request_number, "answered"
         );
     }
-    reply.into_response()
+    let mut response = reply.into_response();
+    if let Some(ticket) = seen.ticket.as_ref().and_then(TicketSlot::take) {
+        response.body_mut().hold(ticket, connection.flushed.clone());
+    }
+    response
 }
 
 /// What was found out about a request, for logs and metrics.
@@ -295,6 +314,8 @@ pub(crate) struct Seen {
     request_number: u64,
     app: Option<Arc<App>>,
     route: usize,
+    /// Of a request that may write.
+    ticket: Option<TicketSlot>,
 }
 
 impl Seen {
@@ -303,6 +324,7 @@ impl Seen {
             request_number,
             app: None,
             route: state.metrics.no_route(),
+            ticket: None,
         }
     }
 
@@ -444,6 +466,16 @@ pub(crate) async fn app_request(
     // What code is told of the request, if there is code that wants to know.
     let has_say = method != Method::GET && method != Method::HEAD && app.has_handlers();
     let about = has_say.then(|| code::describe(state, &request, path));
+    // The request that code is called for has one.
+    if method != Method::GET && method != Method::HEAD && code.is_none() {
+        let slot = TicketSlot::new(app.clone());
+        // A body that is still to come may take its time: `Request` fills the slot when it is there.
+        if method == Method::DELETE || request.body.as_ref().is_none_or(hyper::body::Body::is_end_stream) {
+            slot.fill();
+        }
+        request.ticket = Some(slot.clone());
+        seen.ticket = Some(slot);
+    }
     let answer = handler(Ctx {
         state: state.clone(),
         app: app.clone(),
@@ -472,23 +504,10 @@ const RENEW_AFTER_MS: i64 = 2000;
 
 /// The caller: by the token in `Authorization`, or by a resource token in the URL of a read.
 async fn authenticate(app: &App, request: &Request) -> Result<Option<Session>, AppError> {
-    if let Some(value) = request.headers.get(header::AUTHORIZATION) {
-        let token = value.to_str().ok().and_then(|value| {
-            value
-                .strip_prefix("BAT ")
-                .or_else(|| value.strip_prefix("Bearer "))
-                .map(str::trim)
-        });
-        return match token {
-            Some(token) => app.authenticate(token).await.map(Some),
-            None => Err(AppError::BadToken),
-        };
+    match request.token() {
+        Some((token, false)) => app.authenticate(token).await.map(Some),
+        Some((token, true)) => app.authenticate_resource(token, request.path()).await.map(Some),
+        None if request.headers.contains_key(header::AUTHORIZATION) => Err(AppError::BadToken),
+        None => Ok(None),
     }
-    if request.method == Method::GET || request.method == Method::HEAD {
-        let query = request.uri.query().unwrap_or("");
-        if let Some(token) = query.split('&').find_map(|pair| pair.strip_prefix("BAT=")) {
-            return app.authenticate_resource(token, request.path()).await.map(Some);
-        }
-    }
-    Ok(None)
 }

@@ -1,13 +1,14 @@
 //! One client's connection and its subscriptions.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fb_auth::{Objects, Operation, Principal, authorize};
-use fb_live::{LiveQuery, Refused, Registration};
+use fb_auth::{Objects, Operation, authorize};
+use fb_live::{LiveQuery, Refused, Registration, Subscriber};
 use fb_query::{Query, parse_filter, parse_sort};
 use tokio::sync::{mpsc, oneshot};
 
+use super::caller::LiveCaller;
 use super::outlet::{LiveEnd, LiveMessage, Outlet};
 use super::tell::{Listener, first, head};
 use super::wish::LiveWish;
@@ -23,8 +24,29 @@ pub struct LiveConnection {
     app: Arc<App>,
     commands: mpsc::UnboundedSender<Command>,
     outlet: Arc<Outlet>,
-    /// Subscribers by the client's names. Held for single operations only.
-    numbers: Mutex<HashMap<Arc<str>, u64>>,
+    /// Held for single operations only.
+    subscriptions: Mutex<Subscriptions>,
+}
+
+/// The subscriptions there are.
+#[derive(Default)]
+struct Subscriptions {
+    /// By the client's names.
+    by_id: HashMap<Arc<str>, Subscriber>,
+    numbers: HashSet<Subscriber>,
+}
+
+impl Subscriptions {
+    fn insert(&mut self, id: Arc<str>, number: Subscriber) {
+        self.by_id.insert(id, number);
+        self.numbers.insert(number);
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Subscriber> {
+        let number = self.by_id.remove(id)?;
+        self.numbers.remove(&number);
+        Some(number)
+    }
 }
 
 impl App {
@@ -34,40 +56,41 @@ impl App {
             commands: self.live().commands(self),
             app: self.clone(),
             outlet: Arc::default(),
-            numbers: Mutex::default(),
+            subscriptions: Mutex::default(),
         }
     }
 }
 
 impl LiveConnection {
-    /// Begins a subscription under a name of the client's, for whoever has the token. Its first message, the result or
+    /// Begins a subscription under a name of the client's. Its first message, the result or
     /// that it has begun, is on its way when this returns. The same name again replaces the subscription.
     ///
     /// Errors: those of queries; `NotLive` for what cannot be kept up to date; `TooManySubscriptions`; `BadToken`.
-    pub async fn subscribe(&self, id: &str, token: Option<&str>, wish: LiveWish) -> Result<(), AppError> {
+    pub async fn subscribe(&self, id: &str, caller: impl Into<LiveCaller>, wish: LiveWish) -> Result<(), AppError> {
+        let caller = caller.into();
         self.unsubscribe(id);
-        if self.numbers().len() >= PER_CONNECTION {
+        if self.len() >= PER_CONNECTION {
             return Err(AppError::TooManySubscriptions(PER_CONNECTION));
         }
         let number = self.app.live().next_number();
         let seat = Seat {
             id: id.into(),
-            token: token.map(Into::into),
-            principal: self.app.live_principal(token).await?,
+            principal: self.app.live_principal(&caller).await?,
+            caller,
             wish: Arc::new(wish),
             outlet: self.outlet.clone(),
         };
-        self.numbers().insert(seat.id.clone(), number);
+        self.subscriptions().insert(seat.id.clone(), number);
         let begun = self.app.seat(&self.commands, number, seat, false).await;
         if begun.is_err() {
-            self.numbers().remove(id);
+            self.subscriptions().remove(id);
         }
         begun
     }
 
-    /// Ends a subscription. Messages that are on their way may still come. Unknown names are no error.
+    /// Ends a subscription: [`Self::next`] gives no message of it any more. Unknown names are no error.
     pub fn unsubscribe(&self, id: &str) {
-        let number = self.numbers().remove(id);
+        let number = self.subscriptions().remove(id);
         if let Some(number) = number {
             let _ = self.commands.send(Command::Cancel(number));
         }
@@ -76,18 +99,34 @@ impl LiveConnection {
     /// All messages that wait; waits for one. One caller at a time. A subscription that has ended with an error is
     /// forgotten. The error says that nothing comes any more.
     pub async fn next(&self) -> Result<VecDeque<LiveMessage>, LiveEnd> {
-        let messages = self.outlet.next().await?;
-        for message in &messages {
-            if let LiveMessage::Error(id, _) = message {
-                self.numbers().remove(id);
+        loop {
+            let waiting = self.outlet.next().await?;
+            let messages = self.of_current(waiting);
+            if !messages.is_empty() {
+                return Ok(messages);
             }
         }
-        Ok(messages)
+    }
+
+    /// Leaves out what is for subscriptions that the client has ended, or replaced.
+    fn of_current(&self, waiting: VecDeque<(Subscriber, LiveMessage)>) -> VecDeque<LiveMessage> {
+        let mut subscriptions = self.subscriptions();
+        let mut messages = VecDeque::with_capacity(waiting.len());
+        for (number, message) in waiting {
+            if !subscriptions.numbers.contains(&number) {
+                continue;
+            }
+            if let LiveMessage::Error(id, _) = &message {
+                subscriptions.remove(id);
+            }
+            messages.push_back(message);
+        }
+        messages
     }
 
     /// How many subscriptions there are.
     pub fn len(&self) -> usize {
-        self.numbers().len()
+        self.subscriptions().by_id.len()
     }
 
     /// True if there are none.
@@ -95,8 +134,8 @@ impl LiveConnection {
         self.len() == 0
     }
 
-    fn numbers(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, u64>> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn subscriptions(&self) -> std::sync::MutexGuard<'_, Subscriptions> {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,7 +143,7 @@ impl Drop for LiveConnection {
     fn drop(&mut self) {
         // First: whoever is about to subscribe must not be left behind.
         self.outlet.end(LiveEnd::Reset);
-        for number in self.numbers().values() {
+        for number in &self.subscriptions().numbers {
             let _ = self.commands.send(Command::Cancel(*number));
         }
     }
@@ -119,13 +158,6 @@ impl std::fmt::Debug for LiveConnection {
 }
 
 impl App {
-    pub(super) async fn live_principal(&self, token: Option<&str>) -> Result<Principal, AppError> {
-        match token {
-            Some(token) => Ok(self.authenticate(token).await?.principal),
-            None => Ok(Principal::anonymous()),
-        }
-    }
-
     /// Reads a first result and registers it. `again` for a subscriber who is there already: it is told the difference.
     pub(super) async fn seat(
         self: &Arc<Self>,
@@ -166,6 +198,7 @@ impl App {
             }
             let listener = Listener {
                 outlet: seat.outlet.clone(),
+                number,
                 head: head(&seat.id),
                 events: seat.wish.events,
                 fields: grant.fields().clone(),

@@ -14,6 +14,9 @@ use super::feed::Feed;
 /// How long an answer may hold events back, from its first commit on.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
+/// So many tickets are more than there are requests at a time, mostly.
+const MANY: usize = 1024;
+
 #[derive(Default)]
 pub(crate) struct Fence {
     newest: AtomicU64,
@@ -50,19 +53,16 @@ impl Fence {
 }
 
 impl WriteTicket {
-    /// A ticket for a request that is about to commit; `None` if nobody listens.
-    pub(crate) fn take(feed: &Arc<Feed>) -> Option<Self> {
-        if !feed.is_on() {
-            return None;
-        }
+    /// A ticket for a request that is about to commit. Also if nobody listens: somebody may before it does.
+    pub(crate) fn take(feed: &Arc<Feed>) -> Self {
         let mut out = feed.fence.out.lock().unwrap_or_else(PoisonError::into_inner);
         let number = feed.fence.newest.fetch_add(1, Ordering::AcqRel) + 1;
         out.push_back((number, Instant::now(), false));
         drop(out);
-        Some(Self {
+        Self {
             feed: feed.clone(),
             number,
-        })
+        }
     }
 }
 
@@ -75,11 +75,18 @@ impl Drop for WriteTicket {
         {
             entry.2 = true;
         }
-        while out.front().is_some_and(|(.., is_back)| *is_back) {
+        // Where nobody listens, nobody else takes out those that a slow request has behind it.
+        let is_long = out.len() > MANY;
+        while out
+            .front()
+            .is_some_and(|(_, since, is_back)| *is_back || (is_long && since.elapsed() >= PATIENCE))
+        {
             out.pop_front();
         }
         drop(out);
-        self.feed.ready.notify_one();
+        if self.feed.is_on() {
+            self.feed.ready.notify_one();
+        }
     }
 }
 

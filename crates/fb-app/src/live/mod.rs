@@ -4,6 +4,7 @@
 //! [`outlet`] of each connection, behind the answers of the requests that wrote ([`fence`]). First and renewed results are read
 //! by [`read`]. Who is subscribed is looked at anew whenever rights change, and every [`worker::REVIEW`].
 
+mod caller;
 mod connection;
 mod feed;
 mod fence;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use caller::LiveCaller;
 pub use connection::LiveConnection;
 pub(crate) use feed::Feed;
 pub use fence::WriteTicket;
@@ -122,9 +124,9 @@ impl App {
         }
     }
 
-    /// To be taken before a request commits, and dropped when its answer was handed to the connection: events come behind it.
-    /// `None`, and free, if nobody listens.
-    pub fn write_ticket(&self) -> Option<WriteTicket> {
+    /// To be taken before a request commits, and dropped when its answer was handed to the connection: events come behind it,
+    /// also those of queries that are subscribed to meanwhile. Costs a tenth of a microsecond.
+    pub fn write_ticket(&self) -> WriteTicket {
         WriteTicket::take(&self.live().feed)
     }
 }

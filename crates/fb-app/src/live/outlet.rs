@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use fb_live::Subscriber;
 use tokio::sync::Notify;
 
 use crate::AppError;
@@ -40,20 +41,20 @@ pub(super) struct Outlet {
 
 #[derive(Debug, Default)]
 struct State {
-    messages: VecDeque<LiveMessage>,
+    messages: VecDeque<(Subscriber, LiveMessage)>,
     bytes: usize,
     end: Option<LiveEnd>,
 }
 
 impl Outlet {
     /// Puts a message behind the others. Whoever lets too many of them wait is cut off.
-    pub(super) fn push(&self, message: LiveMessage) {
+    pub(super) fn push(&self, to: Subscriber, message: LiveMessage) {
         let mut state = self.state();
         if state.end.is_some() {
             return;
         }
         state.bytes += size(&message);
-        state.messages.push_back(message);
+        state.messages.push_back((to, message));
         if state.bytes > WAITING_BYTES || state.messages.len() > WAITING {
             state.messages = VecDeque::new();
             state.end = Some(LiveEnd::TooSlow);
@@ -73,7 +74,7 @@ impl Outlet {
     }
 
     /// All messages that wait; waits for one. One caller at a time.
-    pub(super) async fn next(&self) -> Result<VecDeque<LiveMessage>, LiveEnd> {
+    pub(super) async fn next(&self) -> Result<VecDeque<(Subscriber, LiveMessage)>, LiveEnd> {
         loop {
             {
                 let mut state = self.state();

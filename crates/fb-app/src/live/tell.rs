@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fb_auth::{FieldRights, Objects};
-use fb_live::{Content, Event, Operation};
+use fb_live::{Content, Event, Operation, Subscriber};
 use fb_types::{ClassName, ObjectKey, Schema, Timestamp, without_members};
 
 use super::outlet::{LiveMessage, Outlet};
@@ -15,6 +15,7 @@ use super::wish::Events;
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) outlet: Arc<Outlet>,
+    pub(super) number: Subscriber,
     /// The beginning of its messages.
     pub(super) head: Arc<str>,
     pub(super) events: Events,
@@ -81,7 +82,8 @@ impl<'a> Telling<'a> {
                 None => self.keep(name, &listener.class, None),
             },
         };
-        listener.outlet.push(LiveMessage::Text(listener.head.clone(), shared));
+        let message = LiveMessage::Text(listener.head.clone(), shared);
+        listener.outlet.push(listener.number, message);
     }
 
     fn keep(&mut self, name: &'static str, class: &ClassName, body: Option<&Bytes>) -> Bytes {

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::LiveStats;
+use super::caller::LiveCaller;
 use super::feed::Feed;
 use super::outlet::{LiveEnd, LiveMessage, Outlet};
 use super::tell::{Listener, Telling};
@@ -70,7 +71,7 @@ impl Drop for Held {
 #[derive(Clone)]
 pub(super) struct Seat {
     pub(super) id: Arc<str>,
-    pub(super) token: Option<Arc<str>>,
+    pub(super) caller: LiveCaller,
     pub(super) principal: Principal,
     pub(super) wish: Arc<LiveWish>,
     pub(super) outlet: Arc<Outlet>,
@@ -90,7 +91,7 @@ pub(super) struct Registered {
 /// Something that is to be sent, behind certain answers.
 enum Outgoing {
     Event(Arc<[Subscriber]>, Event),
-    First(Arc<Outlet>, LiveMessage),
+    First(Subscriber, Arc<Outlet>, LiveMessage),
 }
 
 pub(super) struct Worker {
@@ -217,7 +218,7 @@ impl Worker {
                         }
                     }
                 }
-                Some((_, Outgoing::First(outlet, message))) => outlet.push(message),
+                Some((_, Outgoing::First(to, outlet, message))) => outlet.push(to, message),
                 None => {}
             }
         }
@@ -261,7 +262,8 @@ impl Worker {
                 if let Some(seat) = self.seats.get(&subscriber) {
                     let message = LiveMessage::Error(seat.id.clone(), *error);
                     let outlet = seat.outlet.clone();
-                    self.outgoing.push_back((0, Outgoing::First(outlet, message)));
+                    self.outgoing
+                        .push_back((0, Outgoing::First(subscriber, outlet, message)));
                 }
                 self.forget(subscriber);
                 self.rest();
@@ -309,7 +311,7 @@ impl Worker {
             if let Some(text) = first {
                 let message = LiveMessage::Text(listener.head.clone(), text);
                 self.outgoing
-                    .push_back((0, Outgoing::First(listener.outlet.clone(), message)));
+                    .push_back((0, Outgoing::First(subscriber, listener.outlet.clone(), message)));
             }
             self.listeners.insert(subscriber, listener);
             self.seats.insert(subscriber, seat);
@@ -392,26 +394,26 @@ impl Worker {
         }
         self.must_review_again = false;
         self.reviewed_at = Instant::now();
-        let mut by_token: HashMap<Arc<str>, Vec<(Subscriber, Seat)>> = HashMap::new();
+        let mut by_caller: HashMap<LiveCaller, Vec<(Subscriber, Seat)>> = HashMap::new();
         for (subscriber, seat) in &self.seats {
-            if let Some(token) = &seat.token {
-                by_token
-                    .entry(token.clone())
+            if seat.caller != LiveCaller::Anonymous {
+                by_caller
+                    .entry(seat.caller.clone())
                     .or_default()
                     .push((*subscriber, seat.clone()));
             }
         }
-        if by_token.is_empty() {
+        if by_caller.is_empty() {
             return;
         }
         self.is_reviewing = true;
         let (app, commands) = (self.app.clone(), self.own.clone());
         tokio::spawn(async move {
-            for (token, seats) in by_token {
+            for (caller, seats) in by_caller {
                 let (Some(app), Some(commands)) = (app.upgrade(), commands.upgrade()) else {
                     return;
                 };
-                review_token(&app, &commands, &token, seats).await;
+                review_caller(&app, &commands, &caller, seats).await;
             }
             if let Some(commands) = commands.upgrade() {
                 let _ = commands.send(Command::Reviewed);
@@ -420,14 +422,14 @@ impl Worker {
     }
 }
 
-/// Looks at the rights of all who subscribed with one token.
-async fn review_token(
+/// Looks at the rights of all who subscribed in the same way.
+async fn review_caller(
     app: &Arc<App>,
     commands: &mpsc::UnboundedSender<Command>,
-    token: &Arc<str>,
+    caller: &LiveCaller,
     seats: Vec<(Subscriber, Seat)>,
 ) {
-    let principal = app.live_principal(Some(token)).await;
+    let principal = app.live_principal(caller).await;
     for (subscriber, mut seat) in seats {
         let end = match &principal {
             Ok(principal) if *principal == seat.principal => continue,

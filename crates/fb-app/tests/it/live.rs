@@ -357,7 +357,7 @@ async fn s42_a_token_that_is_revoked_ends_its_subscriptions() {
     assert_eq!(client.told[other].events.len(), 1);
     let again = client
         .connection
-        .subscribe("x", Some(&ann), wish("Doc", json!({})))
+        .subscribe("x", Some(ann.as_str()), wish("Doc", json!({})))
         .await;
     assert!(matches!(again, Err(AppError::BadToken)), "{again:?}");
 }
@@ -465,13 +465,12 @@ async fn without_connections_nothing_is_kept() {
     client.subscribe(None, wish("Doc", json!({}))).await;
     client.catch_up(&it).await;
     let matched = it.app.live_stats().await.matched;
-    assert!(matched > 0 && it.app.write_ticket().is_some());
+    assert!(matched > 0);
     drop(client);
     let stats = it.app.live_stats().await;
     assert_eq!((stats.subscriptions, stats.views, stats.objects), (0, 0, 0));
     it.put("2", json!({})).await;
     assert_eq!(it.app.live_stats().await.matched, stats.matched);
-    assert!(it.app.write_ticket().is_none());
 }
 
 /// The worker has matched what was written before it says how much that was.
@@ -481,8 +480,8 @@ async fn events_come_behind_the_answers_of_their_writes() {
     let mut client = it.client().await;
     let all = client.subscribe(None, wish("Doc", json!({}))).await;
     client.catch_up(&it).await;
-    let ticket = it.app.write_ticket().unwrap();
-    let later = it.app.write_ticket().unwrap();
+    let ticket = it.app.write_ticket();
+    let later = it.app.write_ticket();
     drop(later);
     it.put("1", json!({})).await;
     it.app.live_stats().await;

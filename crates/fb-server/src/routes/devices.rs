@@ -137,7 +137,7 @@ fn cookie_name(ctx: &Ctx) -> String {
 
 /// True if the client came over HTTPS, as far as that can be known: proxies that are trusted say so, others are believed
 /// where the app's own address does.
-fn is_https(ctx: &Ctx) -> bool {
+pub(super) fn is_https(ctx: &Ctx) -> bool {
     let peer = ctx.request.peer.to_canonical();
     let says_https = || {
         let proto = ctx.request.headers.get("x-forwarded-proto")?.to_str().ok()?;

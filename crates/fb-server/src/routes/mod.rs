@@ -7,6 +7,7 @@ pub(crate) mod code;
 pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod devices;
+pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod indexes;
 pub(crate) mod mail;

@@ -96,7 +96,7 @@ async fn count(ctx: &Ctx, filter: Value) -> Result<Reply, ApiError> {
     Ok(reply.header(header::CACHE_CONTROL, "private, no-cache"))
 }
 
-fn filter_from_url(ctx: &Ctx) -> Result<Value, ApiError> {
+pub(super) fn filter_from_url(ctx: &Ctx) -> Result<Value, ApiError> {
     match ctx.request.query("q")?.as_deref() {
         None | Some("") => Ok(json!({})),
         Some(text) => parse_query_json(text, "the filter"),
@@ -114,6 +114,6 @@ async fn filter_from_body(ctx: &mut Ctx) -> Result<Value, ApiError> {
 }
 
 /// Filters and sort orders that are no JSON are syntax errors of the query language.
-fn parse_query_json(text: &str, what: &str) -> Result<Value, ApiError> {
+pub(super) fn parse_query_json(text: &str, what: &str) -> Result<Value, ApiError> {
     parse_json(text.as_bytes(), what).map_err(|error| ApiError::new(codes::SYNTAX, error.message))
 }

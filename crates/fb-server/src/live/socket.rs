@@ -1,0 +1,289 @@
+//! One WebSocket: what its client asks for, in its order, and what it is told.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fb_app::{App, LiveConnection, LiveEnd, LiveMessage};
+use futures_util::future::OptionFuture;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::places::Place;
+use super::wire::{Asked, Refused, error_message, parse};
+use crate::codes;
+use crate::error::ApiError;
+use crate::server::ServerState;
+
+/// Largest message of a client.
+const MESSAGE_BYTES: usize = 64 << 10;
+/// What each socket has for reading, and what it gathers before it writes.
+const READ_BYTES: usize = 4 << 10;
+const WRITE_BYTES: usize = 32 << 10;
+/// How long a client may take to read what the socket and its buffers hold.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+/// So many messages in a row that make no sense end a socket.
+const MOST_REFUSED: usize = 100;
+/// How long, and how much, a client may go on sending when it has been told that this is the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL_BYTES: u64 = 1 << 20;
+
+/// A socket that is not open yet.
+pub(crate) struct Socket {
+    pub(crate) state: Arc<ServerState>,
+    pub(crate) app: Arc<App>,
+    pub(crate) place: Place,
+    /// Where its client is, as far as limits are concerned.
+    pub(crate) address: IpAddr,
+    /// The number of the request that it began with.
+    pub(crate) number: u64,
+}
+
+/// Why a socket ends.
+enum End {
+    /// The client has gone, or said that it will.
+    Gone,
+    /// This side has had enough.
+    Close(CloseCode, &'static str),
+}
+
+type Wire = WebSocketStream<TokioIo<Upgraded>>;
+
+impl Socket {
+    /// Opens the socket when the answer to its handshake was sent, and serves it to its end.
+    pub(crate) async fn serve(self, upgrade: OnUpgrade) {
+        let upgraded = match upgrade.await {
+            Ok(upgraded) => TokioIo::new(upgraded),
+            Err(error) => {
+                tracing::debug!(error = %error, "a WebSocket came to nothing");
+                return;
+            }
+        };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
+            .write_buffer_size(WRITE_BYTES)
+            .max_message_size(Some(MESSAGE_BYTES))
+            .max_frame_size(Some(MESSAGE_BYTES));
+        let mut wire = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
+        let state = self.state.clone();
+        match AssertUnwindSafe(self.run(&mut wire)).catch_unwind().await {
+            Ok(End::Gone) => {}
+            Ok(End::Close(code, reason)) => close(wire, code, reason).await,
+            Err(_) => {
+                state.metrics.panics.fetch_add(1, Ordering::Relaxed);
+                close(wire, CloseCode::Error, "the server failed").await;
+            }
+        }
+    }
+
+    async fn run(mut self, wire: &mut Wire) -> End {
+        let connection = self.app.live_connection();
+        let every = self.state.limits.live_ping;
+        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Since the last ping.
+        let mut is_heard = true;
+        let mut refused_in_row = 0;
+        let mut in_use = Instant::now();
+        let Self {
+            state,
+            app,
+            place,
+            address,
+            number,
+        } = &mut self;
+        let asking = Asking {
+            state,
+            app,
+            connection: &connection,
+            address: *address,
+            number: *number,
+        };
+        let mut work = pin!(OptionFuture::from(None));
+        let mut is_working = false;
+        loop {
+            let sent = tokio::select! {
+                () = place.stopping() => return End::Close(CloseCode::Away, "the server stops"),
+                // One at a time, so that they are dealt with in their order; what comes meanwhile waits with the system.
+                received = wire.next(), if !is_working => {
+                    is_heard = true;
+                    match received {
+                        None | Some(Ok(Message::Close(_))) => return End::Gone,
+                        Some(Err(error)) => return end_of(&error),
+                        Some(Ok(Message::Text(text))) => {
+                            work.set(Some(asking.answer(text)).into());
+                            is_working = true;
+                            continue;
+                        }
+                        Some(Ok(Message::Binary(_))) => {
+                            return End::Close(CloseCode::Unsupported, "messages are text");
+                        }
+                        Some(Ok(_)) => continue,
+                    }
+                }
+                done = &mut work, if is_working => {
+                    is_working = false;
+                    match done {
+                        None | Some(Outcome::Done) => {
+                            refused_in_row = 0;
+                            continue;
+                        }
+                        Some(Outcome::Banned) => return End::Close(CloseCode::Policy, "too many requests"),
+                        Some(Outcome::Refused(text)) => {
+                            refused_in_row += 1;
+                            let sent = write(wire, [Bytes::from(text)]).await;
+                            if refused_in_row >= MOST_REFUSED {
+                                return End::Close(CloseCode::Policy, "too many messages that make no sense");
+                            }
+                            sent
+                        }
+                    }
+                }
+                messages = connection.next() => match messages {
+                    Ok(messages) => {
+                        place.count_sent(messages.len());
+                        write(wire, messages.into_iter().map(|message| asking.text_of(message))).await
+                    }
+                    Err(LiveEnd::Reset) => {
+                        return End::Close(CloseCode::Restart, "connect and subscribe again");
+                    }
+                    Err(LiveEnd::TooSlow) => {
+                        return End::Close(CloseCode::Again, "messages were not read fast enough");
+                    }
+                },
+                now = ticks.tick() => {
+                    if !is_heard && !is_working {
+                        return End::Gone;
+                    }
+                    if is_working || !connection.is_empty() {
+                        in_use = now;
+                    }
+                    if now - in_use >= asking.state.limits.live_idle {
+                        return End::Close(CloseCode::Normal, "nothing is subscribed to");
+                    }
+                    is_heard = false;
+                    within_time(wire.send(Message::Ping(Bytes::new()))).await
+                }
+            };
+            match sent {
+                Some(Ok(())) => {}
+                Some(Err(_)) => return End::Gone,
+                None => return End::Close(CloseCode::Again, "messages were not read fast enough"),
+            }
+        }
+    }
+}
+
+/// Writes messages in one go. `None` if the client does not read them.
+async fn write(wire: &mut Wire, messages: impl IntoIterator<Item = Bytes>) -> Option<Result<(), Error>> {
+    within_time(async {
+        for text in messages {
+            // Made of JSON and ids, so it is UTF-8 and need not be looked through again.
+            let frame = Frame::message(text, OpCode::Data(Data::Text), true);
+            wire.feed(Message::Frame(frame)).await?;
+        }
+        wire.flush().await
+    })
+    .await
+}
+
+async fn within_time<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(WRITE_TIME, work).await.ok()
+}
+
+/// How a socket ends whose client broke the rules, or the connection.
+fn end_of(error: &Error) -> End {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            End::Close(CloseCode::Size, "a message has 64 KiB at most")
+        }
+        Error::Utf8(_) => End::Close(CloseCode::Invalid, "text is UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::Gone,
+        Error::Protocol(_) => End::Close(CloseCode::Protocol, "this is not how WebSocket goes"),
+        _ => End::Gone,
+    }
+}
+
+/// Says why the socket ends. What the client still sends is taken, so that the system does not cut off what is on its way.
+async fn close(mut wire: Wire, code: CloseCode, reason: &'static str) {
+    let reason = Utf8Bytes::from_static(reason);
+    let farewell = async {
+        if wire.close(Some(CloseFrame { code, reason })).await.is_err() {
+            return;
+        }
+        let mut bytes = wire.into_inner();
+        if bytes.shutdown().await.is_ok() {
+            let _ = tokio::io::copy(&mut bytes.take(FAREWELL_BYTES), &mut tokio::io::sink()).await;
+        }
+    };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}
+
+/// What became of a message.
+enum Outcome {
+    Done,
+    /// With the error to send.
+    Refused(String),
+    Banned,
+}
+
+/// What is needed to do what a client asks for.
+struct Asking<'s> {
+    state: &'s ServerState,
+    app: &'s App,
+    connection: &'s LiveConnection,
+    address: IpAddr,
+    number: u64,
+}
+
+impl Asking<'_> {
+    async fn answer(&self, text: Utf8Bytes) -> Outcome {
+        if self.app.count_visit(self.address).is_err() {
+            return Outcome::Banned;
+        }
+        let (id, token, wish) = match parse(&text) {
+            Ok(Asked::Unsubscribe { id }) => {
+                self.connection.unsubscribe(&id);
+                return Outcome::Done;
+            }
+            Ok(Asked::Subscribe { id, token, wish }) => (id, token, wish),
+            Err(Refused { id, error }) => return Outcome::Refused(self.error_text(id.as_deref(), &error)),
+        };
+        let begun = self.connection.subscribe(&id, token.as_deref(), *wish);
+        let error = match AssertUnwindSafe(begun).catch_unwind().await {
+            Ok(Ok(())) => return Outcome::Done,
+            Ok(Err(error)) => error.into(),
+            Err(_) => {
+                self.state.metrics.panics.fetch_add(1, Ordering::Relaxed);
+                self.connection.unsubscribe(&id);
+                ApiError::new(codes::INTERNAL, "The server failed. Its log has the details.")
+            }
+        };
+        Outcome::Refused(self.error_text(Some(&id), &error))
+    }
+
+    fn text_of(&self, message: LiveMessage) -> Bytes {
+        match message {
+            LiveMessage::Text(own, shared) => [own.as_bytes(), &shared].concat().into(),
+            LiveMessage::Error(id, error) => self.error_text(Some(&id), &error.into()).into(),
+        }
+    }
+
+    fn error_text(&self, id: Option<&str>, error: &ApiError) -> String {
+        super::log(self.state, self.app, self.number, error);
+        error_message(id, error, self.app.clock().now())
+    }
+}
