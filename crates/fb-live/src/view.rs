@@ -1,10 +1,13 @@
 //! One query as some scopes see it, and what becomes of it with each write.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fb_auth::Scope;
+use fb_query::{Fields, Slots};
 use fb_types::{ChangeKind, ObjectKey, Seq};
 use serde_json::Value;
 
@@ -21,7 +24,10 @@ const UNNUMBERED: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) filter: u32,
-    pub(crate) query: Arc<LiveQuery>,
+    /// Tells it from others that had its number before.
+    pub(crate) generation: u64,
+    /// To be renewed by; what has no window needs no renewal, and is held by nothing but its filter.
+    pub(crate) query: Option<Arc<LiveQuery>>,
     /// Writes up to here are in what it began with.
     pub(crate) since: Seq,
     pub(crate) state: State,
@@ -46,27 +52,72 @@ pub(crate) struct Sight {
 #[derive(Debug, Clone)]
 pub(crate) enum State {
     /// These objects.
-    All(HashSet<u32>),
+    All(Members),
     /// A window onto an order.
     Part(Window),
     /// It ran dry and showed this; nothing is told until it is renewed.
     Dry(Vec<Entry>),
 }
 
+/// Numbers of objects.
+pub(crate) type Members = HashSet<u32, BuildHasherDefault<Spread>>;
+
+/// Numbers are given out one after the other, and nobody can choose them.
+#[derive(Debug, Default)]
+pub(crate) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// As much of an object as the filters and orders of its class look at.
+pub(crate) struct Object<'a> {
+    slots: &'a Slots,
+    fields: &'a Fields<'a>,
+    value: OnceCell<Value>,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn new(slots: &'a Slots, fields: &'a Fields<'a>) -> Self {
+        Self {
+            slots,
+            fields,
+            value: OnceCell::new(),
+        }
+    }
+
+    /// Its place in the order of a window whose fields are among the slots.
+    fn place(&self, part: &Part) -> Box<[u8]> {
+        let value = self.value.get_or_init(|| self.slots.object(self.fields));
+        part.order.position(value).into()
+    }
+}
+
 /// A write, looked at once for all views.
 pub(crate) struct Written<'a> {
     pub(crate) image: &'a Image,
-    pub(crate) value: Option<&'a Value>,
+    pub(crate) object: Option<Object<'a>>,
     /// The object's number if it is in any view.
     pub(crate) number: Option<u32>,
 }
 
 impl View {
     pub(crate) fn part(&self) -> Option<&Part> {
-        match self.query.form() {
-            Form::All => None,
-            Form::Part(part) => Some(part),
-        }
+        part_of(self.query.as_ref())
+    }
+
+    pub(crate) fn form_text(&self) -> &str {
+        self.query.as_ref().map_or("", |query| query.form_text())
     }
 
     pub(crate) fn is_dry(&self) -> bool {
@@ -100,8 +151,7 @@ impl View {
         out: &mut Vec<Output>,
     ) {
         let image = written.image;
-        let query = self.query.clone();
-        match (&mut self.state, query.form()) {
+        match (&mut self.state, part_of(self.query.as_ref())) {
             (State::Dry(_), _) => {}
             (State::All(members), _) => {
                 let what = match (is_member, passes) {
@@ -121,10 +171,10 @@ impl View {
                 };
                 self.tell_written(image, what, None, out);
             }
-            (State::Part(window), Form::Part(part)) => {
-                let after = match (passes, written.value, &image.body) {
-                    (true, Some(value), Some(body)) => Some(Entry {
-                        place: part.order.position(value).into(),
+            (State::Part(window), Some(part)) => {
+                let after = match (passes, &written.object, &image.body) {
+                    (true, Some(object), Some(body)) => Some(Entry {
+                        place: object.place(part),
                         number: written.number.filter(|_| is_member).unwrap_or(UNNUMBERED),
                         key: image.key.clone(),
                         body: body.clone(),
@@ -157,7 +207,7 @@ impl View {
                     self.tell_steps(image, outcome.steps, part, out);
                 }
             }
-            (State::Part(_), Form::All) => debug_assert!(false, "a window without a part"),
+            (State::Part(_), None) => debug_assert!(false, "a window without a part"),
         }
     }
 
@@ -228,6 +278,13 @@ impl View {
     }
 }
 
+fn part_of(query: Option<&Arc<LiveQuery>>) -> Option<&Part> {
+    match query?.form() {
+        Form::All => None,
+        Form::Part(part) => Some(part),
+    }
+}
+
 impl Window {
     /// Gives the entry that has no number yet its number.
     pub(crate) fn number(&mut self, number: u32) {
@@ -246,9 +303,9 @@ pub(crate) fn replay(window: &mut Window, part: &Part, written: &Written<'_>, pa
         entry.number = KNOWN;
         KNOWN
     });
-    let after = match (passes, written.value, &image.body) {
-        (true, Some(value), Some(body)) => Some(Entry {
-            place: part.order.position(value).into(),
+    let after = match (passes, &written.object, &image.body) {
+        (true, Some(object), Some(body)) => Some(Entry {
+            place: object.place(part),
             number: UNNUMBERED,
             key: image.key.clone(),
             body: body.clone(),

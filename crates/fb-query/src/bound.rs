@@ -1,11 +1,18 @@
 //! Filters of one class that are evaluated on the same object many at a time.
 
+use std::fmt;
+
 use indexmap::IndexSet;
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 use crate::access::Spot;
-use crate::ast::{Filter, Path, Test};
-use crate::eval::{Origin, path_passes};
+use crate::ast::{Filter, Leaf, Path, Test};
+use crate::eval::{Origin, any_end, path_passes};
+use crate::pattern::Pattern;
+
+/// So many names are compared one after the other rather than hashed.
+const FEW: usize = 12;
 
 /// The fields and paths that the filters of one class name, numbered, so that each field of an object is looked up once
 /// for all filters. It only grows.
@@ -21,6 +28,10 @@ pub struct Slots {
 #[derive(Debug)]
 pub struct Fields<'v>(Vec<Option<&'v Value>>);
 
+/// As much of an object as [`Slots`] has fields for.
+#[derive(Debug)]
+pub struct Parsed(Vec<Option<Value>>);
+
 /// A [`Filter`] whose paths are numbers of [`Slots`]. Passes exactly the objects that the filter passes.
 #[derive(Debug)]
 pub struct Bound(Node);
@@ -31,6 +42,8 @@ enum Node {
     Or(Box<[Node]>),
     Not(Box<Node>),
     Field(u32, Test),
+    /// A text that begins so: what most regular expressions are about.
+    Begins(u32, Box<str>),
 }
 
 impl Slots {
@@ -44,8 +57,40 @@ impl Slots {
             Filter::And(filters) => Node::And(filters.into_iter().map(|f| self.node(f)).collect()),
             Filter::Or(filters) => Node::Or(filters.into_iter().map(|f| self.node(f)).collect()),
             Filter::Not(filter) => Node::Not(Box::new(self.node(*filter))),
+            Filter::Field(path, Test::Matches(pattern)) => match beginning(&path, &pattern) {
+                Some(beginning) => Node::Begins(self.path(path), beginning),
+                None => Node::Field(self.path(path), Test::Matches(pattern)),
+            },
             Filter::Field(path, test) => Node::Field(self.path(path), test),
         }
+    }
+
+    /// Makes [`Self::parse`] keep a field that no filter need name.
+    pub fn name(&mut self, field: &str) {
+        if !self.fields.contains(field) {
+            self.fields.insert(field.into());
+        }
+    }
+
+    /// Reads an object's JSON, but keeps only what these slots are about. `None` for what is no object.
+    /// Cost: one pass over the text; memory for what is kept.
+    pub fn parse(&self, json: &[u8]) -> Option<Parsed> {
+        let mut values = vec![None; self.fields.len()];
+        let mut from = serde_json::Deserializer::from_slice(json);
+        let keep = Keep {
+            names: &self.fields,
+            values: &mut values,
+        };
+        keep.deserialize(&mut from).ok()?;
+        from.end().ok()?;
+        Some(Parsed(values))
+    }
+
+    /// The object again, with no members but those that slots are about.
+    pub fn object(&self, fields: &Fields<'_>) -> Value {
+        let members = self.fields.iter().zip(&fields.0);
+        let members = members.filter_map(|(name, value)| Some((String::from(&**name), (*value)?.clone())));
+        Value::Object(members.collect::<Map<_, _>>())
     }
 
     /// The number of a path, the same for equal paths.
@@ -81,6 +126,87 @@ impl Slots {
     }
 }
 
+fn slot(names: &IndexSet<Box<str>>, name: &str) -> Option<usize> {
+    if names.len() <= FEW {
+        names.iter().position(|known| **known == *name)
+    } else {
+        names.get_index_of(name)
+    }
+}
+
+/// What a text must begin with, if a pattern says nothing else.
+fn beginning(path: &Path, pattern: &Pattern) -> Option<Box<str>> {
+    // The form in which times are compared is not that of their JSON.
+    if matches!(path.leaf(), Leaf::Time(_)) || matches!(path.leaf().element(), Leaf::Time(_)) {
+        return None;
+    }
+    let literal = pattern.literal_prefix()?;
+    // Whatever is no plain character does not stand for itself, and so ends the literal before its place.
+    (pattern.source.strip_prefix('^') == Some(literal.as_str())).then(|| literal.into())
+}
+
+impl Parsed {
+    /// The values.
+    pub fn fields(&self) -> Fields<'_> {
+        Fields(self.0.iter().map(Option::as_ref).collect())
+    }
+}
+
+/// Reads an object into its slots.
+struct Keep<'a> {
+    names: &'a IndexSet<Box<str>>,
+    values: &'a mut Vec<Option<Value>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Keep<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Keep<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(slot) = members.next_key_seed(Name(self.names))? {
+            match slot.and_then(|slot| self.values.get_mut(slot)) {
+                Some(value) => *value = Some(members.next_value()?),
+                None => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the name of a member as the number of its slot.
+struct Name<'a>(&'a IndexSet<Box<str>>);
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(slot(self.0, name))
+    }
+}
+
 impl Bound {
     /// True if the object whose fields these are passes. `slots` are those it was bound with.
     /// Cost: as [`Filter::matches`], without looking up fields.
@@ -99,6 +225,113 @@ impl Node {
                 Some(known) => path_passes(known, test, slots.origin(fields, *path)),
                 None => false,
             },
+            Self::Begins(path, beginning) => match slots.paths.get_index(*path as usize) {
+                Some(known) => begins(known, slots.origin(fields, *path), beginning),
+                None => false,
+            },
+        }
+    }
+}
+
+fn begins(path: &Path, origin: Origin<'_>, beginning: &str) -> bool {
+    let is_it = |value: &Value| value.as_str().is_some_and(|text| text.starts_with(beginning));
+    any_end(path, origin, &mut |end| match end {
+        Some(Value::Array(elements)) => elements.iter().any(is_it),
+        Some(value) => is_it(value),
+        None => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::generate::{filter, object, world, world_of};
+    use crate::{Limits, parse_filter};
+
+    #[test]
+    fn patterns_that_are_plain_beginnings_are_evaluated_as_such_and_pass_the_same() {
+        for (ty, is_plain) in [
+            ("/db/String", true),
+            ("/db/collection.List[/db/String]", true),
+            ("/db/JsonObject", true),
+            ("/db/Date", false),
+        ] {
+            let world = world_of(&[ty]);
+            for pattern in [
+                "^2013",
+                "^2013-11-22",
+                "^a.c",
+                "^a\\.",
+                "^a|^b",
+                "^ab$",
+                "^(ab)",
+                "^ab?",
+            ] {
+                let json = json!({ "f0": { "$regex": pattern } });
+                let Ok(filter) = parse_filter(&json, &world.schema, &world.class, &Limits::default()) else {
+                    continue;
+                };
+                let mut slots = Slots::default();
+                let bound = slots.bind(filter.clone());
+                let is_begins = matches!(bound.0, Node::Begins(..));
+                assert_eq!(is_begins, is_plain && pattern.starts_with("^2013"), "{ty} {pattern}");
+                for value in [
+                    json!("2013-11-22"),
+                    json!("201"),
+                    json!("2013"),
+                    json!("a.c"),
+                    json!("abc"),
+                    json!("ab"),
+                    json!(2013),
+                    json!(["x", "2013-11"]),
+                    json!([["2013"]]),
+                    json!({ "2013": "2013" }),
+                    json!(null),
+                ] {
+                    let object = json!({ "f0": value });
+                    let passes = bound.matches(&slots, &slots.fields(&object));
+                    assert_eq!(passes, filter.matches(&object), "{ty} {pattern} {object}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_not_parsed() {
+        let slots = Slots::default();
+        for json in ["", "1", "[]", "{", "{} {}", "{\"a\":}"] {
+            assert!(slots.parse(json.as_bytes()).is_none(), "{json}");
+        }
+        assert!(slots.parse(b" {\"a\": [1, {\"b\": \"\\\"\"}]} ").is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_what_filters_name_is_enough(
+            (world, filters, objects) in world().prop_flat_map(|world| {
+                let filters = proptest::collection::vec(filter(&world), 1..20);
+                let objects = proptest::collection::vec(object(&world), 1..5);
+                (Just(world), filters, objects)
+            }),
+        ) {
+            let mut slots = Slots::default();
+            let parsed: Vec<_> = filters
+                .iter()
+                .filter_map(|json| parse_filter(json, &world.schema, &world.class, &Limits::default()).ok())
+                .collect();
+            let bound: Vec<_> = parsed.iter().map(|filter| slots.bind(filter.clone())).collect();
+            for object in &objects {
+                let part = slots.parse(object.to_string().as_bytes()).expect("it is an object");
+                let again = slots.object(&part.fields());
+                for (filter, bound) in parsed.iter().zip(&bound) {
+                    let expected = filter.matches(object);
+                    prop_assert_eq!(bound.matches(&slots, &part.fields()), expected);
+                    prop_assert_eq!(filter.matches(&again), expected);
+                }
+            }
         }
     }
 }
