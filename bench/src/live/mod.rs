@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use self::load::{Audience, Load, Objects, Writes};
 pub(crate) use self::report::LiveReport;
-use self::report::{Against, Figures};
+use self::report::{Against, Figures, Memory};
 use crate::{
     api::Api,
     client,
@@ -242,6 +242,9 @@ fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server)
     series(&mut load, (count / 4).max(1), Audience::Nobody).context("warming up")?;
     let alone = series(&mut load, count, Audience::Nobody).context("writing while nobody is subscribed")?;
 
+    // What was used for writing goes back first.
+    thread::sleep(freshbase::SETTLE);
+    let memory_unsubscribed = freshbase::memory_mb(server)?;
     let since = Instant::now();
     load.subscribe(scale.subscriptions, &|number| {
         let token = readers.as_ref().map(|readers| readers.tokens[number].as_str());
@@ -266,12 +269,11 @@ fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server)
         &alone,
         &told,
         subscribing,
-        [
-            memory_before,
-            memory_connected,
-            memory_subscribed,
-            freshbase::memory_mb(server)?,
-        ],
+        Memory {
+            all_sockets: memory_connected - memory_before,
+            all_subscriptions: memory_subscribed - memory_unsubscribed,
+            at_end: freshbase::memory_mb(server)?,
+        },
     ))
 }
 

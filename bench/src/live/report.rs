@@ -76,6 +76,17 @@ pub(crate) struct Figures {
     client_busy: f64,
 }
 
+/// Resident memory of the server in MB, and how it grew.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// By opening all sockets.
+    pub(crate) all_sockets: f64,
+    /// By all subscriptions.
+    pub(crate) all_subscriptions: f64,
+    /// At the end.
+    pub(crate) at_end: f64,
+}
+
 impl Figures {
     #[expect(clippy::too_many_arguments, reason = "what a round found, taken apart at once")]
     pub(crate) fn new(
@@ -86,12 +97,12 @@ impl Figures {
         alone: &Yield,
         told: &Yield,
         subscribing: Duration,
-        [before, connected, subscribed, end]: [f64; 4],
+        memory: Memory,
     ) -> Self {
         let seconds = told.elapsed.as_secs_f64();
         let micros = |cpu: Duration, n: u64| cpu.as_secs_f64() * 1e6 / n.max(1) as f64;
         let ms = |histogram: &Histogram<u64>, quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-        let kb = |from: f64, to: f64, n: usize| (to - from) * 1000.0 / n.max(1) as f64;
+        let kb = |mb: f64, n: usize| mb * 1000.0 / n.max(1) as f64;
         Self {
             scenario,
             subscriptions,
@@ -113,9 +124,9 @@ impl Figures {
             answer_p99_ms: ms(&told.answer, 0.99),
             early: told.early as f64,
             subscribing_s: subscribing.as_secs_f64(),
-            kb_per_subscription: kb(connected, subscribed, subscriptions),
-            kb_per_socket: kb(before, connected, sockets),
-            memory_mb: end,
+            kb_per_subscription: kb(memory.all_subscriptions, subscriptions),
+            kb_per_socket: kb(memory.all_sockets, sockets),
+            memory_mb: memory.at_end,
             client_busy: told.client_cpu.as_secs_f64() / seconds,
         }
     }

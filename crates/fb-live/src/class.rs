@@ -41,14 +41,16 @@ pub(crate) struct Class {
     low: Vec<u32>,
 }
 
+/// What every write looks at comes first, so that it lies together.
 #[derive(Debug)]
+#[repr(C)]
 struct Filter {
-    text: Arc<str>,
-    bound: Bound,
-    place: Place,
-    views: List,
     /// The write at which it was last asked.
     asked_at: u64,
+    views: List,
+    bound: Bound,
+    text: Arc<str>,
+    place: Place,
 }
 
 /// What a new view begins with.

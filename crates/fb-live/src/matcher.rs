@@ -433,6 +433,12 @@ impl Matcher {
         if view.ticket.is_none() {
             view.ticket = Some(seq);
             self.retained.open(seq);
+            // What was too little once will be too little again. Rows that were read for less of it say nothing about more.
+            if let Some(more) = view.query.as_ref().and_then(|query| query.with_more_slack()) {
+                view.query = Some(Arc::new(more));
+                self.generation += 1;
+                view.generation = self.generation;
+            }
         } else if !view.is_dry() {
             return;
         }

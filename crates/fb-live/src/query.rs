@@ -71,7 +71,8 @@ impl Part {
     }
 }
 
-/// Least and greatest number of objects that are known behind a window.
+/// Least and greatest number of objects that are known behind a window when it is new. Each renewal doubles it up to the
+/// greatest: most windows need none, and for some nothing else helps.
 const SLACK: (u64, u64) = (16, 128);
 
 impl LiveQuery {
@@ -128,6 +129,16 @@ impl LiveQuery {
             part.slack = slack;
         }
         self
+    }
+
+    /// The same with twice the number of objects known behind the window; `None` if it has none, or enough.
+    pub(crate) fn with_more_slack(&self) -> Option<Self> {
+        match &self.form {
+            Form::Part(part) if part.slack < SLACK.1 as usize && part.slack > 0 => {
+                Some(self.clone().with_slack(part.slack * 2))
+            }
+            Form::Part(_) | Form::All => None,
+        }
     }
 
     /// The class whose objects are asked for.

@@ -21,24 +21,26 @@ use crate::window::{Entry, Step, Window};
 /// Number of an object that has none yet.
 const UNNUMBERED: u32 = u32::MAX;
 
+/// What every write looks at comes first, so that it lies together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct View {
-    pub(crate) filter: u32,
-    /// Tells it from others that had its number before.
-    pub(crate) generation: u64,
-    /// To be renewed by; what has no window needs no renewal, and is held by nothing but its filter.
-    pub(crate) query: Option<Arc<LiveQuery>>,
-    /// Writes up to here are in what it began with.
-    pub(crate) since: Seq,
-    pub(crate) state: State,
-    pub(crate) sights: Vec<Sight>,
-    /// All subscribers, as they are told.
-    pub(crate) all: Arc<[Subscriber]>,
-    /// The position that its renewal waits at.
-    pub(crate) ticket: Option<Seq>,
     /// The write at which the object was last found to be in it, and at which it was last dealt with.
     pub(crate) member_at: u64,
     pub(crate) done_at: u64,
+    /// Writes up to here are in what it began with.
+    pub(crate) since: Seq,
+    pub(crate) state: State,
+    /// All subscribers, as they are told.
+    pub(crate) all: Arc<[Subscriber]>,
+    pub(crate) sights: Vec<Sight>,
+    /// To be renewed by; what has no window needs no renewal, and is held by nothing but its filter.
+    pub(crate) query: Option<Arc<LiveQuery>>,
+    /// The position that its renewal waits at.
+    pub(crate) ticket: Option<Seq>,
+    pub(crate) filter: u32,
+    /// Tells it from others that had its number before, and from itself with another slack.
+    pub(crate) generation: u64,
 }
 
 /// Subscribers of one scope.
