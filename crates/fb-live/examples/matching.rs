@@ -247,9 +247,9 @@ fn absorbed(schema: &Schema, class: &Class, name: &str, [change, insert, _]: [u6
         Bytes::from(json!({ "id": id, "version": 1, "price": score, "done": false }).to_string())
     };
     let key_of = |key: u64| ObjectKey::from_raw(&format!("{key:08}")).unwrap();
-    let known = usize::try_from(query.bootstrap().limit).unwrap();
-    let top = |order: &Scores| -> Vec<Row> {
-        let top = order.iter().take(known);
+    let known = |query: &LiveQuery| usize::try_from(query.bootstrap().limit).unwrap();
+    let top = |query: &LiveQuery, order: &Scores| -> Vec<Row> {
+        let top = order.iter().take(known(query));
         top.map(|(score, key)| Row {
             key: key_of(*key),
             body: object(*key, *score),
@@ -262,7 +262,7 @@ fn absorbed(schema: &Schema, class: &Class, name: &str, [change, insert, _]: [u6
         subscriber: 1,
         query: query.clone(),
         scope: Scope::Everything,
-        rows: top(&order),
+        rows: top(&query, &order),
         seq: Seq(0),
         ticket,
     };
@@ -315,18 +315,20 @@ fn absorbed(schema: &Schema, class: &Class, name: &str, [change, insert, _]: [u6
         for output in out.drain(..) {
             match output {
                 Output::Tell { .. } => told += 1,
-                Output::Renew { view, is_dry, .. } => {
+                Output::Renew {
+                    view, is_dry, query, ..
+                } => {
                     asked += 1;
                     dry += u64::from(is_dry);
-                    waiting.push_back((seq + 10, view, top(&order), Seq(seq)));
+                    waiting.push_back((seq + 10, view, top(&query, &order), Seq(seq)));
                 }
             }
         }
     }
     println!(
-        "window of 10, slack {}, {name}: {WRITES} writes, {told} events, {asked} renewals, of which {dry} held events up; \
+        "window of 10, slack {} at first, {name}: {WRITES} writes, {told} events, {asked} renewals, of which {dry} held events up; \
          {:.2} % of events without the store",
-        known - 10,
+        known(&query) - 10,
         100.0 * (1.0 - asked as f64 / told.max(1) as f64)
     );
 }

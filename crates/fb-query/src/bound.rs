@@ -7,9 +7,9 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::access::Spot;
-use crate::ast::{Filter, Leaf, Path, Test};
-use crate::eval::{Origin, any_end, path_passes};
-use crate::pattern::Pattern;
+use crate::ast::{Comparison, Filter, Leaf, Operand, Path, Test};
+use crate::eval::{Origin, any_end, holds, path_passes};
+use crate::value::number_key;
 
 /// So many names are compared one after the other rather than hashed.
 const FEW: usize = 12;
@@ -36,12 +36,17 @@ pub struct Parsed(Vec<Option<Value>>);
 #[derive(Debug)]
 pub struct Bound(Node);
 
+/// Small, because there are many: what is tested most is kept in as little as it needs.
 #[derive(Debug)]
 enum Node {
     And(Box<[Node]>),
     Or(Box<[Node]>),
     Not(Box<Node>),
-    Field(u32, Test),
+    Field(u32, Box<Test>),
+    /// This very text.
+    Is(u32, Box<str>),
+    /// A number on this side of one with this key.
+    Number(u32, Comparison, (u64, u16)),
     /// A text that begins so: what most regular expressions are about.
     Begins(u32, Box<str>),
 }
@@ -57,11 +62,16 @@ impl Slots {
             Filter::And(filters) => Node::And(filters.into_iter().map(|f| self.node(f)).collect()),
             Filter::Or(filters) => Node::Or(filters.into_iter().map(|f| self.node(f)).collect()),
             Filter::Not(filter) => Node::Not(Box::new(self.node(*filter))),
-            Filter::Field(path, Test::Matches(pattern)) => match beginning(&path, &pattern) {
-                Some(beginning) => Node::Begins(self.path(path), beginning),
-                None => Node::Field(self.path(path), Test::Matches(pattern)),
-            },
-            Filter::Field(path, test) => Node::Field(self.path(path), test),
+            Filter::Field(path, test) => {
+                let short = short(&path, &test);
+                let path = self.path(path);
+                match short {
+                    Some(Short::Is(text)) => Node::Is(path, text),
+                    Some(Short::Begins(text)) => Node::Begins(path, text),
+                    Some(Short::Number(comparison, key)) => Node::Number(path, comparison, key),
+                    None => Node::Field(path, Box::new(test)),
+                }
+            }
         }
     }
 
@@ -117,6 +127,18 @@ impl Slots {
         Origin::Field(fields.0.get(field as usize).copied().flatten())
     }
 
+    /// True if a value at the path is it, or an element of one that is an array; none of which may be missing.
+    fn any(&self, fields: &Fields<'_>, path: u32, is_it: impl Fn(&Value) -> bool) -> bool {
+        let Some(known) = self.paths.get_index(path as usize) else {
+            return false;
+        };
+        any_end(known, self.origin(fields, path), &mut |end| match end {
+            Some(Value::Array(elements)) => elements.iter().any(&is_it),
+            Some(value) => is_it(value),
+            None => false,
+        })
+    }
+
     /// Tells everything that an index over the path must look up of an object: the keys of all values that the path leads
     /// to, elements of arrays included. What is told more than once may count once.
     pub fn spots(&self, fields: &Fields<'_>, path: u32, found: &mut dyn FnMut(Spot<'_>)) {
@@ -134,15 +156,31 @@ fn slot(names: &IndexSet<Box<str>>, name: &str) -> Option<usize> {
     }
 }
 
-/// What a text must begin with, if a pattern says nothing else.
-fn beginning(path: &Path, pattern: &Pattern) -> Option<Box<str>> {
+/// A test of single values in less space.
+enum Short {
+    Is(Box<str>),
+    Begins(Box<str>),
+    Number(Comparison, (u64, u16)),
+}
+
+fn short(path: &Path, test: &Test) -> Option<Short> {
     // The form in which times are compared is not that of their JSON.
     if matches!(path.leaf(), Leaf::Time(_)) || matches!(path.leaf().element(), Leaf::Time(_)) {
         return None;
     }
-    let literal = pattern.literal_prefix()?;
-    // Whatever is no plain character does not stand for itself, and so ends the literal before its place.
-    (pattern.source.strip_prefix('^') == Some(literal.as_str())).then(|| literal.into())
+    match test {
+        Test::Equal(Operand(Value::String(text))) => Some(Short::Is(text.as_str().into())),
+        Test::Compare(comparison, Operand(Value::Number(number))) => {
+            Some(Short::Number(*comparison, number_key(number)))
+        }
+        Test::Matches(pattern) => {
+            let literal = pattern.literal_prefix()?;
+            // Whatever is no plain character does not stand for itself, and so ends the literal before its place.
+            let is_all = pattern.source.strip_prefix('^') == Some(literal.as_str());
+            is_all.then(|| Short::Begins(literal.into()))
+        }
+        _ => None,
+    }
 }
 
 impl Parsed {
@@ -225,21 +263,16 @@ impl Node {
                 Some(known) => path_passes(known, test, slots.origin(fields, *path)),
                 None => false,
             },
-            Self::Begins(path, beginning) => match slots.paths.get_index(*path as usize) {
-                Some(known) => begins(known, slots.origin(fields, *path), beginning),
-                None => false,
-            },
+            Self::Is(path, text) => slots.any(fields, *path, |value| value.as_str() == Some(&**text)),
+            Self::Begins(path, beginning) => slots.any(fields, *path, |value| {
+                value.as_str().is_some_and(|text| text.starts_with(&**beginning))
+            }),
+            Self::Number(path, comparison, key) => slots.any(fields, *path, |value| match value {
+                Value::Number(number) => holds(*comparison, number_key(number).cmp(key)),
+                _ => false,
+            }),
         }
     }
-}
-
-fn begins(path: &Path, origin: Origin<'_>, beginning: &str) -> bool {
-    let is_it = |value: &Value| value.as_str().is_some_and(|text| text.starts_with(beginning));
-    any_end(path, origin, &mut |end| match end {
-        Some(Value::Array(elements)) => elements.iter().any(is_it),
-        Some(value) => is_it(value),
-        None => false,
-    })
 }
 
 #[cfg(test)]
@@ -295,6 +328,62 @@ mod tests {
                     let passes = bound.matches(&slots, &slots.fields(&object));
                     assert_eq!(passes, filter.matches(&object), "{ty} {pattern} {object}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn short_forms_pass_the_same() {
+        let values = [
+            json!("a"),
+            json!("ab"),
+            json!(5),
+            json!(5.5),
+            json!(-0.0),
+            json!(9_007_199_254_740_993_u64),
+            json!(true),
+            json!(null),
+            json!(["a", 7]),
+            json!([["a"]]),
+            json!([]),
+            json!({ "a": "a" }),
+            json!("2013-11-22"),
+        ];
+        for ty in [
+            "/db/String",
+            "/db/Double",
+            "/db/JsonObject",
+            "/db/JsonArray",
+            "/db/collection.List[/db/String]",
+            "/db/Date",
+        ] {
+            let world = world_of(&[ty]);
+            for test in [
+                json!("a"),
+                json!("2013-11-22"),
+                json!({ "$ne": "a" }),
+                json!({ "$gt": 5 }),
+                json!({ "$gte": 5 }),
+                json!({ "$lt": 9_007_199_254_740_992_u64 }),
+                json!({ "$lte": 5.5 }),
+                json!({ "$lt": 0 }),
+            ] {
+                let json = json!({ "f0": test });
+                let Ok(filter) = parse_filter(&json, &world.schema, &world.class, &Limits::default()) else {
+                    continue;
+                };
+                let mut slots = Slots::default();
+                let bound = slots.bind(filter.clone());
+                for value in &values {
+                    let object = json!({ "f0": value });
+                    let passes = bound.matches(&slots, &slots.fields(&object));
+                    assert_eq!(passes, filter.matches(&object), "{ty} {json} {object}");
+                }
+                assert_eq!(
+                    bound.matches(&slots, &slots.fields(&json!({}))),
+                    filter.matches(&json!({})),
+                    "{ty} {json}"
+                );
             }
         }
     }
