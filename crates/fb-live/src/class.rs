@@ -10,10 +10,11 @@ use fb_types::{ObjectKey, Seq};
 use crate::Row;
 use crate::index::{Index, List, Place};
 use crate::matcher::{Output, Subscriber};
+use crate::members::Members;
 use crate::objects::Objects;
 use crate::query::{Form, LiveQuery};
 use crate::retained::Image;
-use crate::view::{Members, Object, Sight, State, View, Written, entries, replay};
+use crate::view::{Object, Sight, State, View, Written, entries, replay};
 use crate::window::Window;
 
 /// Objects of a class whose last write is known, so that older ones that come late are told.
@@ -367,7 +368,9 @@ impl Class {
         };
         match &mut view.state {
             State::All(members) => {
-                members.extend(rows.iter().map(|row| self.objects.join(&row.key, number)));
+                for row in rows {
+                    members.insert(self.objects.join(&row.key, number));
+                }
             }
             State::Part(window) => {
                 for entry in window.entries_mut() {
@@ -456,8 +459,9 @@ impl Class {
     /// Objects of a view by key.
     pub(crate) fn keys_of(&self, members: &Members) -> HashSet<ObjectKey> {
         members
-            .iter()
-            .filter_map(|member| self.objects.key(*member).cloned())
+            .to_vec()
+            .into_iter()
+            .filter_map(|member| self.objects.key(member).cloned())
             .collect()
     }
 }
@@ -465,7 +469,9 @@ impl Class {
 /// True if whoever sees `new` may be told what those are told who see `known`.
 fn shows_the_same(known: &State, new: &State) -> bool {
     match (known, new) {
-        (State::All(known), State::All(new)) => known.len() == new.len() && new.is_subset(known),
+        (State::All(known), State::All(new)) => {
+            known.len() == new.len() && new.to_vec().iter().all(|member| known.contains(*member))
+        }
         (State::Part(known), State::Part(new)) => known.knows_no_more_than(new) && known.begins_like(new),
         _ => false,
     }

@@ -1,8 +1,6 @@
 //! One query as some scopes see it, and what becomes of it with each write.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +11,7 @@ use serde_json::Value;
 
 use crate::event::{Content, Event, Operation, What};
 use crate::matcher::{Output, Subscriber};
+use crate::members::Members;
 use crate::objects::Objects;
 use crate::query::{Form, LiveQuery, Part};
 use crate::retained::Image;
@@ -59,27 +58,6 @@ pub(crate) enum State {
     Part(Window),
     /// It ran dry and showed this; nothing is told until it is renewed.
     Dry(Vec<Entry>),
-}
-
-/// Numbers of objects.
-pub(crate) type Members = HashSet<u32, BuildHasherDefault<Spread>>;
-
-/// Numbers are given out one after the other, and nobody can choose them.
-#[derive(Debug, Default)]
-pub(crate) struct Spread(u64);
-
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
 }
 
 /// As much of an object as the filters and orders of its class look at.
@@ -135,7 +113,7 @@ impl View {
     /// The numbers of all objects that count as its members.
     pub(crate) fn members(&self) -> Vec<u32> {
         match &self.state {
-            State::All(members) => members.iter().copied().collect(),
+            State::All(members) => members.to_vec(),
             State::Part(window) => window.entries().iter().map(|entry| entry.number).collect(),
             State::Dry(_) => Vec::new(),
         }
@@ -165,7 +143,7 @@ impl View {
                     (true, true) => What::Change,
                     (true, false) => {
                         if let Some(object) = written.number {
-                            members.remove(&object);
+                            members.remove(object);
                             objects.leave(object, number);
                         }
                         What::Remove
