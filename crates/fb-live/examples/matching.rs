@@ -149,7 +149,7 @@ fn body(i: u64, n: u64) -> String {
     json!({ "id": format!("/db/Item/{}", key(i)), "version": i, "acl": null, "createdAt": "2024-01-01T00:00:00Z",
         "updatedAt": "2024-01-01T00:00:00Z", "owner": format!("/db/User/{}", random(i, 1) % n), "n": random(i, 2) % 20,
         "price": (random(i, 3) % 1_000_000) as f64, "title": format!("title {} of {i}", random(i, 4) % n),
-        "tags": [format!("tag{}", random(i, 5) % n), "all"], "done": random(i, 6) % 3 == 0 })
+        "tags": [format!("tag{}", random(i, 5) % n), "all"], "done": random(i, 6).is_multiple_of(3) })
     .to_string()
 }
 

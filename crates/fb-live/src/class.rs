@@ -283,14 +283,13 @@ impl Class {
             self.objects.leave(member, number);
         }
         let slot = self.filters.get_mut(view.filter as usize)?;
-        if let Some(filter) = slot {
-            if filter.views.remove(number)
-                && let Some(filter) = slot.take()
-            {
-                self.index.remove(view.filter, &filter.place);
-                self.by_text.remove(&filter.text);
-                self.free_filters.push(view.filter);
-            }
+        if let Some(known) = slot
+            && known.views.remove(number)
+            && let Some(filter) = slot.take()
+        {
+            self.index.remove(view.filter, &filter.place);
+            self.by_text.remove(&filter.text);
+            self.free_filters.push(view.filter);
         }
         if self.is_empty() {
             // Paths of filters that are gone.

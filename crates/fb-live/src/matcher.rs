@@ -499,7 +499,7 @@ impl Matcher {
             part.clone(),
             match &view.state {
                 State::Dry(shown) => shown.clone(),
-                State::Part(window) => window.visible(&part).to_vec(),
+                State::Part(window) => window.visible(part).to_vec(),
                 State::All(_) => return Ok(()),
             },
         );
