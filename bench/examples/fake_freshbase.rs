@@ -4,11 +4,12 @@
 //! `FAKE_DEFECT=wrong-group` makes queries answer objects of another group, `FAKE_DEFECT=lose-writes`
 //! acknowledges inserts without keeping them once the collection has 1,100 objects,
 //! `FAKE_DEFECT=leak` shows a user everybody's private objects, and `FAKE_DEFECT=any-password` lets
-//! everybody log in; a run must notice all four. `FAKE_DEFECT=busy` refuses every third login, and
+//! everybody log in; `FAKE_DEFECT=lose-events`, `double-events` and `stray-events` tell subscribers too little, twice, and
+//! of what is no matter of theirs. A run must notice all of them. `FAKE_DEFECT=busy` refuses every third login, and
 //! `FAKE_DEFECT=busy-forever` does so without saying when to come back.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     io::Write as _,
     sync::{Arc, Mutex},
@@ -20,7 +21,11 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+};
 
 #[derive(Default)]
 struct State {
@@ -32,6 +37,9 @@ struct State {
     /// Passwords by user name.
     passwords: BTreeMap<String, String>,
     logins: u64,
+    posts: BTreeSet<String>,
+    /// Id, filter and socket of each subscription.
+    subscriptions: Vec<(String, Value, UnboundedSender<String>)>,
     defect: Option<String>,
 }
 
@@ -66,6 +74,9 @@ async fn accept_all(state: Arc<Mutex<State>>) -> Result<()> {
             let service = service_fn(move |request| {
                 let state = state.clone();
                 async move {
+                    if request.uri().path() == "/v1/events" {
+                        return Ok(open_socket(request, state));
+                    }
                     Ok::<_, Infallible>(answer(request, &state).await.unwrap_or_else(|error| {
                         reply(
                             StatusCode::INTERNAL_SERVER_ERROR,
@@ -76,9 +87,53 @@ async fn accept_all(state: Arc<Mutex<State>>) -> Result<()> {
             });
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
                 .await;
         });
     }
+}
+
+/// A WebSocket on which nothing but `subscribe` is understood.
+fn open_socket(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Response<Full<Bytes>> {
+    tokio::spawn(async move {
+        let Ok(upgraded) = hyper::upgrade::on(request).await else {
+            return;
+        };
+        let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
+        let (sender, mut messages) = unbounded_channel::<String>();
+        tokio::spawn(async move {
+            while let Some(text) = messages.recv().await {
+                let mut frame = vec![0x81, 126];
+                frame.extend_from_slice(&(text.len() as u16).to_be_bytes());
+                frame.extend_from_slice(text.as_bytes());
+                if writer.write_all(&frame).await.is_err() {
+                    return;
+                }
+            }
+        });
+        // Subscriptions of the benchmark are all between 126 and 65,535 bytes long.
+        let mut header = [0; 8];
+        while reader.read_exact(&mut header).await.is_ok() {
+            let mut payload = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
+            if reader.read_exact(&mut payload).await.is_err() {
+                return;
+            }
+            for (byte, mask) in payload.iter_mut().zip(header[4..].iter().cycle()) {
+                *byte ^= mask;
+            }
+            if let (Ok(message), Ok(mut state)) = (serde_json::from_slice(&payload), state.lock()) {
+                let _ = state.subscribe(&message, &sender);
+            }
+        }
+    });
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in [("connection", "upgrade"), ("upgrade", "websocket")] {
+        response
+            .headers_mut()
+            .insert(name, hyper::header::HeaderValue::from_static(value));
+    }
+    response
 }
 
 async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Response<Full<Bytes>>> {
@@ -87,7 +142,8 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
     let is_text = |path: &str| path.contains("/v1/file/") || path.contains("/v1/code/");
     let body = if body.is_empty() || is_text(head.uri.path()) {
         Value::Null
-    } else if head.method == Method::PUT && matches!(head.uri.path(), "/v1/db/Note" | "/v1/db/OwnNote") {
+    } else if head.method == Method::PUT && matches!(head.uri.path(), "/v1/db/Note" | "/v1/db/OwnNote" | "/v1/db/Post")
+    {
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(serde_json::from_slice::<Value>).collect::<Result<_, _>>()?
     } else {
@@ -121,6 +177,20 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
                 StatusCode::OK,
                 std::iter::once(default).chain(state.indexes.iter().cloned()).collect(),
             )
+        }
+        (&Method::POST, "/v1/index/Post") if admin => (StatusCode::ACCEPTED, Value::Null),
+        (&Method::POST, "/v1/db/Role") if admin => (StatusCode::CREATED, json!({ "id": "/db/Role/r" })),
+        (&Method::PUT, "/v1/db/Post") if admin => {
+            let posts = body.as_array().into_iter().flatten();
+            state
+                .posts
+                .extend(posts.filter_map(|post| post["id"].as_str().map(str::to_owned)));
+            (StatusCode::OK, Value::Null)
+        }
+        (&Method::GET, "/v1/db/Post/count") => (StatusCode::OK, json!({ "count": state.posts.len() })),
+        (&Method::PUT, path) if path.starts_with("/v1/db/Post/") && admin => {
+            state.tell(&body);
+            (StatusCode::OK, body)
         }
         // Files and code, as much of them as a run looks at.
         (&Method::PUT, path) if path.starts_with("/v1/file/") || path.contains("/v1/code/") => {
@@ -196,6 +266,34 @@ impl State {
             logged_in(name)
         } else {
             Ok(reply(StatusCode::UNAUTHORIZED, &json!({ "message": "wrong" })))
+        }
+    }
+
+    fn subscribe(&mut self, message: &Value, sender: &UnboundedSender<String>) -> Result<()> {
+        let id = message["id"].as_str().context("a subscription without id")?.to_owned();
+        let filter = serde_json::from_str(message["query"].as_str().context("a subscription without query")?)?;
+        let _ = sender
+            .send(json!({ "id": id, "type": "result", "data": [], "date": "2026-01-01T00:00:00.123Z" }).to_string());
+        self.subscriptions.push((id, filter, sender.clone()));
+        Ok(())
+    }
+
+    fn tell(&self, post: &Value) {
+        let defect = self.defect.as_deref().unwrap_or_default();
+        let is_odd = post["stamp"].as_u64().is_some_and(|stamp| stamp.is_multiple_of(7));
+        for (id, filter, sender) in &self.subscriptions {
+            let is_for = filter["owner"] == post["owner"];
+            let times = match defect {
+                "lose-events" if is_odd => 0,
+                "double-events" if is_odd && is_for => 2,
+                "stray-events" if is_odd => 1,
+                _ => usize::from(is_for),
+            };
+            for _ in 0..times {
+                let event =
+                    json!({ "id": id, "type": "match", "matchType": "change", "operation": "update", "data": post });
+                let _ = sender.send(event.to_string());
+            }
         }
     }
 

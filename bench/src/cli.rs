@@ -1,11 +1,13 @@
 //! The command line.
 
-use std::{fs, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{fs, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum as _};
+use serde::Serialize;
 
 use crate::{
+    live::{self, Live, LiveReport, LiveSettings},
     plain,
     report::{Format, Report},
     run::{self, Settings},
@@ -29,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   fb-bench run --server ../target/release/freshbase
   fb-bench run --server ../target/release/freshbase --scenario get query-ordered --rounds 5
+  fb-bench live --server ../target/release/freshbase
   fb-bench references
 
 Build both programs with --release; debug builds measure the compiler.";
@@ -37,6 +40,8 @@ Build both programs with --release; debug builds measure the compiler.";
 enum Command {
     /// Measure Freshbase beside its yardsticks and print the ratios
     Run(RunArgs),
+    /// Measure live queries: subscribers that are told of writes
+    Live(LiveArgs),
     /// Measure only the yardsticks: what this box can do at best
     References(ReferencesArgs),
     /// Serve fixed JSON until standard input ends
@@ -73,6 +78,61 @@ limit, not the server; 'op/s ×' and 'CPU ×' are Freshbase divided by the yards
 
 Exit status: 0 the run is complete, 1 a target was missed and --check was given, 2 the run failed.
 An answer that is no success, or wrong data, fails the run.";
+
+#[derive(Debug, Args)]
+#[command(after_help = LIVE_HELP)]
+struct LiveArgs {
+    /// The freshbase binary to measure; each round starts it on an empty directory and a free port
+    #[arg(long, value_name = "FILE")]
+    server: PathBuf,
+
+    /// A binary whose inserts are compared with, for 'nobody': one without live queries
+    #[arg(long, value_name = "FILE")]
+    baseline_server: Option<PathBuf>,
+
+    /// A further argument of the server, such as a limit
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    server_arg: Vec<String>,
+
+    /// What to measure; everything if absent
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    scenario: Vec<Live>,
+
+    /// Length of each series of writes: a quarter of it to warm up and one with nobody subscribed, the same again with subscribers
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    seconds: f64,
+
+    /// Rounds of each scenario; the table shows medians
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    rounds: usize,
+
+    /// Share of all subscribers and writes per second, for trying out; no targets then
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    share: f64,
+
+    /// After so long without anything, what is missing is taken for lost
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    silence: u64,
+
+    /// Where the data goes, removed at the end; must be on a disk for honest figures
+    #[arg(long, value_name = "DIR")]
+    work_dir: Option<PathBuf>,
+
+    /// Exit with status 1 when a target is missed
+    #[arg(long)]
+    check: bool,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+const LIVE_HELP: &str = "\
+Columns: 'CPU µs/event' and 'CPU µs/write' are all that the server process used (all threads, user and system), writing
+included, by received events and by writes; 'nobody subscribed' is the latter for the same writes before anybody subscribed.
+Times are from sending a write to reading its event, to its last event, from reading its answer, and to its answer;
+'before the answer' counts writes of which somebody was told before their answer was there.
+
+An event that is missing, comes twice or to somebody else, or an answer that is no success, fails the run.";
 
 #[derive(Debug, Args)]
 struct ReferencesArgs {
@@ -154,7 +214,7 @@ struct OutputArgs {
 }
 
 impl OutputArgs {
-    fn publish(&self, report: &Report) -> Result<()> {
+    fn publish(&self, report: &(impl Publish + Serialize)) -> Result<()> {
         if let Some(path) = &self.json {
             let mut text = serde_json::to_string_pretty(report).context("writing the report as JSON")?;
             text.push('\n');
@@ -167,10 +227,28 @@ impl OutputArgs {
     }
 }
 
+/// What can be shown as tables.
+trait Publish {
+    fn render(&self, format: Format) -> String;
+}
+
+impl Publish for Report {
+    fn render(&self, format: Format) -> String {
+        self.render(format)
+    }
+}
+
+impl Publish for LiveReport {
+    fn render(&self, format: Format) -> String {
+        self.render(format)
+    }
+}
+
 /// Does what the command line asks for.
 pub(crate) fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(args) => compare(&args),
+        Command::Live(args) => measure_live(&args),
         Command::References(args) => {
             let report = run::references(&args.settings.work_dir(), args.settings.settings())?;
             args.output.publish(&report)?;
@@ -195,6 +273,30 @@ fn compare(args: &RunArgs) -> Result<ExitCode> {
         &scenarios,
         args.settings.settings(),
     )?;
+    args.output.publish(&report)?;
+    let missed = args.check && !report.all_met();
+    Ok(if missed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn measure_live(args: &LiveArgs) -> Result<ExitCode> {
+    let mut scenarios = if args.scenario.is_empty() {
+        Live::value_variants().to_vec()
+    } else {
+        args.scenario.clone()
+    };
+    scenarios.sort_unstable();
+    scenarios.dedup();
+    let settings = LiveSettings {
+        server: args.server.clone(),
+        baseline: args.baseline_server.clone(),
+        server_args: args.server_arg.clone(),
+        seconds: args.seconds,
+        rounds: args.rounds.max(1),
+        share: args.share,
+        silence: Duration::from_secs(args.silence),
+    };
+    let work_dir = args.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let report = live::run(&settings, &work_dir, &scenarios)?;
     args.output.publish(&report)?;
     let missed = args.check && !report.all_met();
     Ok(if missed { ExitCode::from(1) } else { ExitCode::SUCCESS })

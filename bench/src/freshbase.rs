@@ -1,6 +1,7 @@
 //! Freshbase under test: start it, set up its schema, fill it, verify what it answers.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -54,9 +55,11 @@ pub(crate) struct Freshbase {
 }
 
 /// An ordinary user.
-struct User {
-    id: String,
-    token: String,
+pub(crate) struct User {
+    /// The full id.
+    pub(crate) id: String,
+    /// A session's token.
+    pub(crate) token: String,
 }
 
 impl Freshbase {
@@ -245,33 +248,11 @@ impl Freshbase {
     }
 
     fn log_in(&self) -> Result<String> {
-        let reply = Api::new(self.server.address()).post(
-            "/v1/db/User/login",
-            &json!({ "username": ADMIN, "password": ADMIN_PASSWORD }),
-        )?;
-        Ok(reply
-            .header(TOKEN_HEADER)
-            .context("the answer carries no token")?
-            .to_owned())
+        log_in(self.server.address())
     }
 
     fn register_user(&self, name: &str, password: &str) -> Result<User> {
-        let user = json!({ "acl": { "read": {}, "write": {} }, "username": name });
-        let reply = Api::new(self.server.address()).post(
-            "/v1/db/User/register",
-            &json!({ "user": user, "password": password, "login": true }),
-        )?;
-        let token = reply
-            .header(TOKEN_HEADER)
-            .context("the answer carries no token")?
-            .to_owned();
-        let answer = reply.json()?;
-        let id = answer["id"]
-            .as_str()
-            .or_else(|| answer["user"]["id"].as_str())
-            .context("the answer names no user")?
-            .to_owned();
-        Ok(User { id, token })
+        register_user(self.server.address(), name, password)
     }
 
     fn verify_object(&self, api: &Api, number: u64) -> Result<()> {
@@ -291,6 +272,38 @@ impl Freshbase {
         }
         Ok(())
     }
+}
+
+/// A token of the administrator of the default app.
+pub(crate) fn log_in(address: SocketAddr) -> Result<String> {
+    let reply = Api::new(address).post(
+        "/v1/db/User/login",
+        &json!({ "username": ADMIN, "password": ADMIN_PASSWORD }),
+    )?;
+    Ok(reply
+        .header(TOKEN_HEADER)
+        .context("the answer carries no token")?
+        .to_owned())
+}
+
+/// Registers a user of the default app.
+pub(crate) fn register_user(address: SocketAddr, name: &str, password: &str) -> Result<User> {
+    let user = json!({ "acl": { "read": {}, "write": {} }, "username": name });
+    let reply = Api::new(address).post(
+        "/v1/db/User/register",
+        &json!({ "user": user, "password": password, "login": true }),
+    )?;
+    let token = reply
+        .header(TOKEN_HEADER)
+        .context("the answer carries no token")?
+        .to_owned();
+    let answer = reply.json()?;
+    let id = answer["id"]
+        .as_str()
+        .or_else(|| answer["user"]["id"].as_str())
+        .context("the answer names no user")?
+        .to_owned();
+    Ok(User { id, token })
 }
 
 /// Memory and start time of a server without load.

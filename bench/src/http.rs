@@ -165,7 +165,8 @@ enum Framing {
     Chunked,
 }
 
-fn find_head_end(buffer: &[u8]) -> Option<usize> {
+/// Length of status line and headers including the blank line, if that is there.
+pub(crate) fn find_head_end(buffer: &[u8]) -> Option<usize> {
     memchr::memmem::find(buffer, b"\r\n\r\n").map(|start| start + 4)
 }
 

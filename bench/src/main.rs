@@ -13,6 +13,7 @@ mod environment;
 mod freshbase;
 mod functions;
 mod http;
+mod live;
 mod logins;
 mod measure;
 mod pages;

@@ -371,25 +371,28 @@ fn verdict_cell(verdicts: &[Verdict]) -> String {
 }
 
 /// Rows of text under a header. Short rows are filled up with empty cells.
-struct Table {
+pub(crate) struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new(header: &[&str]) -> Self {
+    /// A table without rows.
+    pub(crate) fn new(header: &[&str]) -> Self {
         Self {
             header: header.iter().map(|cell| (*cell).to_owned()).collect(),
             rows: Vec::new(),
         }
     }
 
-    fn push(&mut self, mut row: Vec<String>) {
+    /// Appends a row; cells that are missing are empty.
+    pub(crate) fn push(&mut self, mut row: Vec<String>) {
         row.resize(self.header.len(), String::new());
         self.rows.push(row);
     }
 
-    fn render(&self, format: Format) -> String {
+    /// The table as text, each row in a line.
+    pub(crate) fn render(&self, format: Format) -> String {
         let all_rows = || std::iter::once(&self.header).chain(&self.rows);
         let widths: Vec<usize> = (0..self.header.len())
             .map(|column| {

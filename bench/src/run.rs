@@ -422,7 +422,8 @@ fn empty_report(dir: &Path, settings: Settings) -> Result<Report> {
     })
 }
 
-fn scratch_dir(dir: &Path) -> Result<tempfile::TempDir> {
+/// A directory inside of `dir` that is removed at the end.
+pub(crate) fn scratch_dir(dir: &Path) -> Result<tempfile::TempDir> {
     tempfile::Builder::new()
         .prefix(&format!("fb-bench-{}-", process::id()))
         .tempdir_in(dir)
@@ -430,6 +431,6 @@ fn scratch_dir(dir: &Path) -> Result<tempfile::TempDir> {
 }
 
 /// Standard error, so that standard output holds the report alone.
-fn progress(text: &str) {
+pub(crate) fn progress(text: &str) {
     eprintln!("· {text}");
 }

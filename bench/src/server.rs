@@ -152,7 +152,8 @@ fn find_address(line: &str) -> Option<SocketAddr> {
     rest[..end].trim_end_matches(['.', ':']).parse().ok()
 }
 
-fn tail(log: &Path) -> String {
+/// The last lines of a log.
+pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().take(20).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")

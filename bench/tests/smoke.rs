@@ -182,6 +182,82 @@ fn refusals_that_do_not_say_when_to_come_back_fail_the_run() {
     );
 }
 
+fn live(args: &[&str], defect: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fb-bench"));
+    command.arg("live").arg("--server").arg(fake_freshbase());
+    command
+        .args(["--share", "0.02", "--seconds", "0.3", "--rounds", "1"])
+        .args(args);
+    if let Some(defect) = defect {
+        command.env("FAKE_DEFECT", defect);
+    }
+    command.output().expect("fb-bench starts")
+}
+
+#[test]
+fn subscribers_are_told_of_writes_and_counted() {
+    let json = tempfile::NamedTempFile::new().unwrap();
+    let fake = fake_freshbase();
+    let args = [
+        "--json",
+        json.path().to_str().unwrap(),
+        "--baseline-server",
+        fake.to_str().unwrap(),
+    ];
+    let output = live(&args, None);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for name in [
+        "fanout",
+        "fanout-users",
+        "pressure",
+        "own-filter",
+        "many",
+        "--baseline-server",
+    ] {
+        assert!(text(&output.stdout).contains(name), "{name}: {}", text(&output.stdout));
+    }
+    let report: Value = serde_json::from_slice(&std::fs::read(json.path()).unwrap()).unwrap();
+    let pressure = &report["rounds"][2];
+    assert_eq!(
+        (&pressure["scenario"], &pressure["sockets"]),
+        (&"pressure".into(), &10.into())
+    );
+    let (events, writes) = (
+        pressure["event_rate"].as_f64().unwrap(),
+        pressure["write_rate"].as_f64().unwrap(),
+    );
+    assert!((events / writes - 10.0).abs() < 0.001, "{pressure}");
+    assert_eq!(
+        report["verdicts"].as_array().unwrap().len(),
+        0,
+        "a trial has no verdicts"
+    );
+}
+
+#[test]
+fn events_that_are_doubled_or_for_others_fail_the_run() {
+    for (defect, scenario, expected) in [
+        ("double-events", "pressure", "twice"),
+        ("double-events", "own-filter", "twice"),
+        ("stray-events", "own-filter", "for somebody else"),
+    ] {
+        let output = live(&["--scenario", scenario], Some(defect));
+        assert_eq!(output.status.code(), Some(2), "{defect}");
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn events_that_are_missing_fail_the_run() {
+    let output = live(&["--scenario", "pressure", "--silence", "1"], Some("lose-events"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("nothing came"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
 #[test]
 fn a_missing_binary_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_fb-bench"))

@@ -4,17 +4,17 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use fb_auth::Scope;
-use fb_query::{Bound, Slots};
+use fb_query::{Bound, Fields, Parsed, Slots};
 use fb_types::{ObjectKey, Seq};
-use serde_json::Value;
 
 use crate::Row;
-use crate::index::{Index, Place};
+use crate::index::{Index, List, Place};
 use crate::matcher::{Output, Subscriber};
+use crate::members::Members;
 use crate::objects::Objects;
 use crate::query::{Form, LiveQuery};
 use crate::retained::Image;
-use crate::view::{Sight, State, View, Written, entries};
+use crate::view::{Object, Sight, State, View, Written, entries, replay};
 use crate::window::Window;
 
 /// Objects of a class whose last write is known, so that older ones that come late are told.
@@ -31,23 +31,27 @@ pub(crate) struct Class {
     views: Vec<Option<View>>,
     free_views: Vec<u32>,
     objects: Objects,
-    latest: HashMap<ObjectKey, Seq>,
-    latest_order: VecDeque<(ObjectKey, Seq)>,
+    /// The newest write that came.
+    newest: Seq,
+    latest: VecDeque<(ObjectKey, Seq)>,
     /// Counts writes, to mark what was dealt with.
     write: u64,
-    scratch: Vec<u32>,
+    members: Vec<u32>,
+    found: Vec<u32>,
     /// Views that were found to need a renewal.
     low: Vec<u32>,
 }
 
+/// What every write looks at comes first, so that it lies together.
 #[derive(Debug)]
+#[repr(C)]
 struct Filter {
-    text: Arc<str>,
-    bound: Bound,
-    place: Place,
-    views: Vec<u32>,
     /// The write at which it was last asked.
     asked_at: u64,
+    views: List,
+    bound: Bound,
+    text: Arc<str>,
+    place: Place,
 }
 
 /// What a new view begins with.
@@ -89,30 +93,35 @@ impl Class {
 
     /// True if a later write of the same object was seen already; else this one is the latest.
     pub(crate) fn is_stale(&mut self, image: &Image) -> bool {
-        if self.latest.get(&image.key).is_some_and(|latest| image.seq <= *latest) {
+        if image.seq > self.newest {
+            self.newest = image.seq;
+        } else if self
+            .latest
+            .iter()
+            .any(|(key, seq)| *seq >= image.seq && *key == image.key)
+        {
             return true;
         }
-        self.latest.insert(image.key.clone(), image.seq);
-        self.latest_order.push_back((image.key.clone(), image.seq));
-        if self.latest_order.len() > REMEMBERED
-            && let Some((key, seq)) = self.latest_order.pop_front()
-            && self.latest.get(&key) == Some(&seq)
-        {
-            self.latest.remove(&key);
+        if self.latest.len() >= REMEMBERED {
+            self.latest.pop_front();
         }
+        self.latest.push_back((image.key.clone(), image.seq));
         false
     }
 
     /// Takes in one write. `parted` is told of views that came out of others.
     pub(crate) fn write(&mut self, image: &Image, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
         self.write += 1;
-        let value: Option<Value> = image.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
+        // Taken out for as long as what is read with them is needed.
+        let slots = std::mem::take(&mut self.slots);
+        let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
+        let fields = parsed.as_ref().map(Parsed::fields);
         let written = Written {
             image,
-            value: value.as_ref(),
+            object: fields.as_ref().map(|fields| Object::new(&slots, fields)),
             number: self.objects.number(&image.key),
         };
-        let mut members = std::mem::take(&mut self.scratch);
+        let mut members = std::mem::take(&mut self.members);
         members.clear();
         if let Some(number) = written.number {
             members.extend_from_slice(self.objects.views(number));
@@ -122,40 +131,38 @@ impl Class {
                 view.member_at = self.write;
             }
         }
-        if let Some(value) = &value {
-            for view in self.found_by(value) {
-                self.deal_with(view, &written, true, out, parted);
+        if let Some(fields) = &fields {
+            let mut found = std::mem::take(&mut self.found);
+            found.clear();
+            self.find(&slots, fields, &mut found);
+            for view in &found {
+                self.deal_with(*view, &written, true, out, parted);
             }
+            self.found = found;
         }
         // What is left did contain the object and does not any more.
         for view in &members {
             self.deal_with(*view, &written, false, out, parted);
         }
-        self.scratch = members;
+        self.members = members;
+        self.slots = slots;
     }
 
     /// The views whose filters an object passes.
-    fn found_by(&mut self, value: &Value) -> Vec<u32> {
+    fn find(&mut self, slots: &Slots, fields: &Fields<'_>, found: &mut Vec<u32>) {
         let Self {
-            slots,
-            index,
-            filters,
-            write,
-            ..
+            index, filters, write, ..
         } = self;
-        let fields = slots.fields(value);
-        let mut found = Vec::new();
-        index.candidates(slots, &fields, &mut |number| {
+        index.candidates(slots, fields, &mut |number| {
             if let Some(Some(filter)) = filters.get_mut(number as usize)
                 && filter.asked_at != *write
             {
                 filter.asked_at = *write;
-                if filter.bound.matches(slots, &fields) {
-                    found.extend_from_slice(&filter.views);
+                if filter.bound.matches(slots, fields) {
+                    found.extend_from_slice(filter.views.as_slice());
                 }
             }
         });
-        found
     }
 
     fn deal_with(
@@ -211,9 +218,9 @@ impl Class {
     }
 
     /// True if an object passes a filter.
-    pub(crate) fn passes(&self, filter: u32, value: &Value) -> bool {
+    fn passes(&self, filter: u32, slots: &Slots, fields: &Fields<'_>) -> bool {
         match self.filters.get(filter as usize) {
-            Some(Some(filter)) => filter.bound.matches(&self.slots, &self.slots.fields(value)),
+            Some(Some(filter)) => filter.bound.matches(slots, fields),
             _ => false,
         }
     }
@@ -229,6 +236,7 @@ impl Class {
         let (write, member_at) = (self.write, self.view(number).map_or(0, |view| view.member_at));
         let mut view = View {
             filter,
+            generation: 0,
             query,
             since,
             state,
@@ -275,17 +283,13 @@ impl Class {
             self.objects.leave(member, number);
         }
         let slot = self.filters.get_mut(view.filter as usize)?;
-        if let Some(filter) = slot {
-            if let Some(at) = filter.views.iter().position(|known| *known == number) {
-                filter.views.swap_remove(at);
-            }
-            if filter.views.is_empty()
-                && let Some(filter) = slot.take()
-            {
-                self.index.remove(view.filter, &filter.place);
-                self.by_text.remove(&filter.text);
-                self.free_filters.push(view.filter);
-            }
+        if let Some(known) = slot
+            && known.views.remove(number)
+            && let Some(filter) = slot.take()
+        {
+            self.index.remove(view.filter, &filter.place);
+            self.by_text.remove(&filter.text);
+            self.free_filters.push(view.filter);
         }
         if self.is_empty() {
             // Paths of filters that are gone.
@@ -296,19 +300,19 @@ impl Class {
     }
 
     fn filter(&mut self, query: &LiveQuery) -> u32 {
-        if let Some(known) = self.by_text.get(query.filter_text()) {
+        if let Some(known) = self.by_text.get(&**query.filter_text()) {
             return *known;
         }
         let number = self
             .free_filters
             .pop()
             .unwrap_or_else(|| u32::try_from(self.filters.len()).unwrap_or(u32::MAX));
-        let text: Arc<str> = query.filter_text().into();
+        let text = query.filter_text().clone();
         let filter = Filter {
             place: self.index.insert(&mut self.slots, number, query.filter()),
             bound: self.slots.bind(query.filter().clone()),
             text: text.clone(),
-            views: Vec::new(),
+            views: List::default(),
             asked_at: 0,
         };
         match self.filters.get_mut(number as usize) {
@@ -329,15 +333,19 @@ impl Class {
         } = beginning;
         let filter = self.filter(&query);
         let state = match query.form() {
-            Form::All => State::All(HashSet::with_capacity(rows.len())),
+            Form::All => State::All(Members::default()),
             Form::Part(part) => {
+                for field in part.fields() {
+                    self.slots.name(field);
+                }
                 let rows = rows.iter().map(|row| (&row.key, &row.body));
                 State::Part(Window::new(part, entries(part, rows)))
             }
         };
         let mut view = View {
             filter,
-            query,
+            generation: 0,
+            query: matches!(query.form(), Form::Part(_)).then_some(query),
             since: seq,
             state,
             sights: vec![sight],
@@ -359,7 +367,9 @@ impl Class {
         };
         match &mut view.state {
             State::All(members) => {
-                members.extend(rows.iter().map(|row| self.objects.join(&row.key, number)));
+                for row in rows {
+                    members.insert(self.objects.join(&row.key, number));
+                }
             }
             State::Part(window) => {
                 for entry in window.entries_mut() {
@@ -388,7 +398,6 @@ impl Class {
         self.write += 1;
         // The class may be newer than the write.
         self.is_stale(image);
-        let value: Option<Value> = image.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
         let object = self.objects.number(&image.key);
         let is_member = object.is_some_and(|object| self.objects.views(object).contains(&number));
         let write = self.write;
@@ -397,23 +406,49 @@ impl Class {
             view.member_at = write;
         }
         let filter = view.filter;
-        let passes = value.as_ref().is_some_and(|value| self.passes(filter, value));
+        let slots = std::mem::take(&mut self.slots);
+        let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
+        let fields = parsed.as_ref().map(Parsed::fields);
+        let passes = fields
+            .as_ref()
+            .is_some_and(|fields| self.passes(filter, &slots, fields));
         let written = Written {
             image,
-            value: value.as_ref(),
+            object: fields.as_ref().map(|fields| Object::new(&slots, fields)),
             number: object,
         };
         self.deal_with(number, &written, passes, out, parted);
+        self.slots = slots;
+    }
+
+    /// Takes in one write for a window that is not a view's yet.
+    pub(crate) fn replay_on(&self, window: &mut Window, number: u32, image: &Image) {
+        let Some(view) = self.view(number) else { return };
+        let Some(part) = view.part() else { return };
+        let slots = &self.slots;
+        let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
+        let fields = parsed.as_ref().map(Parsed::fields);
+        let scope = view.sights.first().map(|sight| &sight.scope);
+        let passes = fields
+            .as_ref()
+            .is_some_and(|fields| self.passes(view.filter, slots, fields))
+            && scope.is_some_and(|scope| scope.may_read(image.acl.as_deref()));
+        let written = Written {
+            image,
+            object: fields.as_ref().map(|fields| Object::new(slots, fields)),
+            number: None,
+        };
+        replay(window, part, &written, passes);
     }
 
     /// A view that shows the same by the same query; the given one is to be merged into it.
     pub(crate) fn twin(&self, number: u32) -> Option<u32> {
         let own = self.view(number)?;
         let filter = self.filters.get(own.filter as usize)?.as_ref()?;
-        filter.views.iter().copied().find(|other| {
+        filter.views.as_slice().iter().copied().find(|other| {
             *other != number
                 && self.view(*other).is_some_and(|view| {
-                    view.query.form_text() == own.query.form_text()
+                    view.form_text() == own.form_text()
                         && view.ticket.is_none()
                         && shows_the_same(&view.state, &own.state)
                 })
@@ -421,10 +456,11 @@ impl Class {
     }
 
     /// Objects of a view by key.
-    pub(crate) fn keys_of(&self, members: &HashSet<u32>) -> HashSet<ObjectKey> {
+    pub(crate) fn keys_of(&self, members: &Members) -> HashSet<ObjectKey> {
         members
-            .iter()
-            .filter_map(|member| self.objects.key(*member).cloned())
+            .to_vec()
+            .into_iter()
+            .filter_map(|member| self.objects.key(member).cloned())
             .collect()
     }
 }
@@ -432,7 +468,9 @@ impl Class {
 /// True if whoever sees `new` may be told what those are told who see `known`.
 fn shows_the_same(known: &State, new: &State) -> bool {
     match (known, new) {
-        (State::All(known), State::All(new)) => known.len() == new.len() && new.is_subset(known),
+        (State::All(known), State::All(new)) => {
+            known.len() == new.len() && new.to_vec().iter().all(|member| known.contains(*member))
+        }
         (State::Part(known), State::Part(new)) => known.knows_no_more_than(new) && known.begins_like(new),
         _ => false,
     }

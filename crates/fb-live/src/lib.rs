@@ -19,6 +19,7 @@ mod class;
 mod event;
 mod index;
 mod matcher;
+mod members;
 mod objects;
 mod query;
 mod retained;

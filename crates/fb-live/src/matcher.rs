@@ -10,9 +10,9 @@ use fb_types::{ClassName, ObjectKey, Seq};
 use crate::Row;
 use crate::class::{Beginning, Class};
 use crate::event::{Content, Event, Operation, What};
-use crate::query::{Form, LiveQuery, Part};
+use crate::query::{LiveQuery, Part};
 use crate::retained::{Image, Limits, Retained};
-use crate::view::{Sight, State, View, Written, entries, replay};
+use crate::view::{Sight, State, View, entries};
 use crate::window::{Entry, Step, Window};
 
 /// Whom to tell; chosen by the caller, and unique within a matcher.
@@ -30,7 +30,6 @@ pub struct Matcher {
     /// Results that are newer than what was fed.
     early: BTreeMap<Seq, Vec<Early>>,
     generation: u64,
-    generations: HashMap<(ClassName, u32), u64>,
 }
 
 /// Where a subscriber is.
@@ -133,7 +132,6 @@ impl Matcher {
             position,
             early: BTreeMap::new(),
             generation: 0,
-            generations: HashMap::new(),
         }
     }
 
@@ -224,8 +222,11 @@ impl Matcher {
                 }
                 let mut parted = Vec::new();
                 class.write(&image, out, &mut parted);
+                let low = class.take_low();
                 self.seat_parted(&image.class, &parted);
-                self.look_for_dry(&image.class, image.seq, out);
+                for view in low {
+                    self.ask_once(&image.class, view, image.seq, out);
+                }
             }
             None if is_kept => self.retained.push(&image),
             None => {}
@@ -288,7 +289,8 @@ impl Matcher {
     }
 
     fn is_current(&self, view: &ViewId) -> bool {
-        self.generations.get(&(view.class.clone(), view.number)) == Some(&view.generation)
+        let known = self.classes.get(&view.class).and_then(|class| class.view(view.number));
+        known.is_some_and(|known| known.generation == view.generation)
     }
 
     /// Begins what waited for this position.
@@ -348,7 +350,9 @@ impl Matcher {
             sight,
         });
         self.generation += 1;
-        self.generations.insert((name.clone(), number), self.generation);
+        if let Some(view) = class.view_mut(number) {
+            view.generation = self.generation;
+        }
         let mut told = Vec::new();
         for image in &replayed {
             // A view of one scope is not parted.
@@ -376,7 +380,6 @@ impl Matcher {
         }
         if let Some(twin) = class.twin(number) {
             class.remove_view(number);
-            self.generations.remove(&(name.clone(), number));
             if let Some(view) = class.view_mut(twin) {
                 view.add(&scope, subscriber);
             }
@@ -399,7 +402,6 @@ impl Matcher {
         view.count();
         if view.sights.is_empty() {
             let gone = class.remove_view(seat.view);
-            self.generations.remove(&(seat.class.clone(), seat.view));
             if let Some(ticket) = gone.and_then(|view| view.ticket) {
                 self.retained.close(ticket);
             }
@@ -413,9 +415,10 @@ impl Matcher {
     fn seat_parted(&mut self, class: &ClassName, parted: &[u32]) {
         for number in parted {
             self.generation += 1;
-            self.generations.insert((class.clone(), *number), self.generation);
-            let view = self.classes.get(class).and_then(|class| class.view(*number));
-            for subscriber in view.iter().flat_map(|view| view.all.iter()) {
+            let view = self.classes.get_mut(class).and_then(|class| class.view_mut(*number));
+            let Some(view) = view else { continue };
+            view.generation = self.generation;
+            for subscriber in view.all.iter() {
                 if let Some(seat) = self.subscribers.get_mut(subscriber) {
                     seat.view = *number;
                 }
@@ -423,22 +426,19 @@ impl Matcher {
         }
     }
 
-    /// Asks for renewals of views that the write at `seq` left with too little.
-    fn look_for_dry(&mut self, class: &ClassName, seq: Seq, out: &mut Vec<Output>) {
-        let Some(known) = self.classes.get_mut(class) else {
-            return;
-        };
-        for number in known.take_low() {
-            self.ask_once(class, number, seq, out);
-        }
-    }
-
+    /// Asks for a renewal of a view that a write left with too little, unless it was asked for.
     fn ask_once(&mut self, class: &ClassName, number: u32, seq: Seq, out: &mut Vec<Output>) {
         let view = self.classes.get_mut(class).and_then(|class| class.view_mut(number));
         let Some(view) = view else { return };
         if view.ticket.is_none() {
             view.ticket = Some(seq);
             self.retained.open(seq);
+            // What was too little once will be too little again. Rows that were read for less of it say nothing about more.
+            if let Some(more) = view.query.as_ref().and_then(|query| query.with_more_slack()) {
+                view.query = Some(Arc::new(more));
+                self.generation += 1;
+                view.generation = self.generation;
+            }
         } else if !view.is_dry() {
             return;
         }
@@ -447,15 +447,16 @@ impl Matcher {
 
     fn ask_for(&self, class: &ClassName, number: u32, out: &mut Vec<Output>) {
         let view = self.classes.get(class).and_then(|class| class.view(number));
-        let generation = self.generations.get(&(class.clone(), number));
-        if let (Some(view), Some(generation)) = (view, generation) {
+        if let Some(view) = view
+            && let Some(query) = &view.query
+        {
             out.push(Output::Renew {
                 view: ViewId {
                     class: class.clone(),
                     number,
-                    generation: *generation,
+                    generation: view.generation,
                 },
-                query: view.query.clone(),
+                query: query.clone(),
                 scopes: view.sights.iter().map(|sight| sight.scope.clone()).collect(),
                 is_dry: view.is_dry(),
             });
@@ -472,7 +473,7 @@ impl Matcher {
         let Some(view) = class.view(id.number) else {
             return Ok(());
         };
-        let (Some(ticket), Form::Part(part)) = (view.ticket, view.query.form()) else {
+        let (Some(ticket), Some(part)) = (view.ticket, view.part()) else {
             return Ok(());
         };
         let kept = self.retained.after(seq.min(ticket));
@@ -498,7 +499,7 @@ impl Matcher {
             part.clone(),
             match &view.state {
                 State::Dry(shown) => shown.clone(),
-                State::Part(window) => window.visible(&part).to_vec(),
+                State::Part(window) => window.visible(part).to_vec(),
                 State::All(_) => return Ok(()),
             },
         );
@@ -633,24 +634,6 @@ impl Matcher {
 enum Shown {
     All(HashSet<ObjectKey>),
     Part(Vec<Entry>),
-}
-
-impl Class {
-    /// Takes in one write for a window that is not a view's yet.
-    fn replay_on(&self, window: &mut Window, number: u32, image: &Image) {
-        let Some(view) = self.view(number) else { return };
-        let Some(part) = view.part() else { return };
-        let value = image.body.as_ref().and_then(|body| serde_json::from_slice(body).ok());
-        let written = Written {
-            image,
-            value: value.as_ref(),
-            number: None,
-        };
-        let scope = view.sights.first().map(|sight| &sight.scope);
-        let passes = written.value.is_some_and(|value| self.passes(view.filter, value))
-            && scope.is_some_and(|scope| scope.may_read(image.acl.as_deref()));
-        replay(window, part, &written, passes);
-    }
 }
 
 impl View {

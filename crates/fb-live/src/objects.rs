@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use fb_types::ObjectKey;
 
+use crate::index::List;
+
 /// Numbers of the objects of one class that are in some view.
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
@@ -15,7 +17,7 @@ pub(crate) struct Objects {
 #[derive(Debug)]
 struct Entry {
     key: ObjectKey,
-    views: Vec<u32>,
+    views: List,
 }
 
 impl Objects {
@@ -24,7 +26,9 @@ impl Objects {
     }
 
     pub(crate) fn views(&self, number: u32) -> &[u32] {
-        self.entries.get(number as usize).map_or(&[], |entry| &entry.views)
+        self.entries
+            .get(number as usize)
+            .map_or(&[], |entry| entry.views.as_slice())
     }
 
     pub(crate) fn key(&self, number: u32) -> Option<&ObjectKey> {
@@ -46,7 +50,7 @@ impl Objects {
     fn begin(&mut self, key: &ObjectKey) -> u32 {
         let entry = Entry {
             key: key.clone(),
-            views: Vec::new(),
+            views: List::default(),
         };
         let number = match self.free.pop() {
             Some(free) => {
@@ -68,11 +72,7 @@ impl Objects {
         let Some(entry) = self.entries.get_mut(number as usize) else {
             return;
         };
-        if let Some(at) = entry.views.iter().position(|known| *known == view) {
-            entry.views.swap_remove(at);
-        }
-        if entry.views.is_empty() && self.numbers.remove(&entry.key).is_some() {
-            entry.views = Vec::new();
+        if entry.views.remove(view) && self.numbers.remove(&entry.key).is_some() {
             self.free.push(number);
         }
     }

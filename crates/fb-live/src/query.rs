@@ -1,5 +1,7 @@
 //! Queries in the form in which they are kept up to date.
 
+use std::sync::Arc;
+
 use fb_query::{Filter, Order, Query};
 use fb_types::ClassName;
 
@@ -11,7 +13,7 @@ pub const MAX_WINDOW: u64 = 500;
 pub struct LiveQuery {
     class: ClassName,
     filter: Filter,
-    filter_text: String,
+    filter_text: Arc<str>,
     form: Form,
     form_text: String,
 }
@@ -46,6 +48,18 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// The fields that the order looks at.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        let mut fields = match &self.order {
+            Order::Natural => Vec::new(),
+            Order::By(keys) => keys.iter().map(|key| key.path.field()).collect(),
+            Order::Distance(path, _) => vec![path.field()],
+        };
+        // It ends ties.
+        fields.push("id");
+        fields
+    }
+
     /// The end of the window in the order.
     pub(crate) fn end(&self) -> usize {
         self.offset + self.limit
@@ -57,7 +71,8 @@ impl Part {
     }
 }
 
-/// Least and greatest number of objects that are known behind a window.
+/// Least and greatest number of objects that are known behind a window when it is new. Each renewal doubles it up to the
+/// greatest: most windows need none, and for some nothing else helps.
 const SLACK: (u64, u64) = (16, 128);
 
 impl LiveQuery {
@@ -68,7 +83,7 @@ impl LiveQuery {
     pub fn new(query: Query) -> Result<Self, Unfit> {
         let is_sorted = !matches!(query.order, Order::Natural);
         let is_part = is_sorted || query.offset > 0 || query.limit < u64::MAX;
-        let filter_text = query.filter.canonical();
+        let filter_text = query.filter.canonical().into();
         let form = if is_part {
             if query.offset >= MAX_WINDOW {
                 return Err(Unfit::TooDeep(query.offset));
@@ -116,6 +131,16 @@ impl LiveQuery {
         self
     }
 
+    /// The same with twice the number of objects known behind the window; `None` if it has none, or enough.
+    pub(crate) fn with_more_slack(&self) -> Option<Self> {
+        match &self.form {
+            Form::Part(part) if part.slack < SLACK.1 as usize && part.slack > 0 => {
+                Some(self.clone().with_slack(part.slack * 2))
+            }
+            Form::Part(_) | Form::All => None,
+        }
+    }
+
     /// The class whose objects are asked for.
     pub fn class(&self) -> &ClassName {
         &self.class
@@ -160,7 +185,7 @@ impl LiveQuery {
         format!("{}|{}|{}", self.class, self.filter_text, self.form_text)
     }
 
-    pub(crate) fn filter_text(&self) -> &str {
+    pub(crate) fn filter_text(&self) -> &Arc<str> {
         &self.filter_text
     }
 

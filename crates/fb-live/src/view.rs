@@ -1,15 +1,17 @@
 //! One query as some scopes see it, and what becomes of it with each write.
 
-use std::collections::HashSet;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fb_auth::Scope;
+use fb_query::{Fields, Slots};
 use fb_types::{ChangeKind, ObjectKey, Seq};
 use serde_json::Value;
 
 use crate::event::{Content, Event, Operation, What};
 use crate::matcher::{Output, Subscriber};
+use crate::members::Members;
 use crate::objects::Objects;
 use crate::query::{Form, LiveQuery, Part};
 use crate::retained::Image;
@@ -18,21 +20,26 @@ use crate::window::{Entry, Step, Window};
 /// Number of an object that has none yet.
 const UNNUMBERED: u32 = u32::MAX;
 
+/// What every write looks at comes first, so that it lies together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct View {
-    pub(crate) filter: u32,
-    pub(crate) query: Arc<LiveQuery>,
-    /// Writes up to here are in what it began with.
-    pub(crate) since: Seq,
-    pub(crate) state: State,
-    pub(crate) sights: Vec<Sight>,
-    /// All subscribers, as they are told.
-    pub(crate) all: Arc<[Subscriber]>,
-    /// The position that its renewal waits at.
-    pub(crate) ticket: Option<Seq>,
     /// The write at which the object was last found to be in it, and at which it was last dealt with.
     pub(crate) member_at: u64,
     pub(crate) done_at: u64,
+    /// Writes up to here are in what it began with.
+    pub(crate) since: Seq,
+    pub(crate) state: State,
+    /// All subscribers, as they are told.
+    pub(crate) all: Arc<[Subscriber]>,
+    pub(crate) sights: Vec<Sight>,
+    /// To be renewed by; what has no window needs no renewal, and is held by nothing but its filter.
+    pub(crate) query: Option<Arc<LiveQuery>>,
+    /// The position that its renewal waits at.
+    pub(crate) ticket: Option<Seq>,
+    pub(crate) filter: u32,
+    /// Tells it from others that had its number before, and from itself with another slack.
+    pub(crate) generation: u64,
 }
 
 /// Subscribers of one scope.
@@ -46,27 +53,51 @@ pub(crate) struct Sight {
 #[derive(Debug, Clone)]
 pub(crate) enum State {
     /// These objects.
-    All(HashSet<u32>),
+    All(Members),
     /// A window onto an order.
     Part(Window),
     /// It ran dry and showed this; nothing is told until it is renewed.
     Dry(Vec<Entry>),
 }
 
+/// As much of an object as the filters and orders of its class look at.
+pub(crate) struct Object<'a> {
+    slots: &'a Slots,
+    fields: &'a Fields<'a>,
+    value: OnceCell<Value>,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn new(slots: &'a Slots, fields: &'a Fields<'a>) -> Self {
+        Self {
+            slots,
+            fields,
+            value: OnceCell::new(),
+        }
+    }
+
+    /// Its place in the order of a window whose fields are among the slots.
+    fn place(&self, part: &Part) -> Box<[u8]> {
+        let value = self.value.get_or_init(|| self.slots.object(self.fields));
+        part.order.position(value).into()
+    }
+}
+
 /// A write, looked at once for all views.
 pub(crate) struct Written<'a> {
     pub(crate) image: &'a Image,
-    pub(crate) value: Option<&'a Value>,
+    pub(crate) object: Option<Object<'a>>,
     /// The object's number if it is in any view.
     pub(crate) number: Option<u32>,
 }
 
 impl View {
     pub(crate) fn part(&self) -> Option<&Part> {
-        match self.query.form() {
-            Form::All => None,
-            Form::Part(part) => Some(part),
-        }
+        part_of(self.query.as_ref())
+    }
+
+    pub(crate) fn form_text(&self) -> &str {
+        self.query.as_ref().map_or("", |query| query.form_text())
     }
 
     pub(crate) fn is_dry(&self) -> bool {
@@ -82,7 +113,7 @@ impl View {
     /// The numbers of all objects that count as its members.
     pub(crate) fn members(&self) -> Vec<u32> {
         match &self.state {
-            State::All(members) => members.iter().copied().collect(),
+            State::All(members) => members.to_vec(),
             State::Part(window) => window.entries().iter().map(|entry| entry.number).collect(),
             State::Dry(_) => Vec::new(),
         }
@@ -100,8 +131,7 @@ impl View {
         out: &mut Vec<Output>,
     ) {
         let image = written.image;
-        let query = self.query.clone();
-        match (&mut self.state, query.form()) {
+        match (&mut self.state, part_of(self.query.as_ref())) {
             (State::Dry(_), _) => {}
             (State::All(members), _) => {
                 let what = match (is_member, passes) {
@@ -113,7 +143,7 @@ impl View {
                     (true, true) => What::Change,
                     (true, false) => {
                         if let Some(object) = written.number {
-                            members.remove(&object);
+                            members.remove(object);
                             objects.leave(object, number);
                         }
                         What::Remove
@@ -121,10 +151,10 @@ impl View {
                 };
                 self.tell_written(image, what, None, out);
             }
-            (State::Part(window), Form::Part(part)) => {
-                let after = match (passes, written.value, &image.body) {
-                    (true, Some(value), Some(body)) => Some(Entry {
-                        place: part.order.position(value).into(),
+            (State::Part(window), Some(part)) => {
+                let after = match (passes, &written.object, &image.body) {
+                    (true, Some(object), Some(body)) => Some(Entry {
+                        place: object.place(part),
                         number: written.number.filter(|_| is_member).unwrap_or(UNNUMBERED),
                         key: image.key.clone(),
                         body: body.clone(),
@@ -157,7 +187,7 @@ impl View {
                     self.tell_steps(image, outcome.steps, part, out);
                 }
             }
-            (State::Part(_), Form::All) => debug_assert!(false, "a window without a part"),
+            (State::Part(_), None) => debug_assert!(false, "a window without a part"),
         }
     }
 
@@ -228,6 +258,13 @@ impl View {
     }
 }
 
+fn part_of(query: Option<&Arc<LiveQuery>>) -> Option<&Part> {
+    match query?.form() {
+        Form::All => None,
+        Form::Part(part) => Some(part),
+    }
+}
+
 impl Window {
     /// Gives the entry that has no number yet its number.
     pub(crate) fn number(&mut self, number: u32) {
@@ -246,9 +283,9 @@ pub(crate) fn replay(window: &mut Window, part: &Part, written: &Written<'_>, pa
         entry.number = KNOWN;
         KNOWN
     });
-    let after = match (passes, written.value, &image.body) {
-        (true, Some(value), Some(body)) => Some(Entry {
-            place: part.order.position(value).into(),
+    let after = match (passes, &written.object, &image.body) {
+        (true, Some(object), Some(body)) => Some(Entry {
+            place: object.place(part),
             number: UNNUMBERED,
             key: image.key.clone(),
             body: body.clone(),

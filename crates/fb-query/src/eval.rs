@@ -178,7 +178,7 @@ fn is_in(leaf: &Leaf, value: &Value, operands: &[Operand]) -> bool {
     }
 }
 
-fn holds(comparison: Comparison, order: Ordering) -> bool {
+pub(crate) fn holds(comparison: Comparison, order: Ordering) -> bool {
     match comparison {
         Comparison::Less => order.is_lt(),
         Comparison::LessOrEqual => order.is_le(),

@@ -37,7 +37,7 @@ pub use ast::{
     Comparison, ElementFilter, ElementTest, Filter, Leaf, Operand, Order, Path, Query, SortKey, Test, TimeKind,
     TypeClass, comparison_form,
 };
-pub use bound::{Bound, Fields, Slots};
+pub use bound::{Bound, Fields, Parsed, Slots};
 pub use error::{Limits, QueryError};
 pub use geo::{Bounds, Near, Point, Region};
 pub use order::sort_key;

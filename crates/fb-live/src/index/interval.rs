@@ -6,11 +6,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+/// Its ends, and what it stands for.
+type Interval = (u128, u128, u32);
+
 #[derive(Debug, Default)]
 pub(crate) struct Intervals {
     /// Intervals per level.
     levels: BTreeMap<u32, usize>,
-    buckets: HashMap<(u32, u128), Vec<(u128, u128, u32)>>,
+    buckets: HashMap<(u32, u128), Vec<Interval>>,
 }
 
 impl Intervals {

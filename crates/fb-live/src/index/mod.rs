@@ -55,11 +55,14 @@ struct PathIndex {
     areas: Areas,
 }
 
-/// Numbers of filters; mostly one.
-#[derive(Debug)]
-enum List {
+/// Numbers of filters, or of their views; mostly one.
+#[derive(Debug, Default)]
+pub(crate) enum List {
+    #[default]
+    None,
     One(u32),
-    Many(Vec<u32>),
+    #[expect(clippy::box_collection, reason = "it is seldom there, and the others are small")]
+    Many(Box<Vec<u32>>),
 }
 
 impl Index {
@@ -211,13 +214,11 @@ impl PathIndex {
 }
 
 fn push(entry: std::collections::hash_map::Entry<'_, u64, List>, number: u32) {
-    entry.and_modify(|list| list.push(number)).or_insert(List::One(number));
+    entry.or_default().push(number);
 }
 
 fn push_ordered(map: &mut BTreeMap<u128, List>, at: u128, number: u32) {
-    map.entry(at)
-        .and_modify(|list| list.push(number))
-        .or_insert(List::One(number));
+    map.entry(at).or_default().push(number);
 }
 
 fn remove_ordered(map: &mut BTreeMap<u128, List>, at: u128, number: u32) {
@@ -227,38 +228,46 @@ fn remove_ordered(map: &mut BTreeMap<u128, List>, at: u128, number: u32) {
 }
 
 impl List {
-    fn push(&mut self, number: u32) {
+    pub(crate) fn push(&mut self, number: u32) {
         match self {
-            Self::One(first) => *self = Self::Many(vec![*first, number]),
+            Self::None => *self = Self::One(number),
+            Self::One(first) => *self = Self::Many(Box::new(vec![*first, number])),
             Self::Many(all) => all.push(number),
         }
     }
 
     /// True if nothing is left.
-    fn remove(&mut self, number: u32) -> bool {
+    pub(crate) fn remove(&mut self, number: u32) -> bool {
         match self {
-            Self::One(only) => *only == number,
+            Self::None => {}
+            Self::One(only) if *only == number => *self = Self::None,
+            Self::One(_) => {}
             Self::Many(all) => {
                 if let Some(at) = all.iter().position(|known| *known == number) {
                     all.swap_remove(at);
                 }
-                all.is_empty()
+                if all.is_empty() {
+                    *self = Self::None;
+                }
             }
+        }
+        matches!(self, Self::None)
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::None => &[],
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Many(all) => all,
         }
     }
 
     fn len(&self) -> usize {
-        match self {
-            Self::One(_) => 1,
-            Self::Many(all) => all.len(),
-        }
+        self.as_slice().len()
     }
 
     fn each(&self, found: &mut dyn FnMut(u32)) {
-        match self {
-            Self::One(only) => found(*only),
-            Self::Many(all) => all.iter().for_each(|number| found(*number)),
-        }
+        self.as_slice().iter().for_each(|number| found(*number));
     }
 }
 
