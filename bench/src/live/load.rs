@@ -80,6 +80,25 @@ pub(crate) struct Yield {
     pub(crate) bytes: u64,
 }
 
+impl Yield {
+    /// Nothing yet, of so many writes.
+    fn new(writes: u64) -> Self {
+        Self {
+            writes,
+            events: 0,
+            elapsed: Duration::ZERO,
+            server_cpu: Duration::ZERO,
+            client_cpu: Duration::ZERO,
+            event: measure::new_histogram(),
+            last: measure::new_histogram(),
+            behind_answer: measure::new_histogram(),
+            answer: measure::new_histogram(),
+            early: 0,
+            bytes: 0,
+        }
+    }
+}
+
 /// What is written: object and body by number.
 pub(crate) trait Objects {
     /// Appends a complete request that writes the object `number` with `stamp`.
@@ -245,19 +264,7 @@ impl Load {
             told: vec![0; bits.div_ceil(64) as usize],
             answered: 0,
             complete: 0,
-            yielded: Yield {
-                writes: count,
-                events: 0,
-                elapsed: Duration::ZERO,
-                server_cpu: Duration::ZERO,
-                client_cpu: Duration::ZERO,
-                event: measure::new_histogram(),
-                last: measure::new_histogram(),
-                behind_answer: measure::new_histogram(),
-                answer: measure::new_histogram(),
-                early: 0,
-                bytes: 0,
-            },
+            yielded: Yield::new(count),
         });
         let mut events = Events::with_capacity(READY);
         let mut idle: Vec<usize> = (0..self.writers.len()).collect();
@@ -622,19 +629,7 @@ mod tests {
             told: vec![0; 1],
             answered: 0,
             complete: 0,
-            yielded: Yield {
-                writes: count,
-                events: 0,
-                elapsed: Duration::ZERO,
-                server_cpu: Duration::ZERO,
-                client_cpu: Duration::ZERO,
-                event: measure::new_histogram(),
-                last: measure::new_histogram(),
-                behind_answer: measure::new_histogram(),
-                answer: measure::new_histogram(),
-                early: 0,
-                bytes: 0,
-            },
+            yielded: Yield::new(count),
         }
     }
 

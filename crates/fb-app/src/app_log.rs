@@ -6,13 +6,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fb_auth::{Errand, system};
-use fb_store::{Batch, Effect, Moment, ObjectWrite, Refusal, Store, Write};
+use fb_auth::Errand;
+use fb_store::{Batch, Store};
 use fb_types::schema::APP_LOG;
-use fb_types::{Clock, Document, ObjectId, ObjectKey, Stored, Timestamp, Version};
+use fb_types::{Clock, ObjectId, ObjectKey, Timestamp};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
+use crate::objects::insert_own;
 use crate::{App, AppError};
 
 pub(crate) use fb_functions::LogLevel as Level;
@@ -153,27 +154,8 @@ async fn write(store: &dyn Store, lines: &[Line]) -> Result<(), AppError> {
         ]);
         let fields = schema.check_fields(class, &fields, None)?;
         let id = App::id_of(class, &line_key(line.at)?);
-        let (key, shape) = (id.key().clone(), class.shape());
-        let decide = move |before: Option<&Stored>, moment: Moment| match before {
-            Some(_) => Err(Refusal::Exists),
-            None => {
-                let line = Document {
-                    id: id.clone(),
-                    version: Version::FIRST,
-                    created_at: moment.now,
-                    updated_at: moment.now,
-                    acl: None,
-                    fields: fields.clone(),
-                };
-                Ok(Effect::Put(line.store(shape)))
-            }
-        };
-        batch.writes.push(Write::Object(ObjectWrite {
-            grant: system(Errand::WriteLog).grant(class.name()),
-            key,
-            checked_under: schema.rev(),
-            decide: Box::new(decide),
-        }));
+        let line = insert_own(Errand::WriteLog, &schema, class, id, None, fields);
+        batch.writes.push(line);
     }
     store.commit(batch).await?;
     Ok(())

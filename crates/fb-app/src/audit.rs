@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use fb_auth::{Errand, Principal, system};
-use fb_store::{Effect, Moment, ObjectWrite, Refusal, Write};
+use fb_auth::{Errand, Principal};
+use fb_store::Write;
 use fb_types::schema::AUDIT_LOG;
-use fb_types::{Acl, Document, ObjectKey, RuleMap, Schema, Stored, Timestamp, Version};
+use fb_types::{Acl, ObjectKey, RuleMap, Schema, Timestamp};
 use serde_json::{Map, Value, json};
 
+use crate::objects::insert_own;
 use crate::{App, AppError};
 
 /// Longest JSON text of an entry's data in bytes; more is cut off.
@@ -104,32 +105,11 @@ impl App {
         fields.insert("data".into(), data);
         let fields = schema.check_fields(class, &fields, None)?;
         let id = Self::id_of(class, &entry_key(now)?);
-        let key = id.key().clone();
-        let shape = class.shape();
         let acl = Some(Arc::new(Acl {
             read: RuleMap::allow(fb_types::schema::ADMIN_ROLE),
             write: RuleMap::deny_everybody(),
         }));
-        let decide = move |before: Option<&Stored>, moment: Moment| match before {
-            Some(_) => Err(Refusal::Exists),
-            None => {
-                let entry = Document {
-                    id: id.clone(),
-                    version: Version::FIRST,
-                    created_at: moment.now,
-                    updated_at: moment.now,
-                    acl: acl.clone(),
-                    fields: fields.clone(),
-                };
-                Ok(Effect::Put(entry.store(shape)))
-            }
-        };
-        Ok(Write::Object(ObjectWrite {
-            grant: system(Errand::Audit).grant(class.name()),
-            key,
-            checked_under: schema.rev(),
-            decide: Box::new(decide),
-        }))
+        Ok(insert_own(Errand::Audit, schema, class, id, acl, fields))
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fb_auth::{Errand, Hasher, Principal, Roles, Secret, TokenKind, authorize_admin, system};
+use fb_auth::{Errand, Hasher, Principal, Roles, Secret, TokenKind, authorize_admin};
 use fb_mail::Purpose;
-use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Outcome, Refusal, StoreError, Write};
+use fb_store::{Batch, Expect, Outcome, Refusal, StoreError, Write};
 use fb_types::schema::USER;
-use fb_types::{Acl, Class, Document, ObjectId, ObjectKey, Rule, RuleMap, Schema, Stored, Version};
+use fb_types::{Acl, Class, ObjectId, ObjectKey, Rule, RuleMap, Schema, Stored};
 use serde_json::{Map, Value};
 
 use crate::functions::{CodeType, Prepared, Subject};
 use crate::objects::NewAcl;
+use crate::objects::insert_own;
 
 use super::credentials::{ACCOUNTS, Credentials, USERNAMES, fold, record};
 use super::links::LinkPurpose;
@@ -191,27 +192,7 @@ impl App {
             (fields, acl) = draft.as_prepared((fields, acl), &id);
         }
 
-        let (new_id, shape) = (id.clone(), class.shape());
-        let decide = move |before: Option<&Stored>, moment: Moment| match before {
-            Some(_) => Err(Refusal::Exists),
-            None => {
-                let user = Document {
-                    id: new_id.clone(),
-                    version: Version::FIRST,
-                    created_at: moment.now,
-                    updated_at: moment.now,
-                    acl: Some(acl.clone()),
-                    fields: fields.clone(),
-                };
-                Ok(Effect::Put(user.store(shape)))
-            }
-        };
-        let object = ObjectWrite {
-            grant: system(Errand::Register).grant(class.name()),
-            key: id.key().clone(),
-            checked_under: schema.rev(),
-            decide: Box::new(decide),
-        };
+        let object = insert_own(Errand::Register, schema, class, id.clone(), Some(acl), fields);
         let credentials = Credentials {
             username: draft.username.clone(),
             hash: draft.hash.as_ref().map(|hash| hash.expose().to_owned()),
@@ -221,7 +202,7 @@ impl App {
         };
         let key = id.key().as_str();
         let mut writes = vec![
-            Write::Object(object),
+            object,
             record(USERNAMES, &fold(&draft.username), Expect::Absent, Some(key.as_bytes())),
             record(ACCOUNTS, key, Expect::Absent, Some(&credentials.encode()?)),
         ];

@@ -5,6 +5,7 @@ mod delete;
 mod fields;
 mod insert;
 mod load;
+mod own;
 mod partial;
 mod update;
 
@@ -23,6 +24,7 @@ use crate::{App, AppError};
 
 pub use crate::view::Seen;
 pub use bulk::{ImportFailure, Imported};
+pub(crate) use own::insert_own;
 
 /// A caller's condition on the object it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

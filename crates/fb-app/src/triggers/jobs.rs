@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use fb_auth::{Errand, Principal, system};
 use fb_functions::{CallError, CallKind};
-use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, Refusal, StoreError, Write};
-use fb_types::{Document, FieldsText, ObjectId, ObjectKey, Stored, Timestamp, Version};
+use fb_store::{Batch, Effect, Expect, Moment, ObjectWrite, StoreError, Write};
+use fb_types::{Document, FieldsText, ObjectId, ObjectKey, Stored, Timestamp};
 use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
@@ -24,6 +24,7 @@ use super::signal::DEFINITIONS;
 use crate::accounts::record;
 use crate::app_log::Level;
 use crate::functions::{CodeCaller, CodeType, on_request};
+use crate::objects::insert_own;
 use crate::{App, AppError};
 
 /// The class of runs.
@@ -420,27 +421,7 @@ impl App {
         let class = self.entity(&schema, bucket)?;
         let fields = schema.check_fields(class, fields, None)?;
         let id = ObjectId::new(class.name().clone(), key.clone());
-        let shape = class.shape();
-        let decide = move |before: Option<&Stored>, moment: Moment| match before {
-            Some(_) => Err(Refusal::Exists),
-            None => {
-                let document = Document {
-                    id: id.clone(),
-                    version: Version::FIRST,
-                    created_at: moment.now,
-                    updated_at: moment.now,
-                    acl: None,
-                    fields: fields.clone(),
-                };
-                Ok(Effect::Put(document.store(shape)))
-            }
-        };
-        Ok(Write::Object(ObjectWrite {
-            grant: system(Errand::KeepJobs).grant(class.name()),
-            key: key.clone(),
-            checked_under: schema.rev(),
-            decide: Box::new(decide),
-        }))
+        Ok(insert_own(Errand::KeepJobs, &schema, class, id, None, fields))
     }
 
     /// Lays fields over an object; nothing if that is not there. If the object became too large by what code wants to
