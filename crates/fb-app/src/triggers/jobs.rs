@@ -46,7 +46,8 @@ pub(super) struct Jobs {
     running: JoinSet<(ObjectKey, Option<End>)>,
     /// Runs whose ends could not be written down yet.
     unwritten: Vec<End>,
-    keys: HashSet<ObjectKey>,
+    /// What runs: the definition, and the object of the run.
+    keys: HashMap<ObjectKey, ObjectKey>,
     /// Patterns as they were when the next time was computed.
     patterns: HashMap<ObjectKey, Seen>,
 }
@@ -118,7 +119,7 @@ impl Jobs {
                 // Missed runs are one run, unless the job is over or has another pattern now.
                 Some(_) if is_due && !is_changed => {
                     let is_over = job.expires.is_some_and(|expires| expires.millis() <= now);
-                    let is_running = self.keys.contains(&job.key);
+                    let is_running = self.is_running(app, &job.key).await?;
                     if !is_running && !is_over && self.keys.len() >= RUNNING {
                         due = due.min(now + REST);
                         continue;
@@ -127,7 +128,7 @@ impl Jobs {
                     if !is_running && !is_over {
                         let (id, object) = app.begin_run(&job, next).await?;
                         self.patterns.insert(job.key.clone(), (seen.0, seen.1, next));
-                        self.keys.insert(job.key.clone());
+                        self.keys.insert(job.key.clone(), id.clone());
                         self.running.spawn(run(app.clone(), job, id, object));
                         due = due.min(next.map_or(NEVER, Timestamp::millis));
                         continue;
@@ -144,6 +145,20 @@ impl Jobs {
             due = due.min(next.map_or(NEVER, Timestamp::millis));
         }
         Ok(due)
+    }
+
+    /// True if a run of the job goes on. One whose end is written down is over for everybody, so its task, which may not
+    /// have got the store's answer yet, is waited for.
+    async fn is_running(&mut self, app: &App, job: &ObjectKey) -> Result<bool, AppError> {
+        let Some(run) = self.keys.get(job) else { return Ok(false) };
+        if app.store().record(RUNS, run.as_str()).await?.is_some() {
+            return Ok(true);
+        }
+        while self.keys.contains_key(job) && !self.running.is_empty() {
+            let ended = self.running.join_next().await.and_then(Result::ok);
+            self.ended(ended);
+        }
+        Ok(self.keys.contains_key(job))
     }
 
     fn ended(&mut self, run: Option<(ObjectKey, Option<End>)>) {
