@@ -164,6 +164,9 @@ pub enum AppError {
     /// A query cannot be kept up to date.
     #[error("{0}")]
     NotLive(String),
+    /// A live query goes on elsewhere.
+    #[error("this live query was resumed over another connection")]
+    Resumed,
     /// Too many live queries.
     #[error("there are {0} subscriptions already, which is the most: end some of them")]
     TooManySubscriptions(usize),

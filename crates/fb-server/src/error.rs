@@ -246,6 +246,7 @@ impl From<AppError> for ApiError {
                     ..Self::new(codes::UNAVAILABLE, sentence(&error.to_string()))
                 };
             }
+            AppError::Resumed => codes::CONFLICT,
             AppError::NotLive(_) => codes::UNSUPPORTED_QUERY,
             AppError::TooManySubscriptions(_) => codes::TOO_MANY_SUBSCRIPTIONS,
             AppError::TooLarge(_) => codes::TOO_LARGE,

@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::caller::LiveCaller;
 use super::outlet::{LiveEnd, LiveMessage, Outlet};
+use super::resume::{Log, Token};
 use super::tell::{Listener, first, head};
-use super::wish::LiveWish;
-use super::worker::{Command, Registered, Seat};
+use super::wish::{LiveWish, Resume};
+use super::worker::{Command, Registered, Resumption, Seat};
 use super::{PER_APP, PER_CONNECTION};
 use crate::{App, AppError};
 
@@ -48,7 +49,7 @@ fn sort_order(json: &Value, schema: &Schema, class: &Class, limits: &Limits) -> 
 /// How often a first result is read when too much is written meanwhile.
 const TRIES: usize = 5;
 
-/// The subscriptions of one client, and what it is told. Dropping it ends them.
+/// The subscriptions of one client, and what it is told. Dropping it ends them, but for those that can be resumed: they go on for a minute.
 pub struct LiveConnection {
     app: Arc<App>,
     commands: mpsc::UnboundedSender<Command>,
@@ -101,7 +102,6 @@ impl LiveConnection {
         if self.len() >= PER_CONNECTION {
             return Err(AppError::TooManySubscriptions(PER_CONNECTION));
         }
-        let number = self.app.live().next_number();
         let seat = Seat {
             id: id.into(),
             principal: self.app.live_principal(&caller).await?,
@@ -109,6 +109,10 @@ impl LiveConnection {
             wish: Arc::new(wish),
             outlet: self.outlet.clone(),
         };
+        if self.resume(&seat).await {
+            return Ok(());
+        }
+        let number = self.app.live().next_number();
         self.subscriptions().insert(seat.id.clone(), number);
         let begun = self.app.seat(&self.commands, number, seat, false).await;
         if begun.is_err() {
@@ -117,11 +121,38 @@ impl LiveConnection {
         begun
     }
 
+    /// Takes over the subscription that is to be resumed. False if it cannot be.
+    async fn resume(&self, seat: &Seat) -> bool {
+        let Resume::After(token) = &seat.wish.resume else {
+            return false;
+        };
+        let Some(token) = Token::parse(token) else { return false };
+        {
+            let mut subscriptions = self.subscriptions();
+            if subscriptions.numbers.contains(&token.subscriber) {
+                return false;
+            }
+            // First: its messages may come before the answer.
+            subscriptions.insert(seat.id.clone(), token.subscriber);
+        }
+        let (done, is_done) = oneshot::channel();
+        let command = Command::Resume(Box::new(Resumption {
+            token,
+            seat: seat.clone(),
+            done,
+        }));
+        let is_resumed = self.commands.send(command).is_ok() && is_done.await.unwrap_or(false);
+        if !is_resumed {
+            self.subscriptions().remove(&seat.id);
+        }
+        is_resumed
+    }
+
     /// Ends a subscription: [`Self::next`] gives no message of it any more. Unknown names are no error.
     pub fn unsubscribe(&self, id: &str) {
         let number = self.subscriptions().remove(id);
         if let Some(number) = number {
-            let _ = self.commands.send(Command::Cancel(number));
+            let _ = self.commands.send(Command::Cancel(number, self.outlet.clone()));
         }
     }
 
@@ -173,7 +204,7 @@ impl Drop for LiveConnection {
         // First: whoever is about to subscribe must not be left behind.
         self.outlet.end(LiveEnd::Reset);
         for number in &self.subscriptions().numbers {
-            let _ = self.commands.send(Command::Cancel(*number));
+            let _ = self.commands.send(Command::Leave(*number, self.outlet.clone()));
         }
     }
 }
@@ -229,6 +260,10 @@ impl App {
                 outlet: seat.outlet.clone(),
                 number,
                 head: head(&seat.id),
+                log: match seat.wish.resume {
+                    Resume::Never => None,
+                    Resume::Possible | Resume::After(_) => Some(Log::new(number, self.live().kept_bytes.clone())),
+                },
                 events: seat.wish.events,
                 fields: grant.fields().clone(),
                 schema: schema.clone(),
@@ -236,7 +271,8 @@ impl App {
             };
             let (from, end) = query.window(snapshot.rows.len());
             let result = seat.wish.initial.then(|| listener.result(&snapshot.rows[from..end]));
-            let first = (!again).then(|| first(result.as_deref(), self.clock().now()));
+            let was_to_resume = matches!(seat.wish.resume, Resume::After(_));
+            let first = (!again).then(|| first(result.as_deref(), was_to_resume.then_some(false), self.clock().now()));
             let (done, registered) = oneshot::channel();
             let registration = Registration {
                 subscriber: number,

@@ -2,7 +2,7 @@
 //!
 //! The store's observer hands committed writes to [`feed`]; the task of [`worker`] matches them and puts messages into the
 //! [`outlet`] of each connection, behind the answers of the requests that wrote ([`fence`]). First and renewed results are read
-//! by [`read`]. Who is subscribed is looked at anew whenever rights change, and every [`worker::REVIEW`].
+//! by [`read`]. Subscriptions outlive their connections for a while if they can be resumed ([`resume`]). Who is subscribed is looked at anew whenever rights change, and every [`worker::REVIEW`].
 
 mod caller;
 mod connection;
@@ -10,11 +10,12 @@ mod feed;
 mod fence;
 mod outlet;
 mod read;
+mod resume;
 mod tell;
 mod wish;
 mod worker;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
@@ -24,8 +25,8 @@ pub use caller::LiveCaller;
 pub use connection::LiveConnection;
 pub(crate) use feed::Feed;
 pub use fence::WriteTicket;
-pub use outlet::{LiveEnd, LiveMessage};
-pub use wish::{Events, LiveWish, Matches, Operations};
+pub use outlet::{LiveEnd, LiveMessage, LiveText};
+pub use wish::{Events, LiveWish, Matches, Operations, Resume};
 
 use self::worker::{Command, Worker};
 use crate::App;
@@ -42,6 +43,8 @@ pub(crate) struct Live {
     feed: Arc<Feed>,
     /// Numbers of subscribers, from 1.
     numbers: AtomicU64,
+    /// Bytes of messages that are kept for those who resume.
+    kept_bytes: Arc<AtomicUsize>,
     task: Mutex<Option<Task>>,
 }
 
@@ -55,6 +58,8 @@ struct Task {
 pub struct LiveStats {
     /// Subscriptions
     pub subscriptions: usize,
+    /// Those of them that go on without a connection, to be resumed
+    pub parked: usize,
     /// Distinct filters
     pub filters: usize,
     /// Filters that no index finds, so that they are asked about every write of their class
@@ -74,6 +79,7 @@ impl Live {
         Self {
             feed,
             numbers: AtomicU64::new(0),
+            kept_bytes: Arc::default(),
             task: Mutex::new(None),
         }
     }

@@ -18,10 +18,39 @@ const EACH: usize = 100;
 /// One message to a client.
 #[derive(Debug)]
 pub enum LiveMessage {
-    /// JSON text in two parts: the first one is the subscriber's, the second one is shared with all who are told the same.
-    Text(Arc<str>, Bytes),
+    /// A message of a subscription.
+    Text(LiveText),
     /// The subscription with this id has ended.
     Error(Arc<str>, AppError),
+}
+
+/// JSON text in parts.
+#[derive(Debug)]
+pub struct LiveText {
+    /// The beginning, with the client's name of the subscription.
+    pub(super) head: Arc<str>,
+    /// What the client resumes with if this is the last message it gets. ASCII without quotes.
+    pub resume: Option<String>,
+    /// All members but `id` and `resume`, and the closing brace: shared with all who are told the same.
+    pub shared: Bytes,
+}
+
+impl LiveText {
+    /// The whole text.
+    pub fn text(&self) -> Bytes {
+        match &self.resume {
+            None => [self.head.as_bytes(), &self.shared].concat(),
+            Some(token) => [
+                self.head.as_bytes(),
+                b"\"resume\":\"",
+                token.as_bytes(),
+                b"\",",
+                &self.shared,
+            ]
+            .concat(),
+        }
+        .into()
+    }
 }
 
 /// Why a connection is over.
@@ -98,7 +127,7 @@ impl Outlet {
 fn size(message: &LiveMessage) -> usize {
     EACH + match message {
         // The second part is shared, but a slow client may be the last one to hold it.
-        LiveMessage::Text(own, shared) => own.len() + shared.len(),
+        LiveMessage::Text(text) => text.head.len() + text.shared.len(),
         LiveMessage::Error(..) => 0,
     }
 }

@@ -8,7 +8,8 @@ use fb_auth::{FieldRights, Objects};
 use fb_live::{Content, Event, Operation, Subscriber};
 use fb_types::{ClassName, ObjectKey, Schema, Timestamp, without_members};
 
-use super::outlet::{LiveMessage, Outlet};
+use super::outlet::{LiveMessage, LiveText, Outlet};
+use super::resume::Log;
 use super::wish::Events;
 
 /// Somebody who is told.
@@ -18,6 +19,8 @@ pub(super) struct Listener {
     pub(super) number: Subscriber,
     /// The beginning of its messages.
     pub(super) head: Arc<str>,
+    /// If it can be resumed.
+    pub(super) log: Option<Log>,
     pub(super) events: Events,
     pub(super) fields: FieldRights,
     pub(super) schema: Arc<Schema>,
@@ -62,7 +65,7 @@ impl<'a> Telling<'a> {
         }
     }
 
-    pub(super) fn tell(&mut self, listener: &Listener) {
+    pub(super) fn tell(&mut self, listener: &mut Listener) {
         let Some(name) = listener.events.name(self.event.what, self.event.operation) else {
             return;
         };
@@ -82,8 +85,12 @@ impl<'a> Telling<'a> {
                 None => self.keep(name, &listener.class, None),
             },
         };
-        let message = LiveMessage::Text(listener.head.clone(), shared);
-        listener.outlet.push(listener.number, message);
+        let message = LiveText {
+            head: listener.head.clone(),
+            resume: listener.log.as_mut().map(|log| log.push(&shared)),
+            shared,
+        };
+        listener.outlet.push(listener.number, LiveMessage::Text(message));
     }
 
     fn keep(&mut self, name: &'static str, class: &ClassName, body: Option<&Bytes>) -> Bytes {
@@ -119,11 +126,14 @@ impl<'a> Telling<'a> {
     }
 }
 
-/// The first message of a subscription: the result, or that it has begun.
-pub(super) fn first(result: Option<&[u8]>, now: Timestamp) -> Bytes {
+/// The first message of a subscription: the result, or that it has begun. To who wanted to resume one, whether it is that.
+pub(super) fn first(result: Option<&[u8]>, resumed: Option<bool>, now: Timestamp) -> Bytes {
+    let resumed = resumed
+        .map(|resumed| format!(",\"resumed\":{resumed}"))
+        .unwrap_or_default();
     let mut text = match result {
-        Some(_) => format!("\"type\":\"result\",\"date\":\"{now}\",\"data\":"),
-        None => format!("\"type\":\"subscribed\",\"date\":\"{now}\""),
+        Some(_) => format!("\"type\":\"result\",\"date\":\"{now}\"{resumed},\"data\":"),
+        None => format!("\"type\":\"subscribed\",\"date\":\"{now}\"{resumed}"),
     }
     .into_bytes();
     text.extend_from_slice(result.unwrap_or_default());

@@ -20,6 +20,27 @@ pub struct LiveWish {
     pub initial: bool,
     /// Which events.
     pub events: Events,
+    /// If it is to go on when its connection breaks.
+    pub resume: Resume,
+}
+
+impl LiveWish {
+    /// True if the same events are wanted of the same query.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let key = |wish: &Self| (wish.offset, wish.limit, wish.events);
+        self.bucket == other.bucket && self.filter == other.filter && self.sort == other.sort && key(self) == key(other)
+    }
+}
+
+/// What is to become of a subscription whose connection breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resume {
+    /// It ends.
+    Never,
+    /// It can be resumed: messages come with tokens.
+    Possible,
+    /// The one that the token is from goes on behind that message if it can; else this one begins. The first message says which.
+    After(String),
 }
 
 /// Which events a client wants. They are counted out after the result was kept up to date.

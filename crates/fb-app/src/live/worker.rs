@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use super::LiveStats;
 use super::caller::LiveCaller;
 use super::feed::Feed;
-use super::outlet::{LiveEnd, LiveMessage, Outlet};
-use super::tell::{Listener, Telling};
+use super::outlet::{LiveEnd, LiveMessage, LiveText, Outlet};
+use super::resume::{Parked, Token};
+use super::tell::{Listener, Telling, first, head};
 use super::wish::LiveWish;
 use crate::{App, AppError};
 
@@ -34,7 +35,11 @@ pub(super) enum Command {
     Ticket(oneshot::Sender<Held>),
     GiveBack(Ticket),
     Register(Box<Registered>),
-    Cancel(Subscriber),
+    Resume(Box<Resumption>),
+    /// A subscription ends, if this is still its connection.
+    Cancel(Subscriber, Arc<Outlet>),
+    /// Its connection is gone.
+    Leave(Subscriber, Arc<Outlet>),
     Renewed(ViewId, Vec<Row>, Seq),
     Differs(ViewId),
     /// A subscriber may not any more.
@@ -88,6 +93,14 @@ pub(super) struct Registered {
     pub(super) done: oneshot::Sender<Result<(), Refused>>,
 }
 
+/// A subscription that is to go on with another connection.
+pub(super) struct Resumption {
+    pub(super) token: Token,
+    pub(super) seat: Seat,
+    /// If it does.
+    pub(super) done: oneshot::Sender<bool>,
+}
+
 /// Something that is to be sent, behind certain answers.
 enum Outgoing {
     Event(Arc<[Subscriber]>, Event),
@@ -101,6 +114,7 @@ pub(super) struct Worker {
     matcher: Matcher,
     listeners: HashMap<Subscriber, Listener>,
     seats: HashMap<Subscriber, Seat>,
+    parked: Parked,
     /// In the order in which it is to be sent, with the number of the ticket it has to wait for.
     outgoing: VecDeque<(u64, Outgoing)>,
     out: Vec<Output>,
@@ -123,6 +137,7 @@ impl Worker {
             matcher: Matcher::new(Seq(0), Limits::default()),
             listeners: HashMap::new(),
             seats: HashMap::new(),
+            parked: Parked::default(),
             outgoing: VecDeque::new(),
             out: Vec::new(),
             renewing: HashSet::new(),
@@ -141,6 +156,7 @@ impl Worker {
         loop {
             let is_more = self.match_writes();
             let wait_until = self.send();
+            self.end_parked();
             self.review();
             if is_more {
                 // Others get their turn, and so do commands.
@@ -152,7 +168,12 @@ impl Worker {
             }
             let may_review = !self.is_reviewing && !self.seats.is_empty();
             let review_at = may_review.then(|| self.reviewed_at + REVIEW);
-            let alarm = wait_until.map(Instant::from_std).into_iter().chain(review_at).min();
+            let alarm = wait_until
+                .map(Instant::from_std)
+                .into_iter()
+                .chain(review_at)
+                .chain(self.parked.next())
+                .min();
             tokio::select! {
                 biased;
                 () = feed.ready.notified() => {}
@@ -213,7 +234,7 @@ impl Worker {
                 Some((_, Outgoing::Event(to, event))) => {
                     let mut telling = Telling::new(&event, now);
                     for subscriber in to.iter() {
-                        if let Some(listener) = self.listeners.get(subscriber) {
+                        if let Some(listener) = self.listeners.get_mut(subscriber) {
                             telling.tell(listener);
                         }
                     }
@@ -242,10 +263,17 @@ impl Worker {
                 self.rest();
             }
             Command::Register(registered) => self.register(*registered),
-            Command::Cancel(subscriber) => {
-                self.forget(subscriber);
-                self.rest();
+            Command::Resume(resumption) => {
+                let Resumption { token, seat, done } = *resumption;
+                let _ = done.send(self.resume(token, seat).is_some());
             }
+            Command::Cancel(subscriber, outlet) => {
+                if self.is_of(subscriber, &outlet) {
+                    self.forget(subscriber);
+                    self.rest();
+                }
+            }
+            Command::Leave(subscriber, outlet) => self.leave(subscriber, &outlet),
             Command::Renewed(view, rows, seq) => {
                 self.renewed += 1;
                 self.renewing.remove(&view);
@@ -274,6 +302,7 @@ impl Worker {
                 let stats = self.matcher.stats();
                 let _ = to.send(LiveStats {
                     subscriptions: stats.subscribers,
+                    parked: self.parked.len(),
                     filters: stats.filters,
                     scanned: stats.scanned,
                     views: stats.views,
@@ -288,15 +317,18 @@ impl Worker {
     fn register(&mut self, registered: Registered) {
         let Registered {
             registration,
-            listener,
+            mut listener,
             first,
-            seat,
+            mut seat,
             schema_rev,
             again,
             done,
         } = registered;
         let subscriber = registration.subscriber;
-        let is_gone = seat.outlet.is_over() || (again && !self.seats.contains_key(&subscriber));
+        let is_gone = match again {
+            true => !self.stays(subscriber, &mut seat, &mut listener),
+            false => seat.outlet.is_over(),
+        };
         let is_current = self.app.upgrade().is_some_and(|app| app.schema().rev() == schema_rev);
         if is_gone || !is_current {
             self.matcher.give_back(registration.ticket);
@@ -308,8 +340,12 @@ impl Worker {
         let mut out = Vec::new();
         let result = self.matcher.register(registration, &mut out);
         if result.is_ok() {
-            if let Some(text) = first {
-                let message = LiveMessage::Text(listener.head.clone(), text);
+            if let Some(shared) = first {
+                let message = LiveMessage::Text(LiveText {
+                    head: listener.head.clone(),
+                    resume: listener.log.as_ref().map(|log| log.token(0)),
+                    shared,
+                });
                 self.outgoing
                     .push_back((0, Outgoing::First(subscriber, listener.outlet.clone(), message)));
             }
@@ -321,7 +357,87 @@ impl Worker {
         let _ = done.send(result);
     }
 
+    /// Whoever has other rights now, and a connection, keeps that: it may be another one than when the rights were looked at.
+    fn stays(&mut self, subscriber: Subscriber, seat: &mut Seat, listener: &mut Listener) -> bool {
+        if self.parked.contains(subscriber) {
+            // What it missed was for somebody with other rights.
+            self.forget(subscriber);
+        }
+        let (Some(seated), Some(known)) = (self.seats.get(&subscriber), self.listeners.get_mut(&subscriber)) else {
+            return false;
+        };
+        (seat.id, seat.caller, seat.outlet) = (seated.id.clone(), seated.caller.clone(), seated.outlet.clone());
+        (listener.head, listener.outlet) = (known.head.clone(), known.outlet.clone());
+        listener.log = known.log.take();
+        if let Some(log) = &mut listener.log {
+            log.clear();
+        }
+        true
+    }
+
+    /// Goes on with a subscription over another connection. `None` if that is not possible, or would not be right.
+    fn resume(&mut self, token: Token, seat: Seat) -> Option<()> {
+        let app = self.app.upgrade()?;
+        let subscriber = token.subscriber;
+        let (seated, listener) = (self.seats.get_mut(&subscriber)?, self.listeners.get_mut(&subscriber)?);
+        let is_like = seated.principal == seat.principal && seated.wish.is_like(&seat.wish);
+        if !is_like || listener.schema.rev() != app.schema().rev() || seat.outlet.is_over() {
+            return None;
+        }
+        let missed = listener.log.as_ref()?.since(token)?;
+        let head = head(&seat.id);
+        let text = |resume: String, shared: Bytes| {
+            LiveMessage::Text(LiveText {
+                head: head.clone(),
+                resume: Some(resume),
+                shared,
+            })
+        };
+        let begun = first(None, Some(true), app.clock().now());
+        seat.outlet.push(subscriber, text(token.to_string(), begun));
+        for (token, message) in missed {
+            seat.outlet.push(subscriber, text(token, message));
+        }
+        if !self.parked.remove(subscriber) {
+            // Nobody noticed that the connection is gone, or it is not.
+            let message = LiveMessage::Error(seated.id.clone(), AppError::Resumed);
+            seated.outlet.push(subscriber, message);
+        }
+        (listener.head, listener.outlet) = (head, seat.outlet.clone());
+        *seated = seat;
+        Some(())
+    }
+
+    /// A connection is gone.
+    fn leave(&mut self, subscriber: Subscriber, outlet: &Arc<Outlet>) {
+        if !self.is_of(subscriber, outlet) {
+            return;
+        }
+        let listener = self.listeners.get(&subscriber);
+        if listener.is_some_and(|listener| listener.log.is_some()) {
+            self.parked.insert(subscriber, Instant::now());
+        } else {
+            self.forget(subscriber);
+            self.rest();
+        }
+    }
+
+    /// Ends what nobody came back for.
+    fn end_parked(&mut self) {
+        let now = Instant::now();
+        while let Some(subscriber) = self.parked.pop(now) {
+            self.forget(subscriber);
+            self.rest();
+        }
+    }
+
+    fn is_of(&self, subscriber: Subscriber, outlet: &Arc<Outlet>) -> bool {
+        let seat = self.seats.get(&subscriber);
+        seat.is_some_and(|seat| Arc::ptr_eq(&seat.outlet, outlet))
+    }
+
     fn forget(&mut self, subscriber: Subscriber) {
+        self.parked.remove(subscriber);
         self.matcher.cancel(subscriber);
         self.listeners.remove(&subscriber);
         self.seats.remove(&subscriber);

@@ -150,7 +150,9 @@ impl Jobs {
     /// True if a run of the job goes on. One whose end is written down is over for everybody, so its task, which may not
     /// have got the store's answer yet, is waited for.
     async fn is_running(&mut self, app: &App, job: &ObjectKey) -> Result<bool, AppError> {
-        let Some(run) = self.keys.get(job) else { return Ok(false) };
+        let Some(run) = self.keys.get(job) else {
+            return Ok(false);
+        };
         if app.store().record(RUNS, run.as_str()).await?.is_some() {
             return Ok(true);
         }

@@ -2,7 +2,7 @@
 
 use fb_app::objects::Condition;
 use fb_app::schema::SchemaEdit;
-use fb_app::{Events, LiveConnection, LiveEnd, LiveMessage, LiveWish, QueryRequest};
+use fb_app::{Events, LiveConnection, LiveEnd, LiveMessage, LiveWish, QueryRequest, Resume};
 use fb_auth::Principal;
 use fb_types::ClassDef;
 use futures_util::FutureExt;
@@ -17,6 +17,7 @@ struct Told {
     result: Vec<Value>,
     events: Vec<Value>,
     error: Option<AppError>,
+    n_resumed: usize,
 }
 
 /// A client with subscriptions `0`, `1`, …
@@ -106,6 +107,7 @@ fn wish(bucket: &str, filter: Value) -> LiveWish {
         limit: None,
         initial: true,
         events: Events::ALL,
+        resume: Resume::Never,
     }
 }
 
@@ -142,9 +144,8 @@ impl Client {
                 self.told[id.parse::<usize>().unwrap()].error = Some(error);
                 0
             }
-            LiveMessage::Text(own, shared) => {
-                let text = [own.as_bytes(), &shared].concat();
-                let message: Value = serde_json::from_slice(&text).unwrap();
+            LiveMessage::Text(text) => {
+                let message: Value = serde_json::from_slice(&text.text()).unwrap();
                 if message["id"] == "mark" {
                     return usize::from(message["type"] == "match");
                 }
@@ -491,4 +492,89 @@ async fn events_come_behind_the_answers_of_their_writes() {
         client.take_in(message);
     }
     assert_eq!(client.told[all].events.len(), 1);
+}
+
+/// The connection breaks again and again, at any moment; what the client has is always what a query says in the end.
+#[tokio::test]
+async fn whoever_resumes_misses_nothing_and_gets_nothing_twice() {
+    let it = Fixture::with_docs().await;
+    let mut dice = Dice(7);
+    let top = LiveWish {
+        sort: json!({ "n": -1 }),
+        limit: Some(5),
+        offset: 1,
+        resume: Resume::Possible,
+        ..wish("Doc", json!({ "n": { "$lt": 50 } }))
+    };
+    let mut connection = it.app.live_connection();
+    connection.subscribe("w", None, top.clone()).await.unwrap();
+    let mut told = Told::default();
+    let mut token = None;
+    let mut n_resumed = 0;
+    let anybody = Principal::anonymous();
+    for _ in 0..400 {
+        let key = dice.roll(12).to_string();
+        if dice.roll(4) == 0 {
+            let key = ObjectKey::from_raw(&key).unwrap();
+            let _ = it.app.delete(&anybody, "Doc", &key, Condition::None).await;
+        } else {
+            it.put(&key, json!({ "n": dice.roll(60) })).await;
+        }
+        if dice.roll(3) == 0 {
+            // Some of what has come is lost with the connection.
+            if dice.roll(2) == 0
+                && let Some(messages) = connection.next().now_or_never()
+            {
+                let messages = messages.unwrap();
+                let n_seen = usize::try_from(dice.roll(messages.len() as u64 + 1)).unwrap();
+                for message in messages.into_iter().take(n_seen) {
+                    told.resume(message, &mut token);
+                }
+            }
+            let old = std::mem::replace(&mut connection, it.app.live_connection());
+            if dice.roll(2) == 0 {
+                drop(old);
+            }
+            let wish = LiveWish {
+                resume: token.clone().map_or(Resume::Possible, Resume::After),
+                ..top.clone()
+            };
+            n_resumed += u64::from(token.is_some());
+            connection.subscribe("w", None, wish).await.unwrap();
+        }
+    }
+    // Behind everything else.
+    for key in ["a", "b", "c", "d", "e", "f"] {
+        it.put(key, json!({ "n": 49 })).await;
+    }
+    let expected = it.ask(&anybody, &top).await;
+    while told.result != expected {
+        for message in connection.next().await.unwrap() {
+            told.resume(message, &mut token);
+        }
+    }
+    assert!(n_resumed > 50 && told.n_resumed > 40, "{n_resumed} {}", told.n_resumed);
+}
+
+impl Told {
+    fn resume(&mut self, message: LiveMessage, token: &mut Option<String>) {
+        let LiveMessage::Text(text) = message else {
+            panic!("{message:?}")
+        };
+        *token = text.resume.clone();
+        let message: Value = serde_json::from_slice(&text.text()).unwrap();
+        assert_eq!(message["resume"].as_str(), token.as_deref());
+        match message["type"].as_str() {
+            Some("subscribed") => {
+                assert_eq!(message["resumed"], true);
+                self.n_resumed += 1;
+            }
+            Some("result") => {
+                assert_ne!(message["resumed"], true);
+                self.events.clear();
+                self.take_in(message);
+            }
+            _ => self.take_in(message),
+        }
+    }
 }

@@ -277,7 +277,7 @@ impl Asking<'_> {
 
     fn text_of(&self, message: LiveMessage) -> Bytes {
         match message {
-            LiveMessage::Text(own, shared) => [own.as_bytes(), &shared].concat().into(),
+            LiveMessage::Text(text) => text.text(),
             LiveMessage::Error(id, error) => self.error_text(Some(&id), &error.into()).into(),
         }
     }

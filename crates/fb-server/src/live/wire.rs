@@ -1,6 +1,6 @@
 //! Messages of clients, and errors as messages. Source: protocol 08, sections 2 and 3.
 
-use fb_app::{Events, LiveWish, Matches, Operations};
+use fb_app::{Events, LiveWish, Matches, Operations, Resume};
 use fb_types::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -82,8 +82,19 @@ fn read(id: &str, mut message: Map<String, Value>) -> Result<Asked, ApiError> {
         Some(Value::Bool(initial)) => initial,
         Some(_) => return Err(ApiError::bad_request("initial must be true or false.")),
     };
+    let resume = match message.remove("resume") {
+        None | Some(Value::Null | Value::Bool(false)) => Resume::Never,
+        Some(Value::Bool(true)) => Resume::Possible,
+        Some(Value::String(token)) => Resume::After(token),
+        Some(_) => {
+            return Err(ApiError::bad_request(
+                "resume must be true, or the last message's token.",
+            ));
+        }
+    };
     let wish = LiveWish {
         bucket,
+        resume,
         filter: match language(message.remove("query"), "query", "the filter")? {
             Value::Null => json!({}),
             filter => filter,

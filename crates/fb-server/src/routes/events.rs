@@ -1,7 +1,7 @@
 //! `/events`: live queries, by WebSocket and as server-sent events. `/events-url` says where.
 
-use fb_app::{LiveCaller, LiveWish};
-use http::header;
+use fb_app::{LiveCaller, LiveWish, Resume};
+use http::header::{self, HeaderName};
 use serde_json::{Value, json};
 
 use super::queries::{filter_from_url, parse_query_json};
@@ -27,6 +27,7 @@ pub(crate) fn routes() -> Vec<Route> {
                 ("sort", "Sort order, JSON: {\"field\": 1 or -1, …}"),
                 ("initial", "false: without the result as it is at first"),
                 ("matchTypes", "all, or any of add, change, changeIndex, match, remove, separated by commas"),
+                ("resume", "The id of the last event that came, if the header Last-Event-ID cannot be sent"),
                 ("operations", "any, or any of insert, update, delete, none, separated by commas"),
             ],
             answers: &[(200, None)]),
@@ -75,7 +76,14 @@ async fn live_events(ctx: Ctx) -> Result<Reply, ApiError> {
     };
     let match_types = request.query("matchTypes")?;
     let operations = request.query("operations")?;
+    let last = request.header(HeaderName::from_static("last-event-id"));
+    let last = match last.filter(|last| !last.is_empty()) {
+        Some(last) => Some(last.to_owned()),
+        None => request.query("resume")?,
+    };
     let wish = LiveWish {
+        // Streams come back by themselves.
+        resume: last.map_or(Resume::Possible, Resume::After),
         bucket: ctx.bucket()?.into_owned(),
         filter: filter_from_url(&ctx)?,
         sort,
@@ -106,5 +114,5 @@ async fn live_events(ctx: Ctx) -> Result<Reply, ApiError> {
         .header(header::CONTENT_TYPE, "text/event-stream;charset=utf-8")
         .header(header::CACHE_CONTROL, "no-store, no-transform")
         // Proxies gather small pieces otherwise.
-        .header(header::HeaderName::from_static("x-accel-buffering"), "no"))
+        .header(HeaderName::from_static("x-accel-buffering"), "no"))
 }

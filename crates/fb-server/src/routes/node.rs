@@ -138,7 +138,7 @@ async fn live(state: &ServerState, awake: &[Arc<App>], gauges: &mut Vec<Gauge>) 
         }
     }
     type Row = (&'static str, &'static str, fn(&LiveStats) -> u64);
-    let rows: [Row; 7] = [
+    let rows: [Row; 8] = [
         (
             "freshbase_live_subscriptions",
             "Live queries, one for each subscriber.",
@@ -152,6 +152,9 @@ async fn live(state: &ServerState, awake: &[Arc<App>], gauges: &mut Vec<Gauge>) 
             "Of them, those that are asked about every write of their class.",
             |s| s.scanned as u64,
         ),
+        ("freshbase_live_parked", "Live queries that wait to be resumed.", |s| {
+            s.parked as u64
+        }),
         ("freshbase_live_views", "Results that are kept up to date.", |s| {
             s.views as u64
         }),

@@ -5,6 +5,7 @@ mod events;
 mod hostile;
 mod limits;
 mod order;
+mod resume;
 mod rights;
 mod sse;
 mod wishes;

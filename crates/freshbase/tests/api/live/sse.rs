@@ -15,13 +15,21 @@ use crate::server;
 struct Stream {
     lines: BufReader<TcpStream>,
     head: String,
+    /// The id of the last event.
+    last: Option<String>,
 }
 
 impl Stream {
     fn open(server: &Server, client: &Client, path: &str) -> Self {
+        Self::open_after(server, client, path, None)
+    }
+
+    /// As browsers do when a stream has ended.
+    fn open_after(server: &Server, client: &Client, path: &str, last: Option<&str>) -> Self {
         let mut stream = TcpStream::connect(server.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let headers = [("accept", "text/event-stream"), ("accept-encoding", "gzip, br, zstd")];
+        let mut headers = vec![("accept", "text/event-stream"), ("accept-encoding", "gzip, br, zstd")];
+        headers.extend(last.map(|last| ("last-event-id", last)));
         stream
             .write_all(client.head("GET", path, &headers, 0).as_bytes())
             .unwrap();
@@ -33,6 +41,7 @@ impl Stream {
         Self {
             lines,
             head: head.to_ascii_lowercase(),
+            last: None,
         }
     }
 
@@ -49,6 +58,9 @@ impl Stream {
     fn next(&mut self) -> Option<(String, Value)> {
         loop {
             let line = self.line()?;
+            if let Some(id) = line.strip_prefix("id: ") {
+                self.last = Some(id.to_owned());
+            }
             let Some(name) = line.strip_prefix("event: ") else {
                 continue;
             };
@@ -113,7 +125,32 @@ fn a_stream_has_the_result_and_then_the_events() {
         put(&admin, "3", json!({ "n": 11 }));
         (metric(&server, "freshbase_live_connections") == 0.0).then_some(())
     });
-    assert_eq!(metric(&server, "freshbase_live_subscriptions"), 0.0);
+    assert_eq!(metric(&server, "freshbase_live_parked"), 1.0);
+}
+
+#[test]
+fn a_stream_that_broke_goes_on_behind_the_last_event_id() {
+    let (server, admin, anybody) = docs();
+    let path = "/events/Doc?sort=%7B%22n%22%3A1%7D";
+    let mut stream = Stream::open(&server, &anybody, path);
+    stream.result();
+    put(&admin, "1", json!({ "n": 1 }));
+    assert_eq!(stream.event(), "add/insert 0 /1");
+    let last = stream.last.clone().unwrap();
+    drop(stream);
+    put(&admin, "2", json!({ "n": 2 }));
+    let mut by_header = Stream::open_after(&server, &anybody, path, Some(&last));
+    let (name, message) = by_header.next().unwrap();
+    assert_eq!((name.as_str(), &message["resumed"]), ("subscribed", &json!(true)));
+    assert_eq!(by_header.event(), "add/insert 1 /2");
+    let mut by_url = Stream::open(&server, &anybody, &format!("{path}&resume={last}"));
+    assert_eq!(by_url.next().unwrap().1["resumed"], true);
+    assert_eq!(by_url.event(), "add/insert 1 /2");
+    assert_eq!(by_header.next().unwrap().1["error"]["status"], 409);
+    assert_eq!(by_header.next(), None);
+    let mut other = Stream::open_after(&server, &anybody, "/events/Doc", Some(&last));
+    let (name, message) = other.next().unwrap();
+    assert_eq!((name.as_str(), &message["resumed"]), ("result", &json!(false)));
 }
 
 #[test]
