@@ -14,7 +14,7 @@ use crate::members::Members;
 use crate::objects::Objects;
 use crate::query::{Form, LiveQuery};
 use crate::retained::Image;
-use crate::view::{Object, Sight, State, View, Written, entries, replay};
+use crate::view::{Object, Rest, Sight, State, View, Written, entries, replay};
 use crate::window::Window;
 
 /// Objects of a class whose last write is known, so that older ones that come late are told.
@@ -27,6 +27,8 @@ pub(crate) struct Class {
     index: Index,
     by_text: HashMap<Arc<str>, u32>,
     filters: Vec<Option<Filter>>,
+    /// What of a filter no write looks at.
+    sources: Vec<Source>,
     free_filters: Vec<u32>,
     views: Vec<Option<View>>,
     free_views: Vec<u32>,
@@ -34,22 +36,26 @@ pub(crate) struct Class {
     /// The newest write that came.
     newest: Seq,
     latest: VecDeque<(ObjectKey, Seq)>,
-    /// Counts writes, to mark what was dealt with.
-    write: u64,
+    /// Memory for what is found out about a write.
     members: Vec<u32>,
+    candidates: Vec<u32>,
     found: Vec<u32>,
     /// Views that were found to need a renewal.
     low: Vec<u32>,
 }
 
-/// What every write looks at comes first, so that it lies together.
+/// A line of memory: with a million of them, each line costs as much as all the rest of asking one.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(align(64))]
 struct Filter {
-    /// The write at which it was last asked.
-    asked_at: u64,
-    views: List,
     bound: Bound,
+    views: List,
+}
+
+const _: () = assert!(size_of::<Option<Filter>>() == 64);
+
+#[derive(Debug, Default)]
+struct Source {
     text: Arc<str>,
     place: Place,
 }
@@ -76,7 +82,7 @@ impl Class {
     }
 
     pub(crate) fn n_scanned(&self) -> usize {
-        self.index.n_scanned()
+        self.index.scanned().len()
     }
 
     pub(crate) fn n_objects(&self) -> usize {
@@ -111,7 +117,6 @@ impl Class {
 
     /// Takes in one write. `parted` is told of views that came out of others.
     pub(crate) fn write(&mut self, image: &Image, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
-        self.write += 1;
         // Taken out for as long as what is read with them is needed.
         let slots = std::mem::take(&mut self.slots);
         let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
@@ -126,74 +131,71 @@ impl Class {
         if let Some(number) = written.number {
             members.extend_from_slice(self.objects.views(number));
         }
-        for view in &members {
-            if let Some(Some(view)) = self.views.get_mut(*view as usize) {
-                view.member_at = self.write;
-            }
-        }
+        members.sort_unstable();
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
         if let Some(fields) = &fields {
-            let mut found = std::mem::take(&mut self.found);
-            found.clear();
             self.find(&slots, fields, &mut found);
-            for view in &found {
-                self.deal_with(*view, &written, true, out, parted);
-            }
-            self.found = found;
+        }
+        for view in &found {
+            let is_member = members.binary_search(view).is_ok();
+            self.deal_with(*view, &written, is_member, true, out, parted);
         }
         // What is left did contain the object and does not any more.
-        for view in &members {
-            self.deal_with(*view, &written, false, out, parted);
+        for view in members.iter().filter(|view| found.binary_search(view).is_err()) {
+            self.deal_with(*view, &written, true, false, out, parted);
         }
+        self.found = found;
         self.members = members;
         self.slots = slots;
     }
 
-    /// The views whose filters an object passes.
+    /// The views whose filters an object passes, in the order of their numbers.
     fn find(&mut self, slots: &Slots, fields: &Fields<'_>, found: &mut Vec<u32>) {
         let Self {
-            index, filters, write, ..
+            index,
+            filters,
+            views,
+            candidates,
+            ..
         } = self;
-        index.candidates(slots, fields, &mut |number| {
-            if let Some(Some(filter)) = filters.get_mut(number as usize)
-                && filter.asked_at != *write
+        index.candidates(slots, fields, candidates);
+        touch(filters, candidates);
+        for number in index.scanned().iter().chain(candidates.iter()) {
+            if let Some(Some(filter)) = filters.get(*number as usize)
+                && filter.bound.matches(slots, fields)
             {
-                filter.asked_at = *write;
-                if filter.bound.matches(slots, fields) {
-                    found.extend_from_slice(filter.views.as_slice());
-                }
+                found.extend_from_slice(filter.views.as_slice());
             }
-        });
+        }
+        found.sort_unstable();
+        touch(views, found);
     }
 
     fn deal_with(
         &mut self,
         number: u32,
         written: &Written<'_>,
+        is_member: bool,
         passes: bool,
         out: &mut Vec<Output>,
         parted: &mut Vec<u32>,
     ) {
-        let write = self.write;
         let Some(view) = self.view_mut(number) else { return };
-        if view.done_at == write || written.image.seq <= view.since || view.is_dry() {
-            return;
-        }
-        view.done_at = write;
-        let is_member = view.member_at == write;
-        if !passes && !is_member {
+        if written.image.seq <= view.since || view.is_dry() || !passes && !is_member {
             return;
         }
         let acl = written.image.acl.as_deref();
         let mut passes = passes;
         if passes && acl.is_some() {
-            let may: Vec<bool> = view.sights.iter().map(|sight| sight.scope.may_read(acl)).collect();
+            let may: Vec<bool> = view.rest.sights.iter().map(|sight| sight.scope.may_read(acl)).collect();
             passes = may.iter().any(|may| *may);
             if passes && may.iter().any(|may| !may) {
                 let mut verdicts = may.iter();
-                let (seeing, others) = std::mem::take(&mut view.sights)
+                let (seeing, others) = std::mem::take(&mut view.rest.sights)
                     .into_iter()
                     .partition(|_| verdicts.next().copied().unwrap_or_default());
-                view.sights = seeing;
+                view.rest.sights = seeing;
                 view.count();
                 let other = self.copy_for(number, others);
                 parted.push(other);
@@ -227,24 +229,28 @@ impl Class {
 
     /// A view that shows the same, for other scopes.
     pub(crate) fn copy_for(&mut self, number: u32, sights: Vec<Sight>) -> u32 {
-        let copy = self
-            .view(number)
-            .map(|view| (view.filter, view.query.clone(), view.since, view.state.clone()));
+        let copy = self.view(number).map(|view| {
+            (
+                view.rest.filter,
+                view.rest.query.clone(),
+                view.since,
+                view.state.clone(),
+            )
+        });
         let Some((filter, query, since, state)) = copy else {
             return number;
         };
-        let (write, member_at) = (self.write, self.view(number).map_or(0, |view| view.member_at));
         let mut view = View {
-            filter,
-            generation: 0,
-            query,
             since,
             state,
-            sights,
             all: Arc::default(),
-            ticket: None,
-            member_at,
-            done_at: write,
+            rest: Box::new(Rest {
+                sights,
+                query,
+                ticket: None,
+                filter,
+                generation: 0,
+            }),
         };
         view.count();
         let members = view.members();
@@ -258,7 +264,7 @@ impl Class {
     }
 
     fn place_view(&mut self, view: View) -> u32 {
-        let filter = view.filter;
+        let filter = view.rest.filter;
         let number = match self.free_views.pop() {
             Some(free) => {
                 self.views[free as usize] = Some(view);
@@ -282,14 +288,16 @@ impl Class {
         for member in view.members() {
             self.objects.leave(member, number);
         }
-        let slot = self.filters.get_mut(view.filter as usize)?;
+        let filter = view.rest.filter;
+        let slot = self.filters.get_mut(filter as usize)?;
         if let Some(known) = slot
             && known.views.remove(number)
-            && let Some(filter) = slot.take()
+            && let Some(source) = self.sources.get_mut(filter as usize).map(std::mem::take)
         {
-            self.index.remove(view.filter, &filter.place);
-            self.by_text.remove(&filter.text);
-            self.free_filters.push(view.filter);
+            *slot = None;
+            self.index.remove(filter, &source.place);
+            self.by_text.remove(&source.text);
+            self.free_filters.push(filter);
         }
         if self.is_empty() {
             // Paths of filters that are gone.
@@ -308,16 +316,26 @@ impl Class {
             .pop()
             .unwrap_or_else(|| u32::try_from(self.filters.len()).unwrap_or(u32::MAX));
         let text = query.filter_text().clone();
-        let filter = Filter {
+        let source = Source {
             place: self.index.insert(&mut self.slots, number, query.filter()),
-            bound: self.slots.bind(query.filter().clone()),
             text: text.clone(),
-            views: List::default(),
-            asked_at: 0,
         };
-        match self.filters.get_mut(number as usize) {
-            Some(slot) => *slot = Some(filter),
-            None => self.filters.push(Some(filter)),
+        let filter = Filter {
+            bound: self.slots.bind(query.filter().clone()),
+            views: List::default(),
+        };
+        match (
+            self.filters.get_mut(number as usize),
+            self.sources.get_mut(number as usize),
+        ) {
+            (Some(filter_slot), Some(source_slot)) => {
+                *filter_slot = Some(filter);
+                *source_slot = source;
+            }
+            _ => {
+                self.filters.push(Some(filter));
+                self.sources.push(source);
+            }
         }
         self.by_text.insert(text, number);
         number
@@ -339,20 +357,20 @@ impl Class {
                     self.slots.name(field);
                 }
                 let rows = rows.iter().map(|row| (&row.key, &row.body));
-                State::Part(Window::new(part, entries(part, rows)))
+                State::Part(Box::new(Window::new(part, entries(part, rows))))
             }
         };
         let mut view = View {
-            filter,
-            generation: 0,
-            query: matches!(query.form(), Form::Part(_)).then_some(query),
             since: seq,
             state,
-            sights: vec![sight],
             all: Arc::default(),
-            ticket: None,
-            member_at: 0,
-            done_at: 0,
+            rest: Box::new(Rest {
+                sights: vec![sight],
+                query: matches!(query.form(), Form::Part(_)).then_some(query),
+                ticket: None,
+                filter,
+                generation: 0,
+            }),
         };
         view.count();
         let number = self.place_view(view);
@@ -388,24 +406,19 @@ impl Class {
         for member in view.members() {
             self.objects.leave(member, number);
         }
-        view.state = State::Part(window);
+        view.state = State::Part(Box::new(window));
         view.since = view.since.max(since);
         self.join_members(number, &[]);
     }
 
     /// Takes in, for one view, a write from before it was there.
     pub(crate) fn replay(&mut self, number: u32, image: &Image, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
-        self.write += 1;
         // The class may be newer than the write.
         self.is_stale(image);
         let object = self.objects.number(&image.key);
         let is_member = object.is_some_and(|object| self.objects.views(object).contains(&number));
-        let write = self.write;
-        let Some(view) = self.view_mut(number) else { return };
-        if is_member {
-            view.member_at = write;
-        }
-        let filter = view.filter;
+        let Some(view) = self.view(number) else { return };
+        let filter = view.rest.filter;
         let slots = std::mem::take(&mut self.slots);
         let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
         let fields = parsed.as_ref().map(Parsed::fields);
@@ -417,7 +430,7 @@ impl Class {
             object: fields.as_ref().map(|fields| Object::new(&slots, fields)),
             number: object,
         };
-        self.deal_with(number, &written, passes, out, parted);
+        self.deal_with(number, &written, is_member, passes, out, parted);
         self.slots = slots;
     }
 
@@ -428,10 +441,10 @@ impl Class {
         let slots = &self.slots;
         let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
         let fields = parsed.as_ref().map(Parsed::fields);
-        let scope = view.sights.first().map(|sight| &sight.scope);
+        let scope = view.rest.sights.first().map(|sight| &sight.scope);
         let passes = fields
             .as_ref()
-            .is_some_and(|fields| self.passes(view.filter, slots, fields))
+            .is_some_and(|fields| self.passes(view.rest.filter, slots, fields))
             && scope.is_some_and(|scope| scope.may_read(image.acl.as_deref()));
         let written = Written {
             image,
@@ -444,12 +457,12 @@ impl Class {
     /// A view that shows the same by the same query; the given one is to be merged into it.
     pub(crate) fn twin(&self, number: u32) -> Option<u32> {
         let own = self.view(number)?;
-        let filter = self.filters.get(own.filter as usize)?.as_ref()?;
+        let filter = self.filters.get(own.rest.filter as usize)?.as_ref()?;
         filter.views.as_slice().iter().copied().find(|other| {
             *other != number
                 && self.view(*other).is_some_and(|view| {
                     view.form_text() == own.form_text()
-                        && view.ticket.is_none()
+                        && view.rest.ticket.is_none()
                         && shows_the_same(&view.state, &own.state)
                 })
         })
@@ -462,6 +475,16 @@ impl Class {
             .into_iter()
             .filter_map(|member| self.objects.key(member).cloned())
             .collect()
+    }
+}
+
+/// Reads the beginnings of what is about to be read one after the other, so that memory brings all of them at once.
+fn touch<T>(all: &[Option<T>], numbers: &[u32]) {
+    if numbers.len() > 1 {
+        let n = numbers
+            .iter()
+            .filter(|number| matches!(all.get(**number as usize), Some(Some(_))));
+        std::hint::black_box(n.count());
     }
 }
 
@@ -479,9 +502,9 @@ fn shows_the_same(known: &State, new: &State) -> bool {
 impl View {
     /// Adds a subscriber.
     pub(crate) fn add(&mut self, scope: &Scope, subscriber: Subscriber) {
-        match self.sights.iter_mut().find(|sight| sight.scope == *scope) {
+        match self.rest.sights.iter_mut().find(|sight| sight.scope == *scope) {
             Some(sight) => sight.subscribers.push(subscriber),
-            None => self.sights.push(Sight {
+            None => self.rest.sights.push(Sight {
                 scope: scope.clone(),
                 subscribers: vec![subscriber],
             }),

@@ -263,14 +263,14 @@ impl Matcher {
         let Some(whole) = class.view_mut(view.number) else {
             return;
         };
-        let Some(since) = whole.ticket else { return };
-        let others = whole.sights.split_off(1.min(whole.sights.len()));
+        let Some(since) = whole.rest.ticket else { return };
+        let others = whole.rest.sights.split_off(1.min(whole.rest.sights.len()));
         whole.count();
         let mut numbers = vec![view.number];
         for sight in others {
             let copy = class.copy_for(view.number, vec![sight]);
             if let Some(copied) = class.view_mut(copy) {
-                copied.ticket = Some(since);
+                copied.rest.ticket = Some(since);
                 self.retained.open(since);
             }
             numbers.push(copy);
@@ -290,7 +290,7 @@ impl Matcher {
 
     fn is_current(&self, view: &ViewId) -> bool {
         let known = self.classes.get(&view.class).and_then(|class| class.view(view.number));
-        known.is_some_and(|known| known.generation == view.generation)
+        known.is_some_and(|known| known.rest.generation == view.generation)
     }
 
     /// Begins what waited for this position.
@@ -351,7 +351,7 @@ impl Matcher {
         });
         self.generation += 1;
         if let Some(view) = class.view_mut(number) {
-            view.generation = self.generation;
+            view.rest.generation = self.generation;
         }
         let mut told = Vec::new();
         for image in &replayed {
@@ -395,14 +395,14 @@ impl Matcher {
             return;
         };
         let Some(view) = class.view_mut(seat.view) else { return };
-        for sight in &mut view.sights {
+        for sight in &mut view.rest.sights {
             sight.subscribers.retain(|known| *known != subscriber);
         }
-        view.sights.retain(|sight| !sight.subscribers.is_empty());
+        view.rest.sights.retain(|sight| !sight.subscribers.is_empty());
         view.count();
-        if view.sights.is_empty() {
+        if view.rest.sights.is_empty() {
             let gone = class.remove_view(seat.view);
-            if let Some(ticket) = gone.and_then(|view| view.ticket) {
+            if let Some(ticket) = gone.and_then(|view| view.rest.ticket) {
                 self.retained.close(ticket);
             }
             if class.is_empty() {
@@ -417,7 +417,7 @@ impl Matcher {
             self.generation += 1;
             let view = self.classes.get_mut(class).and_then(|class| class.view_mut(*number));
             let Some(view) = view else { continue };
-            view.generation = self.generation;
+            view.rest.generation = self.generation;
             for subscriber in view.all.iter() {
                 if let Some(seat) = self.subscribers.get_mut(subscriber) {
                     seat.view = *number;
@@ -430,14 +430,14 @@ impl Matcher {
     fn ask_once(&mut self, class: &ClassName, number: u32, seq: Seq, out: &mut Vec<Output>) {
         let view = self.classes.get_mut(class).and_then(|class| class.view_mut(number));
         let Some(view) = view else { return };
-        if view.ticket.is_none() {
-            view.ticket = Some(seq);
+        if view.rest.ticket.is_none() {
+            view.rest.ticket = Some(seq);
             self.retained.open(seq);
             // What was too little once will be too little again. Rows that were read for less of it say nothing about more.
-            if let Some(more) = view.query.as_ref().and_then(|query| query.with_more_slack()) {
-                view.query = Some(Arc::new(more));
+            if let Some(more) = view.rest.query.as_ref().and_then(|query| query.with_more_slack()) {
+                view.rest.query = Some(Arc::new(more));
                 self.generation += 1;
-                view.generation = self.generation;
+                view.rest.generation = self.generation;
             }
         } else if !view.is_dry() {
             return;
@@ -448,16 +448,16 @@ impl Matcher {
     fn ask_for(&self, class: &ClassName, number: u32, out: &mut Vec<Output>) {
         let view = self.classes.get(class).and_then(|class| class.view(number));
         if let Some(view) = view
-            && let Some(query) = &view.query
+            && let Some(query) = &view.rest.query
         {
             out.push(Output::Renew {
                 view: ViewId {
                     class: class.clone(),
                     number,
-                    generation: view.generation,
+                    generation: view.rest.generation,
                 },
                 query: query.clone(),
-                scopes: view.sights.iter().map(|sight| sight.scope.clone()).collect(),
+                scopes: view.rest.sights.iter().map(|sight| sight.scope.clone()).collect(),
                 is_dry: view.is_dry(),
             });
         }
@@ -473,7 +473,7 @@ impl Matcher {
         let Some(view) = class.view(id.number) else {
             return Ok(());
         };
-        let (Some(ticket), Some(part)) = (view.ticket, view.part()) else {
+        let (Some(ticket), Some(part)) = (view.rest.ticket, view.part()) else {
             return Ok(());
         };
         let kept = self.retained.after(seq.min(ticket));
@@ -487,7 +487,7 @@ impl Matcher {
         let behind = |image: &&Arc<Image>| image.seq > seq;
         let disagree = images.iter().filter(behind).any(|image| {
             let acl = image.acl.as_deref();
-            let mut may = view.sights.iter().map(|sight| sight.scope.may_read(acl));
+            let mut may = view.rest.sights.iter().map(|sight| sight.scope.may_read(acl));
             let first = may.next();
             may.any(|other| Some(other) != first)
         });
@@ -498,7 +498,7 @@ impl Matcher {
         let (part, shown) = (
             part.clone(),
             match &view.state {
-                State::Dry(shown) => shown.clone(),
+                State::Dry(shown) => shown.to_vec(),
                 State::Part(window) => window.visible(part).to_vec(),
                 State::All(_) => return Ok(()),
             },
@@ -517,7 +517,7 @@ impl Matcher {
         let position = self.position;
         class.replace(id.number, window, seq);
         if let Some(view) = class.view_mut(id.number) {
-            view.ticket = None;
+            view.rest.ticket = None;
             view.tell_renewed(steps, &part, position, &images, out);
         }
         self.retained.close(ticket);
@@ -539,7 +539,7 @@ impl Matcher {
             .get_mut(&id.class)
             .and_then(|class| class.view_mut(id.number));
         if let Some(view) = view
-            && let Some(ticket) = view.ticket.replace(self.position)
+            && let Some(ticket) = view.rest.ticket.replace(self.position)
         {
             self.retained.open(self.position);
             self.retained.close(ticket);
@@ -552,7 +552,7 @@ impl Matcher {
         let view = class.and_then(|class| class.view(seat.view));
         match (class, view.map(|view| &view.state)) {
             (Some(class), Some(State::All(members))) => Shown::All(class.keys_of(members)),
-            (_, Some(State::Dry(shown))) => Shown::Part(shown.clone()),
+            (_, Some(State::Dry(shown))) => Shown::Part(shown.to_vec()),
             (_, Some(State::Part(window))) => {
                 let part = view.and_then(|view| view.part());
                 Shown::Part(part.map_or_else(Vec::new, |part| window.visible(part).to_vec()))
@@ -622,7 +622,7 @@ impl Matcher {
             }
             (State::Dry(_), Shown::Part(shown)) => {
                 if let Some(view) = class.view_mut(seat.view) {
-                    view.state = State::Dry(shown);
+                    view.state = State::Dry(shown.into());
                 }
             }
             // The same query is of the same kind.
@@ -646,7 +646,8 @@ impl View {
             let written = images.iter().rev().find(|image| image.key == step.entry.key);
             let is_gone = step.what == What::Remove;
             let may_read = |image: &&Arc<Image>| {
-                self.sights
+                self.rest
+                    .sights
                     .iter()
                     .all(|sight| sight.scope.may_read(image.acl.as_deref()))
             };
