@@ -26,12 +26,13 @@ pub(crate) struct Class {
     slots: Slots,
     index: Index,
     by_text: HashMap<Arc<str>, u32>,
-    filters: Vec<Option<Filter>>,
+    /// Filters and views by their numbers.
+    stands: Vec<Stand>,
+    /// Numbers of stands that are empty.
+    free: Vec<u32>,
+    n_views: usize,
     /// What of a filter no write looks at.
     sources: Vec<Source>,
-    free_filters: Vec<u32>,
-    views: Vec<Option<View>>,
-    free_views: Vec<u32>,
     objects: Objects,
     /// The newest write that came.
     newest: Seq,
@@ -44,15 +45,24 @@ pub(crate) struct Class {
     low: Vec<u32>,
 }
 
-/// A line of memory: with a million of them, each line costs as much as all the rest of asking one.
+/// A filter and its first view stand beside each other, as most filters have one: with a million of them, each line of memory
+/// that is read costs as much as all the rest of asking one, and each page even more. Further views stand where there is
+/// no filter.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stand {
+    filter: Option<Filter>,
+    view: Option<View>,
+}
+
+const _: () = assert!(size_of::<Stand>() == 128);
+
 #[derive(Debug)]
 #[repr(align(64))]
 struct Filter {
     bound: Bound,
     views: List,
 }
-
-const _: () = assert!(size_of::<Option<Filter>>() == 64);
 
 #[derive(Debug, Default)]
 struct Source {
@@ -74,7 +84,7 @@ impl Class {
     }
 
     pub(crate) fn n_views(&self) -> usize {
-        self.views.len() - self.free_views.len()
+        self.n_views
     }
 
     pub(crate) fn n_filters(&self) -> usize {
@@ -90,11 +100,11 @@ impl Class {
     }
 
     pub(crate) fn view(&self, number: u32) -> Option<&View> {
-        self.views.get(number as usize)?.as_ref()
+        self.stands.get(number as usize)?.view.as_ref()
     }
 
     pub(crate) fn view_mut(&mut self, number: u32) -> Option<&mut View> {
-        self.views.get_mut(number as usize)?.as_mut()
+        self.stands.get_mut(number as usize)?.view.as_mut()
     }
 
     /// True if a later write of the same object was seen already; else this one is the latest.
@@ -152,24 +162,18 @@ impl Class {
 
     /// The views whose filters an object passes, in the order of their numbers.
     fn find(&mut self, slots: &Slots, fields: &Fields<'_>, found: &mut Vec<u32>) {
-        let Self {
-            index,
-            filters,
-            views,
-            candidates,
-            ..
-        } = self;
-        index.candidates(slots, fields, candidates);
-        touch(filters, candidates);
-        for number in index.scanned().iter().chain(candidates.iter()) {
-            if let Some(Some(filter)) = filters.get(*number as usize)
+        self.index.candidates(slots, fields, &mut self.candidates);
+        touch(&self.stands, &self.candidates);
+        for number in self.index.scanned().iter().chain(&self.candidates) {
+            if let Some(Stand {
+                filter: Some(filter), ..
+            }) = self.stands.get(*number as usize)
                 && filter.bound.matches(slots, fields)
             {
                 found.extend_from_slice(filter.views.as_slice());
             }
         }
         found.sort_unstable();
-        touch(views, found);
     }
 
     fn deal_with(
@@ -206,7 +210,7 @@ impl Class {
     }
 
     fn apply(&mut self, number: u32, written: &Written<'_>, is_member: bool, passes: bool, out: &mut Vec<Output>) {
-        if let Some(Some(view)) = self.views.get_mut(number as usize) {
+        if let Some(Stand { view: Some(view), .. }) = self.stands.get_mut(number as usize) {
             view.apply(number, &mut self.objects, written, is_member, passes, out);
             if view.needs_renewal() {
                 self.low.push(number);
@@ -221,10 +225,9 @@ impl Class {
 
     /// True if an object passes a filter.
     fn passes(&self, filter: u32, slots: &Slots, fields: &Fields<'_>) -> bool {
-        match self.filters.get(filter as usize) {
-            Some(Some(filter)) => filter.bound.matches(slots, fields),
-            _ => false,
-        }
+        let stand = self.stands.get(filter as usize);
+        let filter = stand.and_then(|stand| stand.filter.as_ref());
+        filter.is_some_and(|filter| filter.bound.matches(slots, fields))
     }
 
     /// A view that shows the same, for other scopes.
@@ -243,8 +246,9 @@ impl Class {
         let mut view = View {
             since,
             state,
-            all: Arc::default(),
+            only: None,
             rest: Box::new(Rest {
+                all: Arc::default(),
                 sights,
                 query,
                 ticket: None,
@@ -265,39 +269,54 @@ impl Class {
 
     fn place_view(&mut self, view: View) -> u32 {
         let filter = view.rest.filter;
-        let number = match self.free_views.pop() {
-            Some(free) => {
-                self.views[free as usize] = Some(view);
-                free
-            }
-            None => {
-                self.views.push(Some(view));
-                u32::try_from(self.views.len() - 1).unwrap_or(u32::MAX)
-            }
+        let number = match self.stands.get(filter as usize) {
+            Some(stand) if stand.view.is_none() => filter,
+            _ => self.stand(),
         };
-        if let Some(Some(filter)) = self.filters.get_mut(filter as usize) {
+        if let Some(stand) = self.stands.get_mut(number as usize) {
+            stand.view = Some(view);
+            self.n_views += 1;
+        }
+        if let Some(Stand {
+            filter: Some(filter), ..
+        }) = self.stands.get_mut(filter as usize)
+        {
             filter.views.push(number);
         }
         number
     }
 
+    /// The number of an empty stand.
+    fn stand(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.stands.push(Stand::default());
+            self.sources.push(Source::default());
+            u32::try_from(self.stands.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
     /// Takes a view out, and its filter if nobody else needs it.
     pub(crate) fn remove_view(&mut self, number: u32) -> Option<View> {
-        let view = self.views.get_mut(number as usize)?.take()?;
-        self.free_views.push(number);
+        let stand = self.stands.get_mut(number as usize)?;
+        let view = stand.view.take()?;
+        if stand.filter.is_none() {
+            self.free.push(number);
+        }
+        self.n_views -= 1;
         for member in view.members() {
             self.objects.leave(member, number);
         }
         let filter = view.rest.filter;
-        let slot = self.filters.get_mut(filter as usize)?;
-        if let Some(known) = slot
+        let stand = self.stands.get_mut(filter as usize)?;
+        if let Some(known) = &mut stand.filter
             && known.views.remove(number)
             && let Some(source) = self.sources.get_mut(filter as usize).map(std::mem::take)
         {
-            *slot = None;
+            stand.filter = None;
             self.index.remove(filter, &source.place);
             self.by_text.remove(&source.text);
-            self.free_filters.push(filter);
+            debug_assert!(stand.view.is_none(), "a view of a filter that is gone");
+            self.free.push(filter);
         }
         if self.is_empty() {
             // Paths of filters that are gone.
@@ -311,10 +330,7 @@ impl Class {
         if let Some(known) = self.by_text.get(&**query.filter_text()) {
             return *known;
         }
-        let number = self
-            .free_filters
-            .pop()
-            .unwrap_or_else(|| u32::try_from(self.filters.len()).unwrap_or(u32::MAX));
+        let number = self.stand();
         let text = query.filter_text().clone();
         let source = Source {
             place: self.index.insert(&mut self.slots, number, query.filter()),
@@ -324,18 +340,11 @@ impl Class {
             bound: self.slots.bind(query.filter().clone()),
             views: List::default(),
         };
-        match (
-            self.filters.get_mut(number as usize),
-            self.sources.get_mut(number as usize),
-        ) {
-            (Some(filter_slot), Some(source_slot)) => {
-                *filter_slot = Some(filter);
-                *source_slot = source;
-            }
-            _ => {
-                self.filters.push(Some(filter));
-                self.sources.push(source);
-            }
+        if let Some(stand) = self.stands.get_mut(number as usize) {
+            stand.filter = Some(filter);
+        }
+        if let Some(known) = self.sources.get_mut(number as usize) {
+            *known = source;
         }
         self.by_text.insert(text, number);
         number
@@ -363,8 +372,9 @@ impl Class {
         let mut view = View {
             since: seq,
             state,
-            all: Arc::default(),
+            only: None,
             rest: Box::new(Rest {
+                all: Arc::default(),
                 sights: vec![sight],
                 query: matches!(query.form(), Form::Part(_)).then_some(query),
                 ticket: None,
@@ -380,7 +390,7 @@ impl Class {
 
     /// Enters what a view shows into the list of objects.
     fn join_members(&mut self, number: u32, rows: &[Row]) {
-        let Some(Some(view)) = self.views.get_mut(number as usize) else {
+        let Some(Stand { view: Some(view), .. }) = self.stands.get_mut(number as usize) else {
             return;
         };
         match &mut view.state {
@@ -400,7 +410,7 @@ impl Class {
 
     /// Puts another window in the place of what a view shows.
     pub(crate) fn replace(&mut self, number: u32, window: Window, since: Seq) {
-        let Some(Some(view)) = self.views.get_mut(number as usize) else {
+        let Some(Stand { view: Some(view), .. }) = self.stands.get_mut(number as usize) else {
             return;
         };
         for member in view.members() {
@@ -457,7 +467,7 @@ impl Class {
     /// A view that shows the same by the same query; the given one is to be merged into it.
     pub(crate) fn twin(&self, number: u32) -> Option<u32> {
         let own = self.view(number)?;
-        let filter = self.filters.get(own.rest.filter as usize)?.as_ref()?;
+        let filter = self.stands.get(own.rest.filter as usize)?.filter.as_ref()?;
         filter.views.as_slice().iter().copied().find(|other| {
             *other != number
                 && self.view(*other).is_some_and(|view| {
@@ -478,14 +488,13 @@ impl Class {
     }
 }
 
-/// Reads the beginnings of what is about to be read one after the other, so that memory brings all of them at once.
-fn touch<T>(all: &[Option<T>], numbers: &[u32]) {
-    if numbers.len() > 1 {
-        let n = numbers
-            .iter()
-            .filter(|number| matches!(all.get(**number as usize), Some(Some(_))));
-        std::hint::black_box(n.count());
-    }
+/// Reads of all stands what is about to be read of one after the other, so that memory brings it at once.
+fn touch(stands: &[Stand], numbers: &[u32]) {
+    let is_there = |number: &&u32| {
+        let stand = stands.get(**number as usize);
+        stand.is_some_and(|stand| stand.filter.is_some() & stand.view.is_some())
+    };
+    std::hint::black_box(numbers.iter().filter(is_there).count());
 }
 
 /// True if whoever sees `new` may be told what those are told who see `known`.

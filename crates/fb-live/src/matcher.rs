@@ -418,7 +418,7 @@ impl Matcher {
             let view = self.classes.get_mut(class).and_then(|class| class.view_mut(*number));
             let Some(view) = view else { continue };
             view.rest.generation = self.generation;
-            for subscriber in view.all.iter() {
+            for subscriber in view.all().iter() {
                 if let Some(seat) = self.subscribers.get_mut(subscriber) {
                     seat.view = *number;
                 }
@@ -659,7 +659,7 @@ impl View {
                 _ => Content::Whole(step.entry.body),
             };
             out.push(Output::Tell {
-                to: self.all.clone(),
+                to: self.all(),
                 event: Event {
                     seq,
                     what: step.what,

@@ -27,8 +27,8 @@ pub(crate) struct View {
     /// Writes up to here are in what it began with.
     pub(crate) since: Seq,
     pub(crate) state: State,
-    /// All subscribers, as they are told.
-    pub(crate) all: Arc<[Subscriber]>,
+    /// The subscriber if it is one.
+    pub(crate) only: Option<Subscriber>,
     pub(crate) rest: Box<Rest>,
 }
 
@@ -37,6 +37,8 @@ const _: () = assert!(size_of::<Option<View>>() == 64);
 #[derive(Debug)]
 pub(crate) struct Rest {
     pub(crate) sights: Vec<Sight>,
+    /// All subscribers if they are several, as they are told.
+    pub(crate) all: Arc<[Subscriber]>,
     /// To be renewed by; what has no window needs no renewal, and is held by nothing but its filter.
     pub(crate) query: Option<Arc<LiveQuery>>,
     /// The position that its renewal waits at.
@@ -110,12 +112,21 @@ impl View {
 
     /// To be called when subscribers came or went.
     pub(crate) fn count(&mut self) {
-        let all = self
-            .rest
-            .sights
-            .iter()
-            .flat_map(|sight| sight.subscribers.iter().copied());
-        self.all = all.collect();
+        let sights = self.rest.sights.iter();
+        let all: Vec<Subscriber> = sights.flat_map(|sight| sight.subscribers.iter().copied()).collect();
+        (self.only, self.rest.all) = match all[..] {
+            [only] => (Some(only), Arc::default()),
+            _ => (None, all.into()),
+        };
+    }
+
+    /// All subscribers, as they are told.
+    pub(crate) fn all(&self) -> Arc<[Subscriber]> {
+        match self.only {
+            // New memory is near; what was kept for it would be far.
+            Some(only) => Arc::new([only]),
+            None => self.rest.all.clone(),
+        }
     }
 
     /// The numbers of all objects that count as its members.
@@ -222,7 +233,7 @@ impl View {
                 self.tell_written(image, what, index, out);
             } else {
                 out.push(Output::Tell {
-                    to: self.all.clone(),
+                    to: self.all(),
                     event: Event {
                         seq: image.seq,
                         what: step.what,
@@ -252,12 +263,12 @@ impl View {
             }
         };
         let whole = match (&image.body, image.kind) {
-            (None, _) | (_, ChangeKind::Delete) => return tell(self.all.clone(), Content::IdOnly),
+            (None, _) | (_, ChangeKind::Delete) => return tell(self.all(), Content::IdOnly),
             (Some(body), ChangeKind::Insert | ChangeKind::Update) => Content::Whole(body.clone()),
         };
         // What is in the result may be read. What leaves it need not be.
         if what != What::Remove || image.acl.is_none() {
-            return tell(self.all.clone(), whole);
+            return tell(self.all(), whole);
         }
         let (may, may_not): (Vec<_>, Vec<_>) = self
             .rest
