@@ -8,7 +8,7 @@ use fb_query::{Bound, Fields, Parsed, Slots};
 use fb_types::{ObjectKey, Seq};
 
 use crate::Row;
-use crate::index::{Index, List, Place};
+use crate::index::{Index, List, Lookup, Place};
 use crate::matcher::{Output, Subscriber};
 use crate::members::Members;
 use crate::objects::Objects;
@@ -16,6 +16,9 @@ use crate::query::{Form, LiveQuery};
 use crate::retained::Image;
 use crate::view::{Object, Rest, Sight, State, View, Written, entries, replay};
 use crate::window::Window;
+
+/// So many lookups and filters of a write have lasting room.
+const ROOM: usize = 1024;
 
 /// Objects of a class whose last write is known, so that older ones that come late are told.
 const REMEMBERED: usize = 4096;
@@ -39,7 +42,6 @@ pub(crate) struct Class {
     latest: VecDeque<(ObjectKey, Seq)>,
     /// Memory for what is found out about a write.
     members: Vec<u32>,
-    candidates: Vec<u32>,
     found: Vec<u32>,
     /// Views that were found to need a renewal.
     low: Vec<u32>,
@@ -68,6 +70,26 @@ struct Filter {
 struct Source {
     text: Arc<str>,
     place: Place,
+}
+
+/// What is found out about one write before it is taken in. Its memory is used again.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    parsed: Option<Parsed>,
+    lookups: Vec<Lookup>,
+    /// Filters that the object may pass, and then those that it passes.
+    filters: Vec<u32>,
+}
+
+impl Asked {
+    fn clear(&mut self) {
+        self.parsed = None;
+        self.lookups.clear();
+        self.filters.clear();
+        // What one great object needed is not kept.
+        self.lookups.shrink_to(ROOM);
+        self.filters.shrink_to(ROOM);
+    }
 }
 
 /// What a new view begins with.
@@ -125,12 +147,58 @@ impl Class {
         false
     }
 
-    /// Takes in one write. `parted` is told of views that came out of others.
-    pub(crate) fn write(&mut self, image: &Image, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
+    /// Begins to find out who is to be told of a write: reads what filters are about.
+    pub(crate) fn read(&self, image: &Image, asked: &mut Asked) {
+        asked.clear();
+        asked.parsed = image.body.as_ref().and_then(|body| self.slots.parse(body));
+        if let Some(parsed) = &asked.parsed {
+            self.index.lookups(&self.slots, &parsed.fields(), &mut asked.lookups);
+        }
+    }
+
+    /// Reads what [`Self::look_up`] will read first, so that memory brings it at once for many writes.
+    pub(crate) fn touch_index(&self, asked: &Asked) {
+        let touched = asked
+            .lookups
+            .iter()
+            .fold(0, |all, lookup| all ^ self.index.touch(lookup));
+        std::hint::black_box(touched);
+    }
+
+    /// Finds the filters that the object may pass.
+    pub(crate) fn look_up(&self, asked: &mut Asked) {
+        self.index.candidates(&asked.lookups, &mut asked.filters);
+    }
+
+    /// Reads what [`Self::ask`] and then [`Self::write`] will read first, so that memory brings it at once for many writes.
+    pub(crate) fn touch_filters(&self, asked: &Asked) {
+        let is_there = |number: &&u32| {
+            let stand = self.stands.get(**number as usize);
+            stand.is_some_and(|stand| stand.filter.is_some() & stand.view.is_some())
+        };
+        std::hint::black_box(asked.filters.iter().filter(is_there).count());
+    }
+
+    /// Leaves the filters that the object passes.
+    pub(crate) fn ask(&self, asked: &mut Asked) {
+        let Some(fields) = asked.parsed.as_ref().map(Parsed::fields) else {
+            return;
+        };
+        asked
+            .filters
+            .retain(|filter| self.passes(*filter, &self.slots, &fields));
+        let scanned = self.index.scanned().iter().copied();
+        asked
+            .filters
+            .extend(scanned.filter(|filter| self.passes(*filter, &self.slots, &fields)));
+    }
+
+    /// Takes in one write of which everything was asked since filters were changed. `parted` is told of views that came out
+    /// of others.
+    pub(crate) fn write(&mut self, image: &Image, asked: &Asked, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
         // Taken out for as long as what is read with them is needed.
         let slots = std::mem::take(&mut self.slots);
-        let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
-        let fields = parsed.as_ref().map(Parsed::fields);
+        let fields = asked.parsed.as_ref().map(Parsed::fields);
         let written = Written {
             image,
             object: fields.as_ref().map(|fields| Object::new(&slots, fields)),
@@ -144,9 +212,15 @@ impl Class {
         members.sort_unstable();
         let mut found = std::mem::take(&mut self.found);
         found.clear();
-        if let Some(fields) = &fields {
-            self.find(&slots, fields, &mut found);
+        for number in &asked.filters {
+            if let Some(Stand {
+                filter: Some(filter), ..
+            }) = self.stands.get(*number as usize)
+            {
+                found.extend_from_slice(filter.views.as_slice());
+            }
         }
+        found.sort_unstable();
         for view in &found {
             let is_member = members.binary_search(view).is_ok();
             self.deal_with(*view, &written, is_member, true, out, parted);
@@ -158,22 +232,6 @@ impl Class {
         self.found = found;
         self.members = members;
         self.slots = slots;
-    }
-
-    /// The views whose filters an object passes, in the order of their numbers.
-    fn find(&mut self, slots: &Slots, fields: &Fields<'_>, found: &mut Vec<u32>) {
-        self.index.candidates(slots, fields, &mut self.candidates);
-        touch(&self.stands, &self.candidates);
-        for number in self.index.scanned().iter().chain(&self.candidates) {
-            if let Some(Stand {
-                filter: Some(filter), ..
-            }) = self.stands.get(*number as usize)
-                && filter.bound.matches(slots, fields)
-            {
-                found.extend_from_slice(filter.views.as_slice());
-            }
-        }
-        found.sort_unstable();
     }
 
     fn deal_with(
@@ -486,15 +544,6 @@ impl Class {
             .filter_map(|member| self.objects.key(member).cloned())
             .collect()
     }
-}
-
-/// Reads of all stands what is about to be read of one after the other, so that memory brings it at once.
-fn touch(stands: &[Stand], numbers: &[u32]) {
-    let is_there = |number: &&u32| {
-        let stand = stands.get(**number as usize);
-        stand.is_some_and(|stand| stand.filter.is_some() & stand.view.is_some())
-    };
-    std::hint::black_box(numbers.iter().filter(is_there).count());
 }
 
 /// True if whoever sees `new` may be told what those are told who see `known`.

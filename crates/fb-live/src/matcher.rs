@@ -8,7 +8,7 @@ use fb_auth::Scope;
 use fb_types::{ClassName, ObjectKey, Seq};
 
 use crate::Row;
-use crate::class::{Beginning, Class};
+use crate::class::{Asked, Beginning, Class};
 use crate::event::{Content, Event, Operation, What};
 use crate::query::{LiveQuery, Part};
 use crate::retained::{Image, Limits, Retained};
@@ -30,6 +30,8 @@ pub struct Matcher {
     /// Results that are newer than what was fed.
     early: BTreeMap<Seq, Vec<Early>>,
     generation: u64,
+    /// Memory for what is found out about writes.
+    asked: Vec<Asked>,
 }
 
 /// Where a subscriber is.
@@ -132,6 +134,7 @@ impl Matcher {
             position,
             early: BTreeMap::new(),
             generation: 0,
+            asked: Vec::new(),
         }
     }
 
@@ -207,28 +210,81 @@ impl Matcher {
 
     /// Feeds one committed write. Writes of one object in their order; those that come late are left out.
     pub fn write(&mut self, image: Arc<Image>, out: &mut Vec<Output>) {
-        if image.seq.0 > 0 {
-            self.begin_early(Seq(image.seq.0 - 1), out);
+        self.write_all(std::slice::from_ref(&image), out, &mut |_, _| {});
+    }
+
+    /// Feeds committed writes, to the same effect as [`Self::write`] with each of them. After each, `done` is told its place
+    /// among them, and may take the output.
+    ///
+    /// Cost: with many queries, less than one by one: what several writes are looked up in is fetched from memory at once.
+    pub fn write_all(
+        &mut self,
+        images: &[Arc<Image>],
+        out: &mut Vec<Output>,
+        done: &mut dyn FnMut(usize, &mut Vec<Output>),
+    ) {
+        let mut asked = std::mem::take(&mut self.asked);
+        let mut at = 0;
+        while let Some(first) = images.get(at) {
+            if first.seq.0 > 0 {
+                self.begin_early(Seq(first.seq.0 - 1), out);
+            }
+            // Between two writes may begin what waits for the first of them.
+            let n = if self.early.is_empty() {
+                together(&images[at..])
+            } else {
+                1
+            };
+            let group = &images[at..at + n];
+            if asked.len() < n {
+                asked.resize_with(n, Asked::default);
+            }
+            self.ask(group, &mut asked);
+            for (image, asked) in group.iter().zip(&asked) {
+                self.write_asked(image, asked, out);
+                done(at, out);
+                at += 1;
+            }
         }
+        self.asked = asked;
+    }
+
+    /// Finds out whom writes may concern, in steps that wait for memory once for all of them.
+    fn ask(&self, group: &[Arc<Image>], asked: &mut [Asked]) {
+        let mut each = |step: &dyn Fn(&Class, &Image, &mut Asked)| {
+            for (image, asked) in group.iter().zip(asked.iter_mut()) {
+                if let Some(class) = self.classes.get(&image.class) {
+                    step(class, image, asked);
+                }
+            }
+        };
+        each(&|class, image, asked| class.read(image, asked));
+        each(&|class, _, asked| class.touch_index(asked));
+        each(&|class, _, asked| class.look_up(asked));
+        each(&|class, _, asked| class.touch_filters(asked));
+        each(&|class, _, asked| class.ask(asked));
+    }
+
+    fn write_asked(&mut self, image: &Arc<Image>, asked: &Asked, out: &mut Vec<Output>) {
         let class = self.classes.get_mut(&image.class);
         let is_kept = !self.retained.is_idle();
         match class {
             Some(class) => {
-                if class.is_stale(&image) {
+                if class.is_stale(image) {
                     return;
                 }
                 if is_kept {
-                    self.retained.push(&image);
+                    self.retained.push(image);
                 }
                 let mut parted = Vec::new();
-                class.write(&image, out, &mut parted);
+                class.write(image, asked, out, &mut parted);
                 let low = class.take_low();
                 self.seat_parted(&image.class, &parted);
                 for view in low {
                     self.ask_once(&image.class, view, image.seq, out);
                 }
             }
-            None if is_kept => self.retained.push(&image),
+            None if is_kept => self.retained.push(image),
             None => {}
         }
         self.advance(image.seq, out);
@@ -629,6 +685,21 @@ impl Matcher {
             _ => debug_assert!(false, "a registration with another query"),
         }
     }
+}
+
+/// At most so many writes are looked up together, and so many bytes of them: what is known of them is to be near.
+const TOGETHER: (usize, usize) = (32, 64 << 10);
+
+/// How many of these writes are looked up together. At least one.
+fn together(images: &[Arc<Image>]) -> usize {
+    let mut room = TOGETHER.1;
+    let fits = |image: &&Arc<Image>| {
+        let n = image.body.as_ref().map_or(0, Bytes::len);
+        let fits = n <= room;
+        room = room.saturating_sub(n);
+        fits
+    };
+    images.iter().take(TOGETHER.0).take_while(fits).count().max(1)
 }
 
 enum Shown {

@@ -14,8 +14,31 @@ pub(crate) struct Intervals {
     /// In their order.
     levels: Vec<Level>,
     buckets: Table<Ends>,
-    /// So that nobody can choose intervals that fall together.
-    hash: RandomState,
+    mix: Mix,
+}
+
+/// A hash in a few steps, because there are many levels. Its keys are random so that nobody can choose intervals that fall
+/// together.
+#[derive(Debug)]
+struct Mix([u64; 4]);
+
+impl Default for Mix {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self([0_u8, 1, 2, 3].map(|number| random.hash_one(number)))
+    }
+}
+
+impl Mix {
+    fn of(&self, value: u128) -> u32 {
+        let fold = |a: u64, b: u64| {
+            let product = u128::from(a) * u128::from(b);
+            (product as u64) ^ ((product >> 64) as u64)
+        };
+        let [a, b, c, d] = self.0;
+        let half = fold(value as u64 ^ a, (value >> 64) as u64 ^ b);
+        (fold(half ^ c, d | 1) >> 32) as u32
+    }
 }
 
 #[derive(Debug)]
@@ -71,13 +94,9 @@ impl Intervals {
 
     /// Tells the intervals that contain the place, and some that miss it by little.
     pub(crate) fn at(&self, place: u128, found: &mut dyn FnMut(u32)) {
-        for Level { level, from, to, .. } in &self.levels {
-            if !(*from..=*to).contains(&place) {
-                continue;
-            }
-            let bucket = bucket(*level, place);
-            let part = part(*level, bucket, place);
-            self.buckets.each(self.hash(*level, bucket), |number, (first, last)| {
+        for (level, bucket) in self.buckets_of(place) {
+            let part = part(level, bucket, place);
+            self.buckets.each(self.hash(level, bucket), |number, (first, last)| {
                 if (first..=last).contains(&part) {
                     found(number);
                 }
@@ -85,12 +104,26 @@ impl Intervals {
         }
     }
 
+    /// Reads where the place is looked for first.
+    pub(crate) fn touch(&self, place: u128) -> u32 {
+        self.buckets_of(place).fold(0, |all, (level, bucket)| {
+            all ^ self.buckets.touch(self.hash(level, bucket))
+        })
+    }
+
+    fn buckets_of(&self, place: u128) -> impl Iterator<Item = (u32, u128)> {
+        let levels = self.levels.iter();
+        levels
+            .filter(move |level| (level.from..=level.to).contains(&place))
+            .map(move |Level { level, .. }| (*level, bucket(*level, place)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.levels.is_empty()
     }
 
     fn hash(&self, level: u32, bucket: u128) -> u32 {
-        (self.hash.hash_one((level, bucket)) >> 32) as u32
+        self.mix.of(bucket ^ u128::from(level).rotate_right(8))
     }
 }
 

@@ -9,7 +9,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
-use fb_query::{Access, Bounds, Fields, Filter, Slots, Spot};
+use fb_query::{Access, Bounds, Fields, Filter, Point, Slots, Spot};
 
 use self::area::Areas;
 use self::interval::Intervals;
@@ -38,6 +38,13 @@ pub(crate) enum Place {
 pub(crate) struct Spotted {
     path: u32,
     by: By,
+}
+
+/// One of the values of an object, as far as it is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lookup {
+    Key { path: u32, hash: u32, place: u128 },
+    Point { path: u32, point: Point },
 }
 
 #[derive(Debug, Clone)]
@@ -116,22 +123,55 @@ impl Index {
         }
     }
 
-    /// The filters that are found by looking up the object, each once and in the order of their numbers.
-    pub(crate) fn candidates(&self, slots: &Slots, fields: &Fields<'_>, found: &mut Vec<u32>) {
+    /// Adds what is to be looked up of an object.
+    pub(crate) fn lookups(&self, slots: &Slots, fields: &Fields<'_>, lookups: &mut Vec<Lookup>) {
+        for path in self.paths.keys().copied() {
+            slots.spots(fields, path, &mut |spot| {
+                lookups.push(match spot {
+                    Spot::Key(key) => Lookup::Key {
+                        path,
+                        hash: self.hash(key),
+                        place: Spot::place(key),
+                    },
+                    Spot::Point(point) => Lookup::Point { path, point },
+                });
+            });
+        }
+    }
+
+    /// Reads where lookups begin, and no further.
+    pub(crate) fn touch(&self, lookup: &Lookup) -> u32 {
+        match lookup {
+            Lookup::Key { path, hash, place } => self
+                .paths
+                .get(path)
+                .map_or(0, |index| index.equal.touch(*hash) ^ index.between.touch(*place)),
+            Lookup::Point { .. } => 0,
+        }
+    }
+
+    /// The filters that lookups find, each once and in the order of their numbers.
+    pub(crate) fn candidates(&self, lookups: &[Lookup], found: &mut Vec<u32>) {
         found.clear();
         let mut n_once = ROOM;
-        for (path, index) in &self.paths {
-            slots.spots(fields, *path, &mut |spot| {
-                match spot {
-                    Spot::Key(key) => index.by_key(self.hash(key), key, &mut |number| found.push(number)),
-                    Spot::Point(point) => index.areas.at(point, &mut |number| found.push(number)),
+        for lookup in lookups {
+            match lookup {
+                Lookup::Key { path, hash, place } => {
+                    if let Some(index) = self.paths.get(path) {
+                        index.by_key(*hash, *place, &mut |number| found.push(number));
+                    }
                 }
-                // The elements of an array may find the same ones over and over again.
-                if found.len() >= 2 * n_once {
-                    once(found);
-                    n_once = found.len().max(ROOM);
+                Lookup::Point { path, point } => {
+                    if let Some(index) = self.paths.get(path) {
+                        index.areas.at(*point, &mut |number| found.push(number));
+                    }
                 }
-            });
+            }
+            // The elements of an array may find the same ones over and over again.
+            if found.len() >= 2 * n_once {
+                once(found);
+                n_once = found.len().max(ROOM);
+            }
         }
         once(found);
     }
@@ -215,12 +255,11 @@ impl PathIndex {
             && self.areas.is_empty()
     }
 
-    fn by_key(&self, hash: u32, key: &[u8], found: &mut dyn FnMut(u32)) {
+    fn by_key(&self, hash: u32, place: u128, found: &mut dyn FnMut(u32)) {
         self.equal.each(hash, |number, ()| found(number));
         if self.at_least.is_empty() && self.at_most.is_empty() && self.between.is_empty() {
             return;
         }
-        let place = Spot::place(key);
         let (least, greatest) = class_of(place);
         for (_, list) in self.at_least.range(least..=place) {
             list.each(found);

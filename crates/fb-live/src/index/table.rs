@@ -106,6 +106,11 @@ impl<N: Copy + Default + PartialEq> Table<N> {
         }
     }
 
+    /// Reads where a hash is looked for first.
+    pub(crate) fn touch(&self, hash: u32) -> u32 {
+        self.slots.get(self.home(hash)).map_or(0, |slot| slot.value)
+    }
+
     /// How many numbers a hash has.
     pub(crate) fn count(&self, hash: u32) -> usize {
         match self.slots.get(self.find(hash)) {
