@@ -33,6 +33,10 @@ use fb_types::schema::predefined;
 use fb_types::{ChangeKind, Class, ClassDef, ObjectKey, Schema, Seq};
 use serde_json::{Value, json};
 
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const KINDS: [&str; 4] = ["equal", "range", "mixed", "sorted"];
 const WRITES: u64 = 250_000;
 /// As many as the server hands over at once when it is busy.
@@ -55,6 +59,8 @@ fn main() {
         }
         let mut first = None;
         for n in [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|n| *n <= most) {
+            // Before the queries, so that they lie in memory alike however many there are.
+            let images = images(&class, n, 0);
             let before = resident();
             let start = cpu_time();
             let mut matcher = Matcher::new(Seq(0), Limits::default());
@@ -63,7 +69,7 @@ fn main() {
             }
             let registering = (cpu_time() - start).as_secs_f64() * 1e6 / n as f64;
             let bytes = resident().saturating_sub(before) / n;
-            let ([alone, together], events) = write(&mut matcher, &class, n);
+            let ([alone, together], events) = write(&mut matcher, &images);
             let [first_alone, first_together] = *first.get_or_insert([alone, together]);
             println!(
                 "{kind:<8} {n:>9} {alone:>9.2} {:>6.2} {together:>9.2} {:>6.2} {:>12.0} {events:>12.2} {bytes:>12} {registering:>12.1}",
@@ -174,8 +180,7 @@ fn images(class: &Class, n: u64, from: u64) -> Vec<Arc<Image>> {
 }
 
 /// Microseconds per write one by one and [`TOGETHER`], and events per write.
-fn write(matcher: &mut Matcher, class: &Class, n: u64) -> ([f64; 2], f64) {
-    let images = images(class, n, 0);
+fn write(matcher: &mut Matcher, images: &[Arc<Image>]) -> ([f64; 2], f64) {
     let (warm_up, measured) = images.split_at(images.len() / 5);
     let (alone, together) = measured.split_at(measured.len() / 2);
     let mut out: Vec<Output> = Vec::new();
