@@ -8,14 +8,17 @@ use fb_query::{Bound, Fields, Parsed, Slots};
 use fb_types::{ObjectKey, Seq};
 
 use crate::Row;
-use crate::index::{Index, List, Place};
+use crate::index::{Index, List, Lookup, Place};
 use crate::matcher::{Output, Subscriber};
 use crate::members::Members;
 use crate::objects::Objects;
 use crate::query::{Form, LiveQuery};
 use crate::retained::Image;
-use crate::view::{Object, Sight, State, View, Written, entries, replay};
+use crate::view::{Object, Rest, Sight, State, View, Written, entries, replay};
 use crate::window::Window;
+
+/// So many lookups and filters of a write have lasting room.
+const ROOM: usize = 1024;
 
 /// Objects of a class whose last write is known, so that older ones that come late are told.
 const REMEMBERED: usize = 4096;
@@ -26,32 +29,67 @@ pub(crate) struct Class {
     slots: Slots,
     index: Index,
     by_text: HashMap<Arc<str>, u32>,
-    filters: Vec<Option<Filter>>,
-    free_filters: Vec<u32>,
-    views: Vec<Option<View>>,
-    free_views: Vec<u32>,
+    /// Filters and views by their numbers.
+    stands: Vec<Stand>,
+    /// Numbers of stands that are empty.
+    free: Vec<u32>,
+    n_views: usize,
+    /// What of a filter no write looks at.
+    sources: Vec<Source>,
     objects: Objects,
     /// The newest write that came.
     newest: Seq,
     latest: VecDeque<(ObjectKey, Seq)>,
-    /// Counts writes, to mark what was dealt with.
-    write: u64,
+    /// Memory for what is found out about a write.
     members: Vec<u32>,
     found: Vec<u32>,
     /// Views that were found to need a renewal.
     low: Vec<u32>,
 }
 
-/// What every write looks at comes first, so that it lies together.
+/// A filter and its first view stand beside each other, as most filters have one: with a million of them, each line of memory
+/// that is read costs as much as all the rest of asking one, and each page even more. Further views stand where there is
+/// no filter.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stand {
+    filter: Option<Filter>,
+    view: Option<View>,
+}
+
+const _: () = assert!(size_of::<Stand>() == 128);
+
 #[derive(Debug)]
-#[repr(C)]
+#[repr(align(64))]
 struct Filter {
-    /// The write at which it was last asked.
-    asked_at: u64,
-    views: List,
     bound: Bound,
+    views: List,
+}
+
+#[derive(Debug, Default)]
+struct Source {
     text: Arc<str>,
     place: Place,
+}
+
+/// What is found out about one write before it is taken in. Its memory is used again.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    parsed: Option<Parsed>,
+    lookups: Vec<Lookup>,
+    /// Filters that the object may pass, and then those that it passes.
+    filters: Vec<u32>,
+}
+
+impl Asked {
+    fn clear(&mut self) {
+        self.parsed = None;
+        self.lookups.clear();
+        self.filters.clear();
+        // What one great object needed is not kept.
+        self.lookups.shrink_to(ROOM);
+        self.filters.shrink_to(ROOM);
+    }
 }
 
 /// What a new view begins with.
@@ -68,7 +106,7 @@ impl Class {
     }
 
     pub(crate) fn n_views(&self) -> usize {
-        self.views.len() - self.free_views.len()
+        self.n_views
     }
 
     pub(crate) fn n_filters(&self) -> usize {
@@ -76,7 +114,7 @@ impl Class {
     }
 
     pub(crate) fn n_scanned(&self) -> usize {
-        self.index.n_scanned()
+        self.index.scanned().len()
     }
 
     pub(crate) fn n_objects(&self) -> usize {
@@ -84,11 +122,11 @@ impl Class {
     }
 
     pub(crate) fn view(&self, number: u32) -> Option<&View> {
-        self.views.get(number as usize)?.as_ref()
+        self.stands.get(number as usize)?.view.as_ref()
     }
 
     pub(crate) fn view_mut(&mut self, number: u32) -> Option<&mut View> {
-        self.views.get_mut(number as usize)?.as_mut()
+        self.stands.get_mut(number as usize)?.view.as_mut()
     }
 
     /// True if a later write of the same object was seen already; else this one is the latest.
@@ -109,13 +147,58 @@ impl Class {
         false
     }
 
-    /// Takes in one write. `parted` is told of views that came out of others.
-    pub(crate) fn write(&mut self, image: &Image, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
-        self.write += 1;
+    /// Begins to find out who is to be told of a write: reads what filters are about.
+    pub(crate) fn read(&self, image: &Image, asked: &mut Asked) {
+        asked.clear();
+        asked.parsed = image.body.as_ref().and_then(|body| self.slots.parse(body));
+        if let Some(parsed) = &asked.parsed {
+            self.index.lookups(&self.slots, &parsed.fields(), &mut asked.lookups);
+        }
+    }
+
+    /// Reads what [`Self::look_up`] will read first, so that memory brings it at once for many writes.
+    pub(crate) fn touch_index(&self, asked: &Asked) {
+        let touched = asked
+            .lookups
+            .iter()
+            .fold(0, |all, lookup| all ^ self.index.touch(lookup));
+        std::hint::black_box(touched);
+    }
+
+    /// Finds the filters that the object may pass.
+    pub(crate) fn look_up(&self, asked: &mut Asked) {
+        self.index.candidates(&asked.lookups, &mut asked.filters);
+    }
+
+    /// Reads what [`Self::ask`] and then [`Self::write`] will read first, so that memory brings it at once for many writes.
+    pub(crate) fn touch_filters(&self, asked: &Asked) {
+        let is_there = |number: &&u32| {
+            let stand = self.stands.get(**number as usize);
+            stand.is_some_and(|stand| stand.filter.is_some() & stand.view.is_some())
+        };
+        std::hint::black_box(asked.filters.iter().filter(is_there).count());
+    }
+
+    /// Leaves the filters that the object passes.
+    pub(crate) fn ask(&self, asked: &mut Asked) {
+        let Some(fields) = asked.parsed.as_ref().map(Parsed::fields) else {
+            return;
+        };
+        asked
+            .filters
+            .retain(|filter| self.passes(*filter, &self.slots, &fields));
+        let scanned = self.index.scanned().iter().copied();
+        asked
+            .filters
+            .extend(scanned.filter(|filter| self.passes(*filter, &self.slots, &fields)));
+    }
+
+    /// Takes in one write of which everything was asked since filters were changed. `parted` is told of views that came out
+    /// of others.
+    pub(crate) fn write(&mut self, image: &Image, asked: &Asked, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
         // Taken out for as long as what is read with them is needed.
         let slots = std::mem::take(&mut self.slots);
-        let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
-        let fields = parsed.as_ref().map(Parsed::fields);
+        let fields = asked.parsed.as_ref().map(Parsed::fields);
         let written = Written {
             image,
             object: fields.as_ref().map(|fields| Object::new(&slots, fields)),
@@ -126,74 +209,55 @@ impl Class {
         if let Some(number) = written.number {
             members.extend_from_slice(self.objects.views(number));
         }
-        for view in &members {
-            if let Some(Some(view)) = self.views.get_mut(*view as usize) {
-                view.member_at = self.write;
+        members.sort_unstable();
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        for number in &asked.filters {
+            if let Some(Stand {
+                filter: Some(filter), ..
+            }) = self.stands.get(*number as usize)
+            {
+                found.extend_from_slice(filter.views.as_slice());
             }
         }
-        if let Some(fields) = &fields {
-            let mut found = std::mem::take(&mut self.found);
-            found.clear();
-            self.find(&slots, fields, &mut found);
-            for view in &found {
-                self.deal_with(*view, &written, true, out, parted);
-            }
-            self.found = found;
+        found.sort_unstable();
+        for view in &found {
+            let is_member = members.binary_search(view).is_ok();
+            self.deal_with(*view, &written, is_member, true, out, parted);
         }
         // What is left did contain the object and does not any more.
-        for view in &members {
-            self.deal_with(*view, &written, false, out, parted);
+        for view in members.iter().filter(|view| found.binary_search(view).is_err()) {
+            self.deal_with(*view, &written, true, false, out, parted);
         }
+        self.found = found;
         self.members = members;
         self.slots = slots;
-    }
-
-    /// The views whose filters an object passes.
-    fn find(&mut self, slots: &Slots, fields: &Fields<'_>, found: &mut Vec<u32>) {
-        let Self {
-            index, filters, write, ..
-        } = self;
-        index.candidates(slots, fields, &mut |number| {
-            if let Some(Some(filter)) = filters.get_mut(number as usize)
-                && filter.asked_at != *write
-            {
-                filter.asked_at = *write;
-                if filter.bound.matches(slots, fields) {
-                    found.extend_from_slice(filter.views.as_slice());
-                }
-            }
-        });
     }
 
     fn deal_with(
         &mut self,
         number: u32,
         written: &Written<'_>,
+        is_member: bool,
         passes: bool,
         out: &mut Vec<Output>,
         parted: &mut Vec<u32>,
     ) {
-        let write = self.write;
         let Some(view) = self.view_mut(number) else { return };
-        if view.done_at == write || written.image.seq <= view.since || view.is_dry() {
-            return;
-        }
-        view.done_at = write;
-        let is_member = view.member_at == write;
-        if !passes && !is_member {
+        if written.image.seq <= view.since || view.is_dry() || !passes && !is_member {
             return;
         }
         let acl = written.image.acl.as_deref();
         let mut passes = passes;
         if passes && acl.is_some() {
-            let may: Vec<bool> = view.sights.iter().map(|sight| sight.scope.may_read(acl)).collect();
+            let may: Vec<bool> = view.rest.sights.iter().map(|sight| sight.scope.may_read(acl)).collect();
             passes = may.iter().any(|may| *may);
             if passes && may.iter().any(|may| !may) {
                 let mut verdicts = may.iter();
-                let (seeing, others) = std::mem::take(&mut view.sights)
+                let (seeing, others) = std::mem::take(&mut view.rest.sights)
                     .into_iter()
                     .partition(|_| verdicts.next().copied().unwrap_or_default());
-                view.sights = seeing;
+                view.rest.sights = seeing;
                 view.count();
                 let other = self.copy_for(number, others);
                 parted.push(other);
@@ -204,7 +268,7 @@ impl Class {
     }
 
     fn apply(&mut self, number: u32, written: &Written<'_>, is_member: bool, passes: bool, out: &mut Vec<Output>) {
-        if let Some(Some(view)) = self.views.get_mut(number as usize) {
+        if let Some(Stand { view: Some(view), .. }) = self.stands.get_mut(number as usize) {
             view.apply(number, &mut self.objects, written, is_member, passes, out);
             if view.needs_renewal() {
                 self.low.push(number);
@@ -219,32 +283,36 @@ impl Class {
 
     /// True if an object passes a filter.
     fn passes(&self, filter: u32, slots: &Slots, fields: &Fields<'_>) -> bool {
-        match self.filters.get(filter as usize) {
-            Some(Some(filter)) => filter.bound.matches(slots, fields),
-            _ => false,
-        }
+        let stand = self.stands.get(filter as usize);
+        let filter = stand.and_then(|stand| stand.filter.as_ref());
+        filter.is_some_and(|filter| filter.bound.matches(slots, fields))
     }
 
     /// A view that shows the same, for other scopes.
     pub(crate) fn copy_for(&mut self, number: u32, sights: Vec<Sight>) -> u32 {
-        let copy = self
-            .view(number)
-            .map(|view| (view.filter, view.query.clone(), view.since, view.state.clone()));
+        let copy = self.view(number).map(|view| {
+            (
+                view.rest.filter,
+                view.rest.query.clone(),
+                view.since,
+                view.state.clone(),
+            )
+        });
         let Some((filter, query, since, state)) = copy else {
             return number;
         };
-        let (write, member_at) = (self.write, self.view(number).map_or(0, |view| view.member_at));
         let mut view = View {
-            filter,
-            generation: 0,
-            query,
             since,
             state,
-            sights,
-            all: Arc::default(),
-            ticket: None,
-            member_at,
-            done_at: write,
+            only: None,
+            rest: Box::new(Rest {
+                all: Arc::default(),
+                sights,
+                query,
+                ticket: None,
+                filter,
+                generation: 0,
+            }),
         };
         view.count();
         let members = view.members();
@@ -258,38 +326,55 @@ impl Class {
     }
 
     fn place_view(&mut self, view: View) -> u32 {
-        let filter = view.filter;
-        let number = match self.free_views.pop() {
-            Some(free) => {
-                self.views[free as usize] = Some(view);
-                free
-            }
-            None => {
-                self.views.push(Some(view));
-                u32::try_from(self.views.len() - 1).unwrap_or(u32::MAX)
-            }
+        let filter = view.rest.filter;
+        let number = match self.stands.get(filter as usize) {
+            Some(stand) if stand.view.is_none() => filter,
+            _ => self.stand(),
         };
-        if let Some(Some(filter)) = self.filters.get_mut(filter as usize) {
+        if let Some(stand) = self.stands.get_mut(number as usize) {
+            stand.view = Some(view);
+            self.n_views += 1;
+        }
+        if let Some(Stand {
+            filter: Some(filter), ..
+        }) = self.stands.get_mut(filter as usize)
+        {
             filter.views.push(number);
         }
         number
     }
 
+    /// The number of an empty stand.
+    fn stand(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.stands.push(Stand::default());
+            self.sources.push(Source::default());
+            u32::try_from(self.stands.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
     /// Takes a view out, and its filter if nobody else needs it.
     pub(crate) fn remove_view(&mut self, number: u32) -> Option<View> {
-        let view = self.views.get_mut(number as usize)?.take()?;
-        self.free_views.push(number);
+        let stand = self.stands.get_mut(number as usize)?;
+        let view = stand.view.take()?;
+        if stand.filter.is_none() {
+            self.free.push(number);
+        }
+        self.n_views -= 1;
         for member in view.members() {
             self.objects.leave(member, number);
         }
-        let slot = self.filters.get_mut(view.filter as usize)?;
-        if let Some(known) = slot
+        let filter = view.rest.filter;
+        let stand = self.stands.get_mut(filter as usize)?;
+        if let Some(known) = &mut stand.filter
             && known.views.remove(number)
-            && let Some(filter) = slot.take()
+            && let Some(source) = self.sources.get_mut(filter as usize).map(std::mem::take)
         {
-            self.index.remove(view.filter, &filter.place);
-            self.by_text.remove(&filter.text);
-            self.free_filters.push(view.filter);
+            stand.filter = None;
+            self.index.remove(filter, &source.place);
+            self.by_text.remove(&source.text);
+            debug_assert!(stand.view.is_none(), "a view of a filter that is gone");
+            self.free.push(filter);
         }
         if self.is_empty() {
             // Paths of filters that are gone.
@@ -303,21 +388,21 @@ impl Class {
         if let Some(known) = self.by_text.get(&**query.filter_text()) {
             return *known;
         }
-        let number = self
-            .free_filters
-            .pop()
-            .unwrap_or_else(|| u32::try_from(self.filters.len()).unwrap_or(u32::MAX));
+        let number = self.stand();
         let text = query.filter_text().clone();
-        let filter = Filter {
+        let source = Source {
             place: self.index.insert(&mut self.slots, number, query.filter()),
-            bound: self.slots.bind(query.filter().clone()),
             text: text.clone(),
-            views: List::default(),
-            asked_at: 0,
         };
-        match self.filters.get_mut(number as usize) {
-            Some(slot) => *slot = Some(filter),
-            None => self.filters.push(Some(filter)),
+        let filter = Filter {
+            bound: self.slots.bind(query.filter().clone()),
+            views: List::default(),
+        };
+        if let Some(stand) = self.stands.get_mut(number as usize) {
+            stand.filter = Some(filter);
+        }
+        if let Some(known) = self.sources.get_mut(number as usize) {
+            *known = source;
         }
         self.by_text.insert(text, number);
         number
@@ -339,20 +424,21 @@ impl Class {
                     self.slots.name(field);
                 }
                 let rows = rows.iter().map(|row| (&row.key, &row.body));
-                State::Part(Window::new(part, entries(part, rows)))
+                State::Part(Box::new(Window::new(part, entries(part, rows))))
             }
         };
         let mut view = View {
-            filter,
-            generation: 0,
-            query: matches!(query.form(), Form::Part(_)).then_some(query),
             since: seq,
             state,
-            sights: vec![sight],
-            all: Arc::default(),
-            ticket: None,
-            member_at: 0,
-            done_at: 0,
+            only: None,
+            rest: Box::new(Rest {
+                all: Arc::default(),
+                sights: vec![sight],
+                query: matches!(query.form(), Form::Part(_)).then_some(query),
+                ticket: None,
+                filter,
+                generation: 0,
+            }),
         };
         view.count();
         let number = self.place_view(view);
@@ -362,7 +448,7 @@ impl Class {
 
     /// Enters what a view shows into the list of objects.
     fn join_members(&mut self, number: u32, rows: &[Row]) {
-        let Some(Some(view)) = self.views.get_mut(number as usize) else {
+        let Some(Stand { view: Some(view), .. }) = self.stands.get_mut(number as usize) else {
             return;
         };
         match &mut view.state {
@@ -382,30 +468,25 @@ impl Class {
 
     /// Puts another window in the place of what a view shows.
     pub(crate) fn replace(&mut self, number: u32, window: Window, since: Seq) {
-        let Some(Some(view)) = self.views.get_mut(number as usize) else {
+        let Some(Stand { view: Some(view), .. }) = self.stands.get_mut(number as usize) else {
             return;
         };
         for member in view.members() {
             self.objects.leave(member, number);
         }
-        view.state = State::Part(window);
+        view.state = State::Part(Box::new(window));
         view.since = view.since.max(since);
         self.join_members(number, &[]);
     }
 
     /// Takes in, for one view, a write from before it was there.
     pub(crate) fn replay(&mut self, number: u32, image: &Image, out: &mut Vec<Output>, parted: &mut Vec<u32>) {
-        self.write += 1;
         // The class may be newer than the write.
         self.is_stale(image);
         let object = self.objects.number(&image.key);
         let is_member = object.is_some_and(|object| self.objects.views(object).contains(&number));
-        let write = self.write;
-        let Some(view) = self.view_mut(number) else { return };
-        if is_member {
-            view.member_at = write;
-        }
-        let filter = view.filter;
+        let Some(view) = self.view(number) else { return };
+        let filter = view.rest.filter;
         let slots = std::mem::take(&mut self.slots);
         let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
         let fields = parsed.as_ref().map(Parsed::fields);
@@ -417,7 +498,7 @@ impl Class {
             object: fields.as_ref().map(|fields| Object::new(&slots, fields)),
             number: object,
         };
-        self.deal_with(number, &written, passes, out, parted);
+        self.deal_with(number, &written, is_member, passes, out, parted);
         self.slots = slots;
     }
 
@@ -428,10 +509,10 @@ impl Class {
         let slots = &self.slots;
         let parsed = image.body.as_ref().and_then(|body| slots.parse(body));
         let fields = parsed.as_ref().map(Parsed::fields);
-        let scope = view.sights.first().map(|sight| &sight.scope);
+        let scope = view.rest.sights.first().map(|sight| &sight.scope);
         let passes = fields
             .as_ref()
-            .is_some_and(|fields| self.passes(view.filter, slots, fields))
+            .is_some_and(|fields| self.passes(view.rest.filter, slots, fields))
             && scope.is_some_and(|scope| scope.may_read(image.acl.as_deref()));
         let written = Written {
             image,
@@ -444,12 +525,12 @@ impl Class {
     /// A view that shows the same by the same query; the given one is to be merged into it.
     pub(crate) fn twin(&self, number: u32) -> Option<u32> {
         let own = self.view(number)?;
-        let filter = self.filters.get(own.filter as usize)?.as_ref()?;
+        let filter = self.stands.get(own.rest.filter as usize)?.filter.as_ref()?;
         filter.views.as_slice().iter().copied().find(|other| {
             *other != number
                 && self.view(*other).is_some_and(|view| {
                     view.form_text() == own.form_text()
-                        && view.ticket.is_none()
+                        && view.rest.ticket.is_none()
                         && shows_the_same(&view.state, &own.state)
                 })
         })
@@ -479,9 +560,9 @@ fn shows_the_same(known: &State, new: &State) -> bool {
 impl View {
     /// Adds a subscriber.
     pub(crate) fn add(&mut self, scope: &Scope, subscriber: Subscriber) {
-        match self.sights.iter_mut().find(|sight| sight.scope == *scope) {
+        match self.rest.sights.iter_mut().find(|sight| sight.scope == *scope) {
             Some(sight) => sight.subscribers.push(subscriber),
-            None => self.sights.push(Sight {
+            None => self.rest.sights.push(Sight {
                 scope: scope.clone(),
                 subscribers: vec![subscriber],
             }),

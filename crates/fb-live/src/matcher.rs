@@ -8,7 +8,7 @@ use fb_auth::Scope;
 use fb_types::{ClassName, ObjectKey, Seq};
 
 use crate::Row;
-use crate::class::{Beginning, Class};
+use crate::class::{Asked, Beginning, Class};
 use crate::event::{Content, Event, Operation, What};
 use crate::query::{LiveQuery, Part};
 use crate::retained::{Image, Limits, Retained};
@@ -30,6 +30,8 @@ pub struct Matcher {
     /// Results that are newer than what was fed.
     early: BTreeMap<Seq, Vec<Early>>,
     generation: u64,
+    /// Memory for what is found out about writes.
+    asked: Vec<Asked>,
 }
 
 /// Where a subscriber is.
@@ -132,6 +134,7 @@ impl Matcher {
             position,
             early: BTreeMap::new(),
             generation: 0,
+            asked: Vec::new(),
         }
     }
 
@@ -207,28 +210,81 @@ impl Matcher {
 
     /// Feeds one committed write. Writes of one object in their order; those that come late are left out.
     pub fn write(&mut self, image: Arc<Image>, out: &mut Vec<Output>) {
-        if image.seq.0 > 0 {
-            self.begin_early(Seq(image.seq.0 - 1), out);
+        self.write_all(std::slice::from_ref(&image), out, &mut |_, _| {});
+    }
+
+    /// Feeds committed writes, to the same effect as [`Self::write`] with each of them. After each, `done` is told its place
+    /// among them, and may take the output.
+    ///
+    /// Cost: with many queries, less than one by one: what several writes are looked up in is fetched from memory at once.
+    pub fn write_all(
+        &mut self,
+        images: &[Arc<Image>],
+        out: &mut Vec<Output>,
+        done: &mut dyn FnMut(usize, &mut Vec<Output>),
+    ) {
+        let mut asked = std::mem::take(&mut self.asked);
+        let mut at = 0;
+        while let Some(first) = images.get(at) {
+            if first.seq.0 > 0 {
+                self.begin_early(Seq(first.seq.0 - 1), out);
+            }
+            // Between two writes may begin what waits for the first of them.
+            let n = if self.early.is_empty() {
+                together(&images[at..])
+            } else {
+                1
+            };
+            let group = &images[at..at + n];
+            if asked.len() < n {
+                asked.resize_with(n, Asked::default);
+            }
+            self.ask(group, &mut asked);
+            for (image, asked) in group.iter().zip(&asked) {
+                self.write_asked(image, asked, out);
+                done(at, out);
+                at += 1;
+            }
         }
+        self.asked = asked;
+    }
+
+    /// Finds out whom writes may concern, in steps that wait for memory once for all of them.
+    fn ask(&self, group: &[Arc<Image>], asked: &mut [Asked]) {
+        let mut each = |step: &dyn Fn(&Class, &Image, &mut Asked)| {
+            for (image, asked) in group.iter().zip(asked.iter_mut()) {
+                if let Some(class) = self.classes.get(&image.class) {
+                    step(class, image, asked);
+                }
+            }
+        };
+        each(&|class, image, asked| class.read(image, asked));
+        each(&|class, _, asked| class.touch_index(asked));
+        each(&|class, _, asked| class.look_up(asked));
+        each(&|class, _, asked| class.touch_filters(asked));
+        each(&|class, _, asked| class.ask(asked));
+    }
+
+    fn write_asked(&mut self, image: &Arc<Image>, asked: &Asked, out: &mut Vec<Output>) {
         let class = self.classes.get_mut(&image.class);
         let is_kept = !self.retained.is_idle();
         match class {
             Some(class) => {
-                if class.is_stale(&image) {
+                if class.is_stale(image) {
                     return;
                 }
                 if is_kept {
-                    self.retained.push(&image);
+                    self.retained.push(image);
                 }
                 let mut parted = Vec::new();
-                class.write(&image, out, &mut parted);
+                class.write(image, asked, out, &mut parted);
                 let low = class.take_low();
                 self.seat_parted(&image.class, &parted);
                 for view in low {
                     self.ask_once(&image.class, view, image.seq, out);
                 }
             }
-            None if is_kept => self.retained.push(&image),
+            None if is_kept => self.retained.push(image),
             None => {}
         }
         self.advance(image.seq, out);
@@ -263,14 +319,14 @@ impl Matcher {
         let Some(whole) = class.view_mut(view.number) else {
             return;
         };
-        let Some(since) = whole.ticket else { return };
-        let others = whole.sights.split_off(1.min(whole.sights.len()));
+        let Some(since) = whole.rest.ticket else { return };
+        let others = whole.rest.sights.split_off(1.min(whole.rest.sights.len()));
         whole.count();
         let mut numbers = vec![view.number];
         for sight in others {
             let copy = class.copy_for(view.number, vec![sight]);
             if let Some(copied) = class.view_mut(copy) {
-                copied.ticket = Some(since);
+                copied.rest.ticket = Some(since);
                 self.retained.open(since);
             }
             numbers.push(copy);
@@ -290,7 +346,7 @@ impl Matcher {
 
     fn is_current(&self, view: &ViewId) -> bool {
         let known = self.classes.get(&view.class).and_then(|class| class.view(view.number));
-        known.is_some_and(|known| known.generation == view.generation)
+        known.is_some_and(|known| known.rest.generation == view.generation)
     }
 
     /// Begins what waited for this position.
@@ -351,7 +407,7 @@ impl Matcher {
         });
         self.generation += 1;
         if let Some(view) = class.view_mut(number) {
-            view.generation = self.generation;
+            view.rest.generation = self.generation;
         }
         let mut told = Vec::new();
         for image in &replayed {
@@ -395,14 +451,14 @@ impl Matcher {
             return;
         };
         let Some(view) = class.view_mut(seat.view) else { return };
-        for sight in &mut view.sights {
+        for sight in &mut view.rest.sights {
             sight.subscribers.retain(|known| *known != subscriber);
         }
-        view.sights.retain(|sight| !sight.subscribers.is_empty());
+        view.rest.sights.retain(|sight| !sight.subscribers.is_empty());
         view.count();
-        if view.sights.is_empty() {
+        if view.rest.sights.is_empty() {
             let gone = class.remove_view(seat.view);
-            if let Some(ticket) = gone.and_then(|view| view.ticket) {
+            if let Some(ticket) = gone.and_then(|view| view.rest.ticket) {
                 self.retained.close(ticket);
             }
             if class.is_empty() {
@@ -417,8 +473,8 @@ impl Matcher {
             self.generation += 1;
             let view = self.classes.get_mut(class).and_then(|class| class.view_mut(*number));
             let Some(view) = view else { continue };
-            view.generation = self.generation;
-            for subscriber in view.all.iter() {
+            view.rest.generation = self.generation;
+            for subscriber in view.all().iter() {
                 if let Some(seat) = self.subscribers.get_mut(subscriber) {
                     seat.view = *number;
                 }
@@ -430,14 +486,14 @@ impl Matcher {
     fn ask_once(&mut self, class: &ClassName, number: u32, seq: Seq, out: &mut Vec<Output>) {
         let view = self.classes.get_mut(class).and_then(|class| class.view_mut(number));
         let Some(view) = view else { return };
-        if view.ticket.is_none() {
-            view.ticket = Some(seq);
+        if view.rest.ticket.is_none() {
+            view.rest.ticket = Some(seq);
             self.retained.open(seq);
             // What was too little once will be too little again. Rows that were read for less of it say nothing about more.
-            if let Some(more) = view.query.as_ref().and_then(|query| query.with_more_slack()) {
-                view.query = Some(Arc::new(more));
+            if let Some(more) = view.rest.query.as_ref().and_then(|query| query.with_more_slack()) {
+                view.rest.query = Some(Arc::new(more));
                 self.generation += 1;
-                view.generation = self.generation;
+                view.rest.generation = self.generation;
             }
         } else if !view.is_dry() {
             return;
@@ -448,16 +504,16 @@ impl Matcher {
     fn ask_for(&self, class: &ClassName, number: u32, out: &mut Vec<Output>) {
         let view = self.classes.get(class).and_then(|class| class.view(number));
         if let Some(view) = view
-            && let Some(query) = &view.query
+            && let Some(query) = &view.rest.query
         {
             out.push(Output::Renew {
                 view: ViewId {
                     class: class.clone(),
                     number,
-                    generation: view.generation,
+                    generation: view.rest.generation,
                 },
                 query: query.clone(),
-                scopes: view.sights.iter().map(|sight| sight.scope.clone()).collect(),
+                scopes: view.rest.sights.iter().map(|sight| sight.scope.clone()).collect(),
                 is_dry: view.is_dry(),
             });
         }
@@ -473,7 +529,7 @@ impl Matcher {
         let Some(view) = class.view(id.number) else {
             return Ok(());
         };
-        let (Some(ticket), Some(part)) = (view.ticket, view.part()) else {
+        let (Some(ticket), Some(part)) = (view.rest.ticket, view.part()) else {
             return Ok(());
         };
         let kept = self.retained.after(seq.min(ticket));
@@ -487,7 +543,7 @@ impl Matcher {
         let behind = |image: &&Arc<Image>| image.seq > seq;
         let disagree = images.iter().filter(behind).any(|image| {
             let acl = image.acl.as_deref();
-            let mut may = view.sights.iter().map(|sight| sight.scope.may_read(acl));
+            let mut may = view.rest.sights.iter().map(|sight| sight.scope.may_read(acl));
             let first = may.next();
             may.any(|other| Some(other) != first)
         });
@@ -498,7 +554,7 @@ impl Matcher {
         let (part, shown) = (
             part.clone(),
             match &view.state {
-                State::Dry(shown) => shown.clone(),
+                State::Dry(shown) => shown.to_vec(),
                 State::Part(window) => window.visible(part).to_vec(),
                 State::All(_) => return Ok(()),
             },
@@ -517,7 +573,7 @@ impl Matcher {
         let position = self.position;
         class.replace(id.number, window, seq);
         if let Some(view) = class.view_mut(id.number) {
-            view.ticket = None;
+            view.rest.ticket = None;
             view.tell_renewed(steps, &part, position, &images, out);
         }
         self.retained.close(ticket);
@@ -539,7 +595,7 @@ impl Matcher {
             .get_mut(&id.class)
             .and_then(|class| class.view_mut(id.number));
         if let Some(view) = view
-            && let Some(ticket) = view.ticket.replace(self.position)
+            && let Some(ticket) = view.rest.ticket.replace(self.position)
         {
             self.retained.open(self.position);
             self.retained.close(ticket);
@@ -552,7 +608,7 @@ impl Matcher {
         let view = class.and_then(|class| class.view(seat.view));
         match (class, view.map(|view| &view.state)) {
             (Some(class), Some(State::All(members))) => Shown::All(class.keys_of(members)),
-            (_, Some(State::Dry(shown))) => Shown::Part(shown.clone()),
+            (_, Some(State::Dry(shown))) => Shown::Part(shown.to_vec()),
             (_, Some(State::Part(window))) => {
                 let part = view.and_then(|view| view.part());
                 Shown::Part(part.map_or_else(Vec::new, |part| window.visible(part).to_vec()))
@@ -622,13 +678,28 @@ impl Matcher {
             }
             (State::Dry(_), Shown::Part(shown)) => {
                 if let Some(view) = class.view_mut(seat.view) {
-                    view.state = State::Dry(shown);
+                    view.state = State::Dry(shown.into());
                 }
             }
             // The same query is of the same kind.
             _ => debug_assert!(false, "a registration with another query"),
         }
     }
+}
+
+/// At most so many writes are looked up together, and so many bytes of them: what is known of them is to be near.
+const TOGETHER: (usize, usize) = (32, 64 << 10);
+
+/// How many of these writes are looked up together. At least one.
+fn together(images: &[Arc<Image>]) -> usize {
+    let mut room = TOGETHER.1;
+    let fits = |image: &&Arc<Image>| {
+        let n = image.body.as_ref().map_or(0, Bytes::len);
+        let fits = n <= room;
+        room = room.saturating_sub(n);
+        fits
+    };
+    images.iter().take(TOGETHER.0).take_while(fits).count().max(1)
 }
 
 enum Shown {
@@ -646,7 +717,8 @@ impl View {
             let written = images.iter().rev().find(|image| image.key == step.entry.key);
             let is_gone = step.what == What::Remove;
             let may_read = |image: &&Arc<Image>| {
-                self.sights
+                self.rest
+                    .sights
                     .iter()
                     .all(|sight| sight.scope.may_read(image.acl.as_deref()))
             };
@@ -658,7 +730,7 @@ impl View {
                 _ => Content::Whole(step.entry.body),
             };
             out.push(Output::Tell {
-                to: self.all.clone(),
+                to: self.all(),
                 event: Event {
                     seq,
                     what: step.what,

@@ -9,7 +9,8 @@ const FEW: usize = 6;
 #[derive(Debug, Clone)]
 pub(crate) enum Members {
     Few(u8, [u32; FEW]),
-    Many(HashSet<u32, BuildHasherDefault<Spread>>),
+    #[expect(clippy::box_collection, reason = "it is seldom there, and the others are small")]
+    Many(Box<HashSet<u32, BuildHasherDefault<Spread>>>),
 }
 
 impl Default for Members {
@@ -28,7 +29,7 @@ impl Members {
                     *place = number;
                     *n += 1;
                 }
-                None => *self = Self::Many(few.iter().copied().chain([number]).collect()),
+                None => *self = Self::Many(Box::new(few.iter().copied().chain([number]).collect())),
             },
         }
     }

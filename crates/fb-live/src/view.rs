@@ -20,19 +20,25 @@ use crate::window::{Entry, Step, Window};
 /// Number of an object that has none yet.
 const UNNUMBERED: u32 = u32::MAX;
 
-/// What every write looks at comes first, so that it lies together.
+/// A line of memory, as a filter is, with what writes of public objects look at.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(align(64))]
 pub(crate) struct View {
-    /// The write at which the object was last found to be in it, and at which it was last dealt with.
-    pub(crate) member_at: u64,
-    pub(crate) done_at: u64,
     /// Writes up to here are in what it began with.
     pub(crate) since: Seq,
     pub(crate) state: State,
-    /// All subscribers, as they are told.
-    pub(crate) all: Arc<[Subscriber]>,
+    /// The subscriber if it is one.
+    pub(crate) only: Option<Subscriber>,
+    pub(crate) rest: Box<Rest>,
+}
+
+const _: () = assert!(size_of::<Option<View>>() == 64);
+
+#[derive(Debug)]
+pub(crate) struct Rest {
     pub(crate) sights: Vec<Sight>,
+    /// All subscribers if they are several, as they are told.
+    pub(crate) all: Arc<[Subscriber]>,
     /// To be renewed by; what has no window needs no renewal, and is held by nothing but its filter.
     pub(crate) query: Option<Arc<LiveQuery>>,
     /// The position that its renewal waits at.
@@ -55,9 +61,9 @@ pub(crate) enum State {
     /// These objects.
     All(Members),
     /// A window onto an order.
-    Part(Window),
+    Part(Box<Window>),
     /// It ran dry and showed this; nothing is told until it is renewed.
-    Dry(Vec<Entry>),
+    Dry(Box<[Entry]>),
 }
 
 /// As much of an object as the filters and orders of its class look at.
@@ -93,11 +99,11 @@ pub(crate) struct Written<'a> {
 
 impl View {
     pub(crate) fn part(&self) -> Option<&Part> {
-        part_of(self.query.as_ref())
+        part_of(self.rest.query.as_ref())
     }
 
     pub(crate) fn form_text(&self) -> &str {
-        self.query.as_ref().map_or("", |query| query.form_text())
+        self.rest.query.as_ref().map_or("", |query| query.form_text())
     }
 
     pub(crate) fn is_dry(&self) -> bool {
@@ -106,8 +112,21 @@ impl View {
 
     /// To be called when subscribers came or went.
     pub(crate) fn count(&mut self) {
-        let all = self.sights.iter().flat_map(|sight| sight.subscribers.iter().copied());
-        self.all = all.collect();
+        let sights = self.rest.sights.iter();
+        let all: Vec<Subscriber> = sights.flat_map(|sight| sight.subscribers.iter().copied()).collect();
+        (self.only, self.rest.all) = match all[..] {
+            [only] => (Some(only), Arc::default()),
+            _ => (None, all.into()),
+        };
+    }
+
+    /// All subscribers, as they are told.
+    pub(crate) fn all(&self) -> Arc<[Subscriber]> {
+        match self.only {
+            // New memory is near; what was kept for it would be far.
+            Some(only) => Arc::new([only]),
+            None => self.rest.all.clone(),
+        }
     }
 
     /// The numbers of all objects that count as its members.
@@ -131,9 +150,9 @@ impl View {
         out: &mut Vec<Output>,
     ) {
         let image = written.image;
-        match (&mut self.state, part_of(self.query.as_ref())) {
-            (State::Dry(_), _) => {}
-            (State::All(members), _) => {
+        match &mut self.state {
+            State::Dry(_) => {}
+            State::All(members) => {
                 let what = match (is_member, passes) {
                     (false, false) => return,
                     (false, true) => {
@@ -151,7 +170,11 @@ impl View {
                 };
                 self.tell_written(image, what, None, out);
             }
-            (State::Part(window), Some(part)) => {
+            State::Part(window) => {
+                let Some(part) = part_of(self.rest.query.as_ref()) else {
+                    debug_assert!(false, "a window without a part");
+                    return;
+                };
                 let after = match (passes, &written.object, &image.body) {
                     (true, Some(object), Some(body)) => Some(Entry {
                         place: object.place(part),
@@ -182,21 +205,20 @@ impl View {
                     for entry in window.entries() {
                         objects.leave(entry.number, number);
                     }
-                    self.state = State::Dry(shown.unwrap_or_default());
+                    self.state = State::Dry(shown.unwrap_or_default().into());
                 } else {
                     self.tell_steps(image, outcome.steps, part, out);
                 }
             }
-            (State::Part(_), None) => debug_assert!(false, "a window without a part"),
         }
     }
 
     /// True if it needs a new result, now or soon.
     pub(crate) fn needs_renewal(&self) -> bool {
-        match (&self.state, self.part()) {
-            (State::Dry(_), _) => true,
-            (State::Part(window), Some(part)) => window.is_low(part),
-            _ => false,
+        match &self.state {
+            State::All(_) => false,
+            State::Dry(_) => true,
+            State::Part(window) => self.part().is_some_and(|part| window.is_low(part)),
         }
     }
 
@@ -211,7 +233,7 @@ impl View {
                 self.tell_written(image, what, index, out);
             } else {
                 out.push(Output::Tell {
-                    to: self.all.clone(),
+                    to: self.all(),
                     event: Event {
                         seq: image.seq,
                         what: step.what,
@@ -241,14 +263,15 @@ impl View {
             }
         };
         let whole = match (&image.body, image.kind) {
-            (None, _) | (_, ChangeKind::Delete) => return tell(self.all.clone(), Content::IdOnly),
+            (None, _) | (_, ChangeKind::Delete) => return tell(self.all(), Content::IdOnly),
             (Some(body), ChangeKind::Insert | ChangeKind::Update) => Content::Whole(body.clone()),
         };
         // What is in the result may be read. What leaves it need not be.
         if what != What::Remove || image.acl.is_none() {
-            return tell(self.all.clone(), whole);
+            return tell(self.all(), whole);
         }
         let (may, may_not): (Vec<_>, Vec<_>) = self
+            .rest
             .sights
             .iter()
             .partition(|sight| sight.scope.may_read(image.acl.as_deref()));

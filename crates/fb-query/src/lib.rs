@@ -26,6 +26,7 @@ mod geo;
 mod order;
 mod parse;
 mod pattern;
+mod program;
 #[cfg(test)]
 mod properties;
 mod shape;
@@ -37,10 +38,11 @@ pub use ast::{
     Comparison, ElementFilter, ElementTest, Filter, Leaf, Operand, Order, Path, Query, SortKey, Test, TimeKind,
     TypeClass, comparison_form,
 };
-pub use bound::{Bound, Fields, Parsed, Slots};
+pub use bound::{Fields, Parsed, Slots};
 pub use error::{Limits, QueryError};
 pub use geo::{Bounds, Near, Point, Region};
 pub use order::sort_key;
 pub use parse::{parse_filter, parse_sort};
 pub use pattern::Pattern;
+pub use program::Bound;
 pub use update::{MAX_PADDED_LIST, Update, UpdateError};

@@ -4,14 +4,16 @@
 
 mod area;
 mod interval;
+mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 
-use fb_query::{Access, Bounds, Fields, Filter, Slots, Spot};
+use fb_query::{Access, Bounds, Fields, Filter, Point, Slots, Spot};
 
 use self::area::Areas;
 use self::interval::Intervals;
+use self::table::Table;
 
 /// Filters of one class by what they look for. Cost of a lookup: per path that filters are found by, a few lookups, and what is
 /// found; independent of how many filters there are.
@@ -25,8 +27,9 @@ pub(crate) struct Index {
 }
 
 /// Where a filter stands in the index; what is needed to take it out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Place {
+    #[default]
     Scan,
     At(Box<[Spotted]>),
 }
@@ -37,9 +40,16 @@ pub(crate) struct Spotted {
     by: By,
 }
 
+/// One of the values of an object, as far as it is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lookup {
+    Key { path: u32, hash: u32, place: u128 },
+    Point { path: u32, point: Point },
+}
+
 #[derive(Debug, Clone)]
 enum By {
-    Equal(u64),
+    Equal(u32),
     AtLeast(u128),
     AtMost(u128),
     Between(u128, u128),
@@ -48,7 +58,7 @@ enum By {
 
 #[derive(Debug, Default)]
 struct PathIndex {
-    equal: HashMap<u64, List, BuildPassThrough>,
+    equal: Table<()>,
     at_least: BTreeMap<u128, List>,
     at_most: BTreeMap<u128, List>,
     between: Intervals,
@@ -113,25 +123,72 @@ impl Index {
         }
     }
 
-    /// Tells the filters that may pass; some of them more than once.
-    pub(crate) fn candidates(&self, slots: &Slots, fields: &Fields<'_>, found: &mut dyn FnMut(u32)) {
-        self.scan.iter().for_each(|number| found(*number));
-        for (path, index) in &self.paths {
-            slots.spots(fields, *path, &mut |spot| match spot {
-                Spot::Key(key) => index.by_key(self.hash.hash_one(key), key, found),
-                Spot::Point(point) => index.areas.at(point, found),
+    /// Adds what is to be looked up of an object.
+    pub(crate) fn lookups(&self, slots: &Slots, fields: &Fields<'_>, lookups: &mut Vec<Lookup>) {
+        for path in self.paths.keys().copied() {
+            slots.spots(fields, path, &mut |spot| {
+                lookups.push(match spot {
+                    Spot::Key(key) => Lookup::Key {
+                        path,
+                        hash: self.hash(key),
+                        place: Spot::place(key),
+                    },
+                    Spot::Point(point) => Lookup::Point { path, point },
+                });
             });
         }
     }
 
-    /// How many filters are found by nothing but asking them.
-    pub(crate) fn n_scanned(&self) -> usize {
-        self.scan.len()
+    /// Reads where lookups begin, and no further.
+    pub(crate) fn touch(&self, lookup: &Lookup) -> u32 {
+        match lookup {
+            Lookup::Key { path, hash, place } => self
+                .paths
+                .get(path)
+                .map_or(0, |index| index.equal.touch(*hash) ^ index.between.touch(*place)),
+            Lookup::Point { .. } => 0,
+        }
+    }
+
+    /// The filters that lookups find, each once and in the order of their numbers.
+    pub(crate) fn candidates(&self, lookups: &[Lookup], found: &mut Vec<u32>) {
+        found.clear();
+        let mut n_once = ROOM;
+        for lookup in lookups {
+            match lookup {
+                Lookup::Key { path, hash, place } => {
+                    if let Some(index) = self.paths.get(path) {
+                        index.by_key(*hash, *place, &mut |number| found.push(number));
+                    }
+                }
+                Lookup::Point { path, point } => {
+                    if let Some(index) = self.paths.get(path) {
+                        index.areas.at(*point, &mut |number| found.push(number));
+                    }
+                }
+            }
+            // The elements of an array may find the same ones over and over again.
+            if found.len() >= 2 * n_once {
+                once(found);
+                n_once = found.len().max(ROOM);
+            }
+        }
+        once(found);
+    }
+
+    /// The filters that are found by nothing but asking them.
+    pub(crate) fn scanned(&self) -> &[u32] {
+        &self.scan
+    }
+
+    /// Keys with the same one find each other's filters: with a million of them, one key in four thousand finds a wrong one.
+    fn hash(&self, key: &[u8]) -> u32 {
+        (self.hash.hash_one(key) >> 32) as u32
     }
 
     fn by(&self, access: &Access) -> By {
         match access {
-            Access::Equal(_, key) => By::Equal(self.hash.hash_one(&**key)),
+            Access::Equal(_, key) => By::Equal(self.hash(key)),
             Access::Range(_, from, to) => {
                 let (least, greatest) = class_of(*from);
                 if *to == greatest {
@@ -149,10 +206,18 @@ impl Index {
     /// How many filters are found at the same place already.
     fn crowd(&self, path: u32, by: &By) -> u64 {
         match (self.paths.get(&path), by) {
-            (Some(index), By::Equal(hash)) => index.equal.get(hash).map_or(0, List::len) as u64,
+            (Some(index), By::Equal(hash)) => index.equal.count(*hash) as u64,
             _ => 0,
         }
     }
+}
+
+/// So many numbers are not looked through for repetitions while there come more.
+const ROOM: usize = 4096;
+
+fn once(numbers: &mut Vec<u32>) {
+    numbers.sort_unstable();
+    numbers.dedup();
 }
 
 /// The least and greatest place of values of the same type.
@@ -164,7 +229,7 @@ fn class_of(place: u128) -> (u128, u128) {
 impl PathIndex {
     fn insert(&mut self, by: &By, number: u32) {
         match by {
-            By::Equal(hash) => push(self.equal.entry(*hash), number),
+            By::Equal(hash) => self.equal.insert(*hash, number, ()),
             By::AtLeast(from) => push_ordered(&mut self.at_least, *from, number),
             By::AtMost(to) => push_ordered(&mut self.at_most, *to, number),
             By::Between(from, to) => self.between.insert(*from, *to, number),
@@ -174,11 +239,7 @@ impl PathIndex {
 
     fn remove(&mut self, by: &By, number: u32) {
         match by {
-            By::Equal(hash) => {
-                if self.equal.get_mut(hash).is_some_and(|list| list.remove(number)) {
-                    self.equal.remove(hash);
-                }
-            }
+            By::Equal(hash) => self.equal.remove(*hash, number, ()),
             By::AtLeast(from) => remove_ordered(&mut self.at_least, *from, number),
             By::AtMost(to) => remove_ordered(&mut self.at_most, *to, number),
             By::Between(from, to) => self.between.remove(*from, *to, number),
@@ -194,14 +255,11 @@ impl PathIndex {
             && self.areas.is_empty()
     }
 
-    fn by_key(&self, hash: u64, key: &[u8], found: &mut dyn FnMut(u32)) {
-        if let Some(list) = self.equal.get(&hash) {
-            list.each(found);
-        }
+    fn by_key(&self, hash: u32, place: u128, found: &mut dyn FnMut(u32)) {
+        self.equal.each(hash, |number, ()| found(number));
         if self.at_least.is_empty() && self.at_most.is_empty() && self.between.is_empty() {
             return;
         }
-        let place = Spot::place(key);
         let (least, greatest) = class_of(place);
         for (_, list) in self.at_least.range(least..=place) {
             list.each(found);
@@ -211,10 +269,6 @@ impl PathIndex {
         }
         self.between.at(place, found);
     }
-}
-
-fn push(entry: std::collections::hash_map::Entry<'_, u64, List>, number: u32) {
-    entry.or_default().push(number);
 }
 
 fn push_ordered(map: &mut BTreeMap<u128, List>, at: u128, number: u32) {
@@ -262,38 +316,7 @@ impl List {
         }
     }
 
-    fn len(&self) -> usize {
-        self.as_slice().len()
-    }
-
     fn each(&self, found: &mut dyn FnMut(u32)) {
         self.as_slice().iter().for_each(|number| found(*number));
-    }
-}
-
-/// The keys are hashes already.
-#[derive(Debug, Default, Clone, Copy)]
-struct BuildPassThrough;
-
-#[derive(Debug, Default)]
-struct PassThrough(u64);
-
-impl BuildHasher for BuildPassThrough {
-    type Hasher = PassThrough;
-
-    fn build_hasher(&self) -> PassThrough {
-        PassThrough(0)
-    }
-}
-
-impl std::hash::Hasher for PassThrough {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _bytes: &[u8]) {}
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
