@@ -110,6 +110,7 @@ pub(crate) struct Load {
     /// If nothing comes for so long while something is missing, it will not come.
     pub(crate) silence: Duration,
     poll: Poll,
+    address: SocketAddr,
     pid: u32,
     headers: RequestHeaders,
     sockets: Vec<Socket>,
@@ -137,6 +138,8 @@ struct Writer {
     incoming: Vec<u8>,
     /// The write whose answer is awaited.
     write: Option<u64>,
+    /// The server closed it while nothing was on its way, as servers may.
+    is_closed: bool,
 }
 
 /// What is looked for in messages; their JSON has no blanks.
@@ -201,12 +204,14 @@ impl Load {
                     sent: 0,
                     incoming: Vec::with_capacity(4096),
                     write: None,
+                    is_closed: false,
                 })
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             silence: Duration::from_secs(20),
             poll,
+            address,
             pid,
             headers: RequestHeaders::new(&host, token),
             sockets,
@@ -280,6 +285,9 @@ impl Load {
                     break;
                 }
                 let Some(index) = idle.pop() else { break };
+                if self.writers[index].is_closed {
+                    self.reconnect(index)?;
+                }
                 let writer = &mut self.writers[index];
                 writer.outgoing.clear();
                 writer.sent = 0;
@@ -299,7 +307,10 @@ impl Load {
             let outcome = self.turn(&mut events, wait);
             outcome.with_context(|| self.series.as_ref().map_or_else(String::new, Series::progress))?;
             idle.clear();
-            idle.extend((0..self.writers.len()).filter(|index| self.writers[*index].write.is_none()));
+            let without_write = (0..self.writers.len()).filter(|index| self.writers[*index].write.is_none());
+            idle.extend(without_write);
+            // Those that are connected come last, so they are taken first.
+            idle.sort_by_key(|index| !self.writers[*index].is_closed);
         }
         let elapsed = since.elapsed();
         let mut yielded = self.series.take().context("the writes are over")?.yielded;
@@ -307,6 +318,13 @@ impl Load {
         yielded.server_cpu = process::cpu_time(self.pid)?.saturating_sub(server_cpu);
         yielded.client_cpu = process::own_thread_cpu_time().saturating_sub(client_cpu);
         Ok(yielded)
+    }
+
+    fn reconnect(&mut self, index: usize) -> Result<()> {
+        let stream = register(connect(self.address)?, &self.poll, self.sockets.len() + index)?;
+        let writer = &mut self.writers[index];
+        (writer.stream, writer.is_closed) = (stream, false);
+        Ok(())
     }
 
     /// Waits a moment for what nobody should be told any more: whatever comes now came twice, or to the wrong one.
@@ -555,6 +573,10 @@ impl Writer {
         let mut chunk = [0; 8192];
         loop {
             match self.stream.read(&mut chunk) {
+                Ok(0) if self.write.is_none() => {
+                    self.is_closed = true;
+                    return Ok(None);
+                }
                 Ok(0) => bail!("the server closed a writer's connection"),
                 Ok(count) => self.incoming.extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),

@@ -10,8 +10,8 @@ use fb_mail::{Outbox, Sender};
 use fb_oauth::OAuth;
 use fb_outbound::Outbound;
 use fb_store::{Batch, CommitObserver, Committed, Node, OpenOptions, Outcome, Store, StoreError};
-use fb_types::schema::ROLE;
-use fb_types::{AppId, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Subject, Timestamp};
+use fb_types::schema::{ROLE, USER};
+use fb_types::{AppId, ChangeKind, Class, Clock, ObjectId, ObjectKey, Schema, Stored, Subject, Timestamp};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::app_log::AppLog;
@@ -20,7 +20,7 @@ use crate::devices::Deliveries;
 use crate::files::{Buckets, ContentCache};
 use crate::functions::{AppCode, Functions};
 use crate::hashing::Hashing;
-use crate::live::{Feed, Live};
+use crate::live::{Feed, Live, about_to_commit};
 use crate::principals::PrincipalCache;
 use crate::triggers::{Duties, Signal, noted};
 use crate::{AppError, AppLimits, Profile, Settings, kept, setup};
@@ -114,7 +114,8 @@ impl CommitObserver for Derived {
             match &change.subject {
                 Subject::Object(id) => {
                     self.cache.commit(id.class(), id.key(), after.clone().map(Arc::new));
-                    if id.class().as_str() == ROLE {
+                    let is_user = id.class().as_str() == USER && change.kind == ChangeKind::Delete;
+                    if is_user || id.class().as_str() == ROLE {
                         self.rights_changed();
                     }
                 }
@@ -307,6 +308,7 @@ impl App {
     /// Commits a batch, with a note on what led to it if it is code that handles an event.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, StoreError> {
         let (batch, is_noted) = noted(batch);
+        about_to_commit(&self.derived.feed);
         let mut outcomes = self.store.commit(batch).await?;
         if is_noted {
             outcomes.pop();
@@ -321,6 +323,7 @@ impl App {
         let store = self.store.clone();
         let (derived, settings, tokens) = (self.derived.clone(), self.settings.clone(), self.tokens.clone());
         let (batch, is_noted) = noted(batch);
+        about_to_commit(&derived.feed);
         let work = async move {
             let mut outcomes = store.commit(batch).await?;
             if is_noted {
@@ -329,7 +332,10 @@ impl App {
             match then {
                 After::Credentials => derived.rights_changed(),
                 After::Settings(new) => settings.store(Arc::new(*new)),
-                After::TokenKeys(new) => tokens.store(Arc::new(new)),
+                After::TokenKeys(new) => {
+                    tokens.store(Arc::new(new));
+                    derived.rights_changed();
+                }
             }
             Ok(outcomes)
         };

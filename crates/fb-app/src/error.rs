@@ -168,8 +168,8 @@ pub enum AppError {
     #[error("this live query was resumed over another connection")]
     Resumed,
     /// Too many live queries.
-    #[error("there are {0} subscriptions already, which is the most: end some of them")]
-    TooManySubscriptions(usize),
+    #[error("{0}")]
+    TooManySubscriptions(String),
     /// A partial update cannot be carried out.
     #[error(transparent)]
     Update(#[from] UpdateError),

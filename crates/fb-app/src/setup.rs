@@ -226,7 +226,7 @@ impl App {
                 .writes
                 .push(self.audit(&schema, &caller, Action::AdminCreated, &id.to_string(), data)?);
             batch.writes.extend(more());
-            Self::created(&id, self.store().commit(batch).await).map(drop)
+            Self::created(&id, self.commit(batch).await).map(drop)
         })
         .await
     }

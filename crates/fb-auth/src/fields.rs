@@ -11,10 +11,10 @@ use crate::principal::Principal;
 ///
 /// There is no public constructor: only the kernel makes one. Where no field has rules, and for administrators, it is
 /// empty and costs nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldRights(Option<Arc<Limits>>);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Limits {
     class: ClassName,
     /// The key of the caller's own user object, if the class is the users'.
@@ -23,7 +23,7 @@ struct Limits {
     fields: Vec<Limit>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Limit {
     field: String,
     read: Reach,

@@ -133,6 +133,7 @@ fn register(
     let sort = parse_sort(&query.1, schema, class, &limits).unwrap();
     let query = LiveQuery::new(Query::new(class, filter, sort, 0, query.2.unwrap_or(u64::MAX))).unwrap();
     let registration = Registration {
+        tell_all: false,
         subscriber,
         query: Arc::new(query),
         scope: Scope::Everything,
@@ -278,6 +279,7 @@ fn absorbed(schema: &Schema, class: &Class, name: &str, [change, insert, _]: [u6
     let mut matcher = Matcher::new(Seq(0), Limits::default());
     let ticket = matcher.ticket();
     let registration = Registration {
+        tell_all: false,
         subscriber: 1,
         query: query.clone(),
         scope: Scope::Everything,

@@ -64,6 +64,9 @@ pub struct Registration {
     pub rows: Vec<Row>,
     /// The position of the snapshot that the rows are from; read after the ticket was given out.
     pub seq: Seq,
+    /// For who is registered already: true if all objects are to be told, since it sees them with other eyes. Else it is told
+    /// what comes and goes.
+    pub tell_all: bool,
     /// The leave.
     pub ticket: Ticket,
 }
@@ -337,6 +340,21 @@ impl Matcher {
         }
     }
 
+    /// What was committed up to here was not fed, and cannot be any more: whoever read its result before is too late.
+    /// Those who are registered are to be cancelled.
+    pub fn lose(&mut self, position: Seq) {
+        self.retained.lose(position);
+    }
+
+    /// All who see a view; nobody if it is gone.
+    pub fn subscribers(&self, view: &ViewId) -> Arc<[Subscriber]> {
+        let known = self.classes.get(&view.class).and_then(|class| class.view(view.number));
+        known
+            .filter(|known| known.rest.generation == view.generation)
+            .map(|known| known.all().clone())
+            .unwrap_or_default()
+    }
+
     /// False while a subscriber waits for its first result to take effect, or for a renewal.
     pub fn is_told(&self, subscriber: Subscriber) -> bool {
         let seat = self.subscribers.get(&subscriber);
@@ -345,8 +363,7 @@ impl Matcher {
     }
 
     fn is_current(&self, view: &ViewId) -> bool {
-        let known = self.classes.get(&view.class).and_then(|class| class.view(view.number));
-        known.is_some_and(|known| known.rest.generation == view.generation)
+        !self.subscribers(view).is_empty()
     }
 
     /// Begins what waited for this position.
@@ -381,6 +398,7 @@ impl Matcher {
             scope,
             rows,
             seq,
+            tell_all,
             ticket: _,
         } = registration;
         let replayed: Vec<Arc<Image>> = match self.retained.after(seq) {
@@ -422,7 +440,13 @@ impl Matcher {
         match (old, shown) {
             (Some(old), Some(shown)) => {
                 self.leave(&old, subscriber);
-                self.tell_difference(&seat, subscriber, shown, &bodies, &replayed, seq, out);
+                let newer = Newer {
+                    bodies,
+                    replayed,
+                    seq,
+                    tell_all,
+                };
+                self.tell_difference(&seat, subscriber, shown, &newer, out);
             }
             _ => out.append(&mut told),
         }
@@ -618,15 +642,12 @@ impl Matcher {
     }
 
     /// Tells one subscriber how what it was shown becomes what its new view shows.
-    #[expect(clippy::too_many_arguments, reason = "both results and what lies between them")]
     fn tell_difference(
         &mut self,
         seat: &Seat,
         subscriber: Subscriber,
         shown: Shown,
-        bodies: &HashMap<ObjectKey, Bytes>,
-        replayed: &[Arc<Image>],
-        seq: Seq,
+        newer: &Newer,
         out: &mut Vec<Output>,
     ) {
         let Some(class) = self.classes.get_mut(&seat.class) else {
@@ -637,7 +658,7 @@ impl Matcher {
             out.push(Output::Tell {
                 to: Arc::new([subscriber]),
                 event: Event {
-                    seq: position.max(seq),
+                    seq: position.max(newer.seq),
                     what,
                     operation: Operation::None,
                     index,
@@ -653,17 +674,29 @@ impl Matcher {
                 for gone in shown.difference(&now) {
                     tell(What::Remove, None, gone, Content::IdOnly);
                 }
-                for new in now.difference(&shown) {
-                    let written = replayed.iter().rev().find(|image| image.key == *new);
-                    let body = written.and_then(|image| image.body.clone());
-                    if let Some(body) = body.or_else(|| bodies.get(new).cloned()) {
-                        tell(What::Add, None, new, Content::Whole(body));
+                for key in &now {
+                    let what = match shown.contains(key) {
+                        true if newer.tell_all => What::Change,
+                        true => continue,
+                        false => What::Add,
+                    };
+                    if let Some(body) = newer.body(key) {
+                        tell(what, None, key, Content::Whole(body));
                     }
                 }
             }
             (State::Part(window), Shown::Part(shown)) => {
                 let Some(part) = view.part() else { return };
-                for step in window.steps_from(part, &shown) {
+                let steps = window.steps_from(part, &shown);
+                let is_told = |entry: &Entry| steps.iter().any(|step| step.entry.key == entry.key);
+                let untold: Vec<(usize, Entry)> = match newer.tell_all {
+                    true => {
+                        let all = window.visible(part).iter().cloned().enumerate();
+                        all.filter(|(_, entry)| !is_told(entry)).collect()
+                    }
+                    false => Vec::new(),
+                };
+                for step in steps {
                     let index = (part.is_sorted && step.what != What::Remove).then_some(step.index);
                     let content = match step.what {
                         What::Remove => Content::IdOnly,
@@ -674,6 +707,10 @@ impl Matcher {
                         what => what,
                     };
                     tell(what, index, &step.entry.key, content);
+                }
+                for (index, entry) in untold {
+                    let index = part.is_sorted.then_some(index);
+                    tell(What::Change, index, &entry.key, Content::Whole(entry.body));
                 }
             }
             (State::Dry(_), Shown::Part(shown)) => {
@@ -700,6 +737,23 @@ fn together(images: &[Arc<Image>]) -> usize {
         fits
     };
     images.iter().take(TOGETHER.0).take_while(fits).count().max(1)
+}
+
+/// What a subscriber's new view was made of.
+struct Newer {
+    bodies: HashMap<ObjectKey, Bytes>,
+    replayed: Vec<Arc<Image>>,
+    seq: Seq,
+    tell_all: bool,
+}
+
+impl Newer {
+    /// An object as it is now.
+    fn body(&self, key: &ObjectKey) -> Option<Bytes> {
+        let written = self.replayed.iter().rev().find(|image| image.key == *key);
+        let body = written.and_then(|image| image.body.clone());
+        body.or_else(|| self.bodies.get(key).cloned())
+    }
 }
 
 enum Shown {

@@ -167,6 +167,11 @@ impl LiveQuery {
         }
     }
 
+    /// True if the result is a window, which keeps its objects in memory. Else their numbers are kept.
+    pub fn is_window(&self) -> bool {
+        matches!(self.form, Form::Part(_))
+    }
+
     /// True if the rows of [`Self::bootstrap`] must come in the order of ids, which [`Order::Natural`] does not promise.
     pub fn is_by_id(&self) -> bool {
         matches!(&self.form, Form::Part(part) if !part.is_sorted)

@@ -71,6 +71,13 @@ impl Retained {
         *self.tickets.entry(position).or_default() += 1;
     }
 
+    /// What was written up to here is not kept.
+    pub(crate) fn lose(&mut self, position: Seq) {
+        self.images.retain(|image| image.seq > position);
+        self.bytes = self.images.iter().map(|image| size(image)).sum();
+        self.complete_from = self.complete_from.max(position);
+    }
+
     pub(crate) fn close(&mut self, position: Seq) {
         if let Some(n) = self.tickets.get_mut(&position) {
             *n -= 1;

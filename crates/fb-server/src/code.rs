@@ -70,7 +70,6 @@ async fn answer(state: &Arc<ServerState>, app: Arc<App>, request: CodeRequest) -
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         is_tls: false,
         upgrade: None,
-        ticket: None,
     };
     let length = uri.path_and_query().map_or(0, |text| text.as_str().len());
     let path = uri.path().strip_prefix("/v1").unwrap_or("/");

@@ -21,7 +21,6 @@ use serde_json::{Map, Value};
 
 use crate::codes;
 use crate::error::ApiError;
-use crate::live::TicketSlot;
 use crate::server::ServerState;
 use crate::source::{address_of, source_of};
 
@@ -62,8 +61,6 @@ pub(crate) struct Request {
     pub(crate) is_tls: bool,
     /// The connection, if the client wants to speak something else on it.
     pub(crate) upgrade: Option<OnUpgrade>,
-    /// To be filled when the body is there, by requests that may write.
-    pub(crate) ticket: Option<TicketSlot>,
 }
 
 /// Most parameters a route's path has.
@@ -262,33 +259,20 @@ impl Request {
             })
         };
         match tokio::time::timeout(BODY_TIME, collect).await {
-            Ok(result) => {
-                self.is_read();
-                result
-            }
+            Ok(result) => result,
             Err(_) => Err(ApiError::new(codes::TIMEOUT, "The body did not arrive in time.")),
         }
     }
 }
 
 impl Request {
-    /// What comes now may write.
-    fn is_read(&self) {
-        if let Some(slot) = &self.ticket {
-            slot.fill();
-        }
-    }
-
     /// The next piece of the body, `None` at its end. A client may take its time, but not for ever over one piece.
     pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, ApiError> {
         let Some(body) = &mut self.body else { return Ok(None) };
         loop {
             match tokio::time::timeout(BODY_TIME, body.frame()).await {
                 Err(_) => return Err(ApiError::new(codes::TIMEOUT, "The body did not arrive in time.")),
-                Ok(None) => {
-                    self.is_read();
-                    return Ok(None);
-                }
+                Ok(None) => return Ok(None),
                 Ok(Some(Err(_))) => return Err(ApiError::bad_request("The body ended before it was complete.")),
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {

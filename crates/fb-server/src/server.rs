@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fb_app::functions::CodeCaller;
-use fb_app::{App, AppError, Apps, Profile, Session};
+use fb_app::{App, AppError, Apps, Profile, Session, TicketSlot};
 use fb_mail::Catcher;
 use futures_util::FutureExt;
 use http::{Method, header};
@@ -19,7 +19,7 @@ use crate::context::{Ctx, Params, Request};
 use crate::error::ApiError;
 use crate::https::Https;
 use crate::listen::{Connection, Listeners};
-use crate::live::{self, Places, TicketSlot};
+use crate::live::{self, Places};
 use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
@@ -243,7 +243,6 @@ pub(crate) async fn answer(connection: Arc<Connection>, request: http::Request<I
         peer: connection.peer,
         is_tls: connection.is_tls,
         upgrade: live::upgrade_of(parts.version, &mut parts.extensions),
-        ticket: None,
     };
     let mut seen = Seen::new(state, request_number);
     let target = Target::of(path);
@@ -467,15 +466,11 @@ pub(crate) async fn app_request(
     let has_say = method != Method::GET && method != Method::HEAD && app.has_handlers();
     let about = has_say.then(|| code::describe(state, &request, path));
     // The request that code is called for has one.
-    if method != Method::GET && method != Method::HEAD && code.is_none() {
-        let slot = TicketSlot::new(app.clone());
-        // A body that is still to come may take its time: `Request` fills the slot when it is there.
-        if method == Method::DELETE || request.body.as_ref().is_none_or(hyper::body::Body::is_end_stream) {
-            slot.fill();
-        }
-        request.ticket = Some(slot.clone());
-        seen.ticket = Some(slot);
+    let may_write = (method != Method::GET && method != Method::HEAD) || path.starts_with("/code/");
+    if may_write && code.is_none() {
+        seen.ticket = Some(TicketSlot::default());
     }
+    let slot = seen.ticket.clone();
     let answer = handler(Ctx {
         state: state.clone(),
         app: app.clone(),
@@ -483,8 +478,14 @@ pub(crate) async fn app_request(
         code,
         request,
     });
-    let reply = match about {
-        Some(about) => fb_app::functions::on_request(about, answer).await,
+    let answer = async {
+        match about {
+            Some(about) => fb_app::functions::on_request(about, answer).await,
+            None => answer.await,
+        }
+    };
+    let reply = match slot {
+        Some(slot) => slot.hold(answer).await,
         None => answer.await,
     };
     let reply = reply.map_err(|error| match is_admin || app.settings().profile == Profile::Baqend {

@@ -10,13 +10,14 @@ use fb_types::{Class, Schema};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use super::budget::{Cost, LiveSource, Purse};
 use super::caller::LiveCaller;
-use super::outlet::{LiveEnd, LiveMessage, Outlet};
+use super::outlet::{LiveEnd, LiveMessage, Outlet, RESULT_BYTES};
 use super::resume::{Log, Token};
 use super::tell::{Listener, first, head};
 use super::wish::{LiveWish, Resume};
 use super::worker::{Command, Registered, Resumption, Seat};
-use super::{PER_APP, PER_CONNECTION};
+use super::{MAX_MEMBERS, PER_CONNECTION};
 use crate::{App, AppError};
 
 /// The sort order of a live query. Fields that the class does not have are the same in all objects, so they are left out; the protocol's
@@ -46,6 +47,9 @@ fn sort_order(json: &Value, schema: &Schema, class: &Class, limits: &Limits) -> 
     Ok(known)
 }
 
+/// What a row in a window takes besides its object, roughly.
+const EACH_ROW: usize = 200;
+
 /// How often a first result is read when too much is written meanwhile.
 const TRIES: usize = 5;
 
@@ -54,6 +58,7 @@ pub struct LiveConnection {
     app: Arc<App>,
     commands: mpsc::UnboundedSender<Command>,
     outlet: Arc<Outlet>,
+    purse: Purse,
     /// Held for single operations only.
     subscriptions: Mutex<Subscriptions>,
 }
@@ -81,8 +86,9 @@ impl Subscriptions {
 
 impl App {
     /// A connection without subscriptions. While there is one, the app stays awake.
-    pub fn live_connection(self: &Arc<Self>) -> LiveConnection {
+    pub fn live_connection(self: &Arc<Self>, source: LiveSource) -> LiveConnection {
         LiveConnection {
+            purse: self.live().accounts.open(source),
             commands: self.live().commands(self),
             app: self.clone(),
             outlet: Arc::default(),
@@ -93,28 +99,35 @@ impl App {
 
 impl LiveConnection {
     /// Begins a subscription under a name of the client's. Its first message, the result or
-    /// that it has begun, is on its way when this returns. The same name again replaces the subscription.
+    /// that it has begun, is on its way when this returns. The same name again replaces the subscription. Waits
+    /// while too much is waiting for [`Self::next`].
     ///
     /// Errors: those of queries; `NotLive` for what cannot be kept up to date; `TooManySubscriptions`; `BadToken`.
     pub async fn subscribe(&self, id: &str, caller: impl Into<LiveCaller>, wish: LiveWish) -> Result<(), AppError> {
         let caller = caller.into();
         self.unsubscribe(id);
         if self.len() >= PER_CONNECTION {
-            return Err(AppError::TooManySubscriptions(PER_CONNECTION));
+            return Err(AppError::TooManySubscriptions(format!(
+                "a connection may have {PER_CONNECTION} live queries at most: end some of them"
+            )));
         }
+        self.outlet.room().await;
+        let rights_rev = self.app.live().feed.rights_rev();
         let seat = Seat {
             id: id.into(),
             principal: self.app.live_principal(&caller).await?,
             caller,
             wish: Arc::new(wish),
             outlet: self.outlet.clone(),
+            rights_rev,
+            charges: Arc::default(),
         };
         if self.resume(&seat).await {
             return Ok(());
         }
         let number = self.app.live().next_number();
         self.subscriptions().insert(seat.id.clone(), number);
-        let begun = self.app.seat(&self.commands, number, seat, false).await;
+        let begun = self.app.seat(&self.commands, number, seat, Some(&self.purse)).await;
         if begun.is_err() {
             self.subscriptions().remove(id);
         }
@@ -160,7 +173,12 @@ impl LiveConnection {
     /// forgotten. The error says that nothing comes any more.
     pub async fn next(&self) -> Result<VecDeque<LiveMessage>, LiveEnd> {
         loop {
-            let waiting = self.outlet.next().await?;
+            let waiting = tokio::select! {
+                biased;
+                waiting = self.outlet.next() => waiting?,
+                // Nobody is there any more who would say something.
+                () = self.commands.closed() => return Err(LiveEnd::Reset),
+            };
             let messages = self.of_current(waiting);
             if !messages.is_empty() {
                 return Ok(messages);
@@ -218,14 +236,15 @@ impl std::fmt::Debug for LiveConnection {
 }
 
 impl App {
-    /// Reads a first result and registers it. `again` for a subscriber who is there already: it is told the difference.
+    /// Reads a first result and registers it. No purse is for a subscriber who is there already: it is told the difference.
     pub(super) async fn seat(
         self: &Arc<Self>,
         commands: &mpsc::UnboundedSender<Command>,
         number: u64,
-        seat: Seat,
-        again: bool,
+        mut seat: Seat,
+        purse: Option<&Purse>,
     ) -> Result<(), AppError> {
+        let again = purse.is_none();
         let gone = || AppError::Busy { retry_after: 1 };
         for _ in 0..TRIES {
             let schema = self.schema();
@@ -247,14 +266,36 @@ impl App {
                 }
             }
             let query = LiveQuery::new(query).map_err(|unfit| AppError::NotLive(unfit.to_string()))?;
+            if let Some(purse) = purse {
+                let filter = purse.pay(Cost {
+                    subscriptions: 1,
+                    filter_bytes: query.canonical().len() as u64,
+                    object_bytes: 0,
+                })?;
+                seat.charges = Arc::new(vec![filter]);
+            }
             let (to, ticket) = oneshot::channel();
             commands.send(Command::Ticket(to)).map_err(|_| gone())?;
             let ticket = ticket.await.map_err(|_| gone())?;
-            let snapshot = self.live_snapshot(&schema, class, &grant, &query).await?;
-            if ticket.n_subscribers >= PER_APP {
-                return Err(AppError::TooManySubscriptions(
-                    usize::try_from(PER_APP).unwrap_or(usize::MAX),
-                ));
+            // What has grown too long since is known all the same.
+            let most = if again { u64::MAX } else { MAX_MEMBERS };
+            let snapshot = self.live_snapshot(&schema, class, &grant, &query, most).await?;
+            if let Some(purse) = purse
+                && query.is_window()
+            {
+                let object_bytes = snapshot.rows.iter().map(|row| (row.body.len() + EACH_ROW) as u64).sum();
+                let objects = purse.pay(Cost {
+                    subscriptions: 0,
+                    filter_bytes: 0,
+                    object_bytes,
+                })?;
+                seat.charges = Arc::new(
+                    Arc::into_inner(seat.charges)
+                        .into_iter()
+                        .flatten()
+                        .chain([objects])
+                        .collect(),
+                );
             }
             let listener = Listener {
                 outlet: seat.outlet.clone(),
@@ -271,6 +312,12 @@ impl App {
             };
             let (from, end) = query.window(snapshot.rows.len());
             let result = seat.wish.initial.then(|| listener.result(&snapshot.rows[from..end]));
+            if !again && result.as_ref().is_some_and(|result| result.len() > RESULT_BYTES) {
+                return Err(AppError::NotLive(format!(
+                    "the first result of a live query may have {} MiB at most: add conditions, or a sort order and a limit",
+                    RESULT_BYTES >> 20
+                )));
+            }
             let was_to_resume = matches!(seat.wish.resume, Resume::After(_));
             let first = (!again).then(|| first(result.as_deref(), was_to_resume.then_some(false), self.clock().now()));
             let (done, registered) = oneshot::channel();
@@ -280,6 +327,7 @@ impl App {
                 scope: grant.scope().clone(),
                 rows: snapshot.rows,
                 seq: snapshot.seq,
+                tell_all: false,
                 ticket: ticket.take(),
             };
             let command = Command::Register(Box::new(Registered {

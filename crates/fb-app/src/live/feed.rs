@@ -27,8 +27,8 @@ pub(crate) struct Feed {
     /// Something is to be done.
     pub(super) ready: Notify,
     pub(super) fence: Fence,
-    /// Somebody's rights may have changed.
-    rights_changed: AtomicBool,
+    /// How often somebody's rights may have changed.
+    rights_rev: AtomicU64,
 }
 
 #[derive(Default)]
@@ -50,8 +50,8 @@ pub(super) struct Taken {
     pub(super) writes: Vec<Waiting>,
     /// Everything up to here was taken; `None` if more is waiting.
     pub(super) position: Option<Seq>,
-    /// The schema was changed, or more was written than could wait: nothing that is known holds any more.
-    pub(super) is_void: bool,
+    /// The schema was changed, or more was written than could wait: nothing that was read up to here holds any more.
+    pub(super) void_up_to: Option<Seq>,
 }
 
 impl Feed {
@@ -105,15 +105,15 @@ impl Feed {
 
     /// Roles or credentials of somebody were written.
     pub(crate) fn rights_changed(&self) {
-        if self.is_on.load(Ordering::SeqCst) {
-            self.rights_changed.store(true, Ordering::SeqCst);
+        self.rights_rev.fetch_add(1, Ordering::SeqCst);
+        if self.is_on() {
             self.ready.notify_one();
         }
     }
 
-    /// True once after rights changed.
-    pub(super) fn take_rights_changed(&self) -> bool {
-        self.rights_changed.swap(false, Ordering::SeqCst)
+    /// Counts changes of rights: whoever looked at them after it was asked for this has seen those up to here.
+    pub(super) fn rights_rev(&self) -> u64 {
+        self.rights_rev.load(Ordering::SeqCst)
     }
 
     /// True while there are live queries.
@@ -139,7 +139,7 @@ impl Feed {
         queue.bytes -= writes.iter().map(size).sum::<usize>();
         Taken {
             position: queue.writes.is_empty().then(|| Seq(self.newest.load(Ordering::SeqCst))),
-            is_void: std::mem::take(&mut queue.is_void),
+            void_up_to: std::mem::take(&mut queue.is_void).then(|| Seq(self.newest.load(Ordering::SeqCst))),
             writes,
         }
     }

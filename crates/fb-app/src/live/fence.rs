@@ -1,6 +1,6 @@
 //! Events come after the answers of the requests that caused them.
 //!
-//! A request takes a ticket before it commits and gives it back when its answer has been handed to the connection. What is
+//! A request takes a ticket before each of its commits and gives all back when its answer has been handed to the connection. What is
 //! committed meanwhile is told when all tickets are back that were out then, or after [`PATIENCE`]: requests that go on
 //! for long, or whose client does not read, hold nobody up.
 
@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use super::feed::Feed;
 
-/// How long an answer may hold events back, from its first commit on.
+/// How long an answer may hold back the events of a commit.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// So many tickets are more than there are requests at a time, mostly.
 const MANY: usize = 1024;
+/// The events of a request's last commits come behind its answer: those of so many.
+const OF_REQUEST: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Fence {
@@ -24,10 +26,21 @@ pub(crate) struct Fence {
     out: Mutex<VecDeque<(u64, Instant, bool)>>,
 }
 
-/// A ticket. Dropping it gives it back.
-pub struct WriteTicket {
+/// Tickets for the commits of a request. Dropping them gives them back.
+pub struct WriteTicket(VecDeque<Ticket>);
+
+/// Where the tickets of a request are until there is an answer.
+#[derive(Clone, Default)]
+pub struct TicketSlot(Arc<Mutex<VecDeque<Ticket>>>);
+
+struct Ticket {
     feed: Arc<Feed>,
     number: u64,
+}
+
+tokio::task_local! {
+    /// Not a parameter: it concerns every commit, on whatever way a request comes to it.
+    static SLOT: TicketSlot;
 }
 
 impl Fence {
@@ -52,9 +65,33 @@ impl Fence {
     }
 }
 
-impl WriteTicket {
-    /// A ticket for a request that is about to commit. Also if nobody listens: somebody may before it does.
-    pub(crate) fn take(feed: &Arc<Feed>) -> Self {
+impl TicketSlot {
+    /// Runs `work`, which is told of only when what [`Self::take`] gives afterwards was dropped. Costs a tenth of a microsecond for each commit.
+    pub async fn hold<T>(&self, work: impl Future<Output = T>) -> T {
+        SLOT.scope(self.clone(), work).await
+    }
+
+    /// The tickets of all commits up to now; `None` if there were none.
+    pub fn take(&self) -> Option<WriteTicket> {
+        let tickets = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        (!tickets.is_empty()).then_some(WriteTicket(tickets))
+    }
+}
+
+/// To be called right before each commit. Also if nobody listens: somebody may before it is done.
+pub(crate) fn about_to_commit(feed: &Arc<Feed>) {
+    let _ = SLOT.try_with(|slot| {
+        let ticket = Ticket::take(feed);
+        let mut tickets = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tickets.len() >= OF_REQUEST {
+            tickets.pop_front();
+        }
+        tickets.push_back(ticket);
+    });
+}
+
+impl Ticket {
+    fn take(feed: &Arc<Feed>) -> Self {
         let mut out = feed.fence.out.lock().unwrap_or_else(PoisonError::into_inner);
         let number = feed.fence.newest.fetch_add(1, Ordering::AcqRel) + 1;
         out.push_back((number, Instant::now(), false));
@@ -66,7 +103,7 @@ impl WriteTicket {
     }
 }
 
-impl Drop for WriteTicket {
+impl Drop for Ticket {
     fn drop(&mut self) {
         let mut out = self.feed.fence.out.lock().unwrap_or_else(PoisonError::into_inner);
         // Tickets that were out for too long are not there any more.
@@ -92,6 +129,8 @@ impl Drop for WriteTicket {
 
 impl std::fmt::Debug for WriteTicket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("WriteTicket").field(&self.number).finish()
+        f.debug_list()
+            .entries(self.0.iter().map(|ticket| ticket.number))
+            .finish()
     }
 }

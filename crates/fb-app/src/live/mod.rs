@@ -4,6 +4,7 @@
 //! [`outlet`] of each connection, behind the answers of the requests that wrote ([`fence`]). First and renewed results are read
 //! by [`read`]. Subscriptions outlive their connections for a while if they can be resumed ([`resume`]). Who is subscribed is looked at anew whenever rights change, and every [`worker::REVIEW`].
 
+mod budget;
 mod caller;
 mod connection;
 mod feed;
@@ -21,20 +22,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+pub use budget::LiveSource;
 pub use caller::LiveCaller;
 pub use connection::LiveConnection;
 pub(crate) use feed::Feed;
-pub use fence::WriteTicket;
+pub(crate) use fence::about_to_commit;
+pub use fence::{TicketSlot, WriteTicket};
 pub use outlet::{LiveEnd, LiveMessage, LiveText};
 pub use wish::{Events, LiveWish, Matches, Operations, Resume};
 
-use self::worker::{Command, Worker};
+use self::budget::Accounts;
+use self::worker::{Command, Worker, work};
 use crate::App;
 
 /// Most subscriptions of one connection.
 const PER_CONNECTION: usize = 200;
-/// Most subscriptions of one app.
-const PER_APP: u64 = 1_000_000;
 /// Most objects in a result without a limit.
 const MAX_MEMBERS: u64 = 10_000;
 
@@ -43,6 +45,7 @@ pub(crate) struct Live {
     feed: Arc<Feed>,
     /// Numbers of subscribers, from 1.
     numbers: AtomicU64,
+    accounts: Accounts,
     /// Bytes of messages that are kept for those who resume.
     kept_bytes: Arc<AtomicUsize>,
     task: Mutex<Option<Task>>,
@@ -79,6 +82,7 @@ impl Live {
         Self {
             feed,
             numbers: AtomicU64::new(0),
+            accounts: Accounts::default(),
             kept_bytes: Arc::default(),
             task: Mutex::new(None),
         }
@@ -91,14 +95,16 @@ impl Live {
     /// Where commands go; begins the task with the first one.
     fn commands(&self, app: &Arc<App>) -> mpsc::UnboundedSender<Command> {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(task) = &*task {
+        if let Some(task) = &*task
+            && !task.commands.is_closed()
+        {
             return task.commands.clone();
         }
         let (commands, received) = mpsc::unbounded_channel();
         let worker = Worker::new(Arc::downgrade(app), self.feed.clone(), commands.downgrade());
         *task = Some(Task {
             commands: commands.clone(),
-            handle: tokio::spawn(worker.run(received)),
+            handle: tokio::spawn(work(worker, received)),
         });
         commands
     }
@@ -107,17 +113,14 @@ impl Live {
     pub(crate) async fn close(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Task { commands, handle }) = task {
-            let _ = commands.send(Command::Reset);
-            drop(commands);
-            handle.abort();
+            let _ = commands.send(Command::Close);
             let _ = handle.await;
-            self.feed.switch(false);
         }
     }
 }
 
 impl App {
-    /// Sizes of the app's live queries; all nought if nobody ever subscribed.
+    /// Sizes of the app's live queries; all nought if nobody ever subscribed. What was committed before is matched then.
     pub async fn live_stats(&self) -> LiveStats {
         let commands = {
             let task = self.live().task.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,11 +131,5 @@ impl App {
             Some(commands) if commands.send(Command::Stats(to)).is_ok() => answer.await.unwrap_or_default(),
             _ => LiveStats::default(),
         }
-    }
-
-    /// To be taken before a request commits, and dropped when its answer was handed to the connection: events come behind it,
-    /// also those of queries that are subscribed to meanwhile. Costs a tenth of a microsecond.
-    pub fn write_ticket(&self) -> WriteTicket {
-        WriteTicket::take(&self.live().feed)
     }
 }

@@ -12,6 +12,10 @@ use crate::AppError;
 /// Bytes and messages that may wait for a client that reads too slowly.
 const WAITING_BYTES: usize = 8 << 20;
 const WAITING: usize = 20_000;
+/// With so many bytes waiting no first result is added to them.
+const BEFORE_RESULT: usize = 1 << 20;
+/// Largest first result in bytes.
+pub(super) const RESULT_BYTES: usize = 6 << 20;
 /// What a waiting message takes by itself, roughly.
 const EACH: usize = 100;
 
@@ -66,6 +70,8 @@ pub enum LiveEnd {
 pub(super) struct Outlet {
     state: Mutex<State>,
     ready: Notify,
+    /// Everything that waited was taken.
+    taken: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +93,7 @@ impl Outlet {
         if state.bytes > WAITING_BYTES || state.messages.len() > WAITING {
             state.messages = VecDeque::new();
             state.end = Some(LiveEnd::TooSlow);
+            self.taken.notify_waiters();
         }
         drop(state);
         self.ready.notify_one();
@@ -96,10 +103,27 @@ impl Outlet {
     pub(super) fn end(&self, end: LiveEnd) {
         self.state().end.get_or_insert(end);
         self.ready.notify_one();
+        self.taken.notify_waiters();
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.state().end.is_some()
+    }
+
+    /// Waits until there is room for a first result.
+    pub(super) async fn room(&self) {
+        loop {
+            let taken = self.taken.notified();
+            let mut taken = std::pin::pin!(taken);
+            taken.as_mut().enable();
+            {
+                let state = self.state();
+                if state.bytes <= BEFORE_RESULT || state.end.is_some() {
+                    return;
+                }
+            }
+            taken.await;
+        }
     }
 
     /// All messages that wait; waits for one. One caller at a time.
@@ -109,6 +133,7 @@ impl Outlet {
                 let mut state = self.state();
                 if !state.messages.is_empty() {
                     state.bytes = 0;
+                    self.taken.notify_waiters();
                     return Ok(std::mem::take(&mut state.messages));
                 }
                 if let Some(end) = state.end {

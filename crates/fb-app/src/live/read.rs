@@ -18,24 +18,25 @@ pub(super) struct Snapshot {
 }
 
 impl App {
-    /// The rows that a live query is registered with, in the current shape of the class.
+    /// The rows that a live query is registered with, in the current shape of the class. More than `most` are an error.
     pub(super) async fn live_snapshot(
         &self,
         schema: &Schema,
         class: &Class,
         grant: &Grant,
         query: &LiveQuery,
+        most: u64,
     ) -> Result<Snapshot, AppError> {
         let mut bootstrap = query.bootstrap();
         if query.is_by_id() {
             let by_id = parse_sort(&json!({ "id": 1 }), schema, class, &self.limits().query)?;
             bootstrap.order = Order::By(by_id);
         }
-        bootstrap.limit = bootstrap.limit.min(MAX_MEMBERS + 1);
+        bootstrap.limit = bootstrap.limit.min(most.saturating_add(1));
         let (seq, rows) = self.store().snapshot(grant, &bootstrap).await?;
-        if rows.rows().len() as u64 > MAX_MEMBERS {
+        if rows.rows().len() as u64 > most {
             return Err(AppError::NotLive(format!(
-                "a live query without a limit may have {MAX_MEMBERS} results at most: add conditions, or a sort order and a limit"
+                "a live query without a limit may have {most} results at most: add conditions, or a sort order and a limit"
             )));
         }
         let row = |row: &fb_store::Row| {
@@ -64,7 +65,7 @@ impl App {
             [Scope::Of(principal)] => authorize(principal, Operation::Query, class)?,
             _ => system(Errand::KeepLive).grant(class.name()),
         };
-        let snapshot = self.live_snapshot(&schema, class, &grant, query).await?;
+        let snapshot = self.live_snapshot(&schema, class, &grant, query, MAX_MEMBERS).await?;
         // What everybody may read is what each of them reads.
         let is_the_same = scopes.len() == 1 || snapshot.rows.iter().all(|row| is_public(&row.body));
         Ok(is_the_same.then_some(snapshot))

@@ -12,6 +12,9 @@ use super::outlet::{LiveMessage, LiveText, Outlet};
 use super::resume::Log;
 use super::wish::Events;
 
+/// How many different parts of an object are kept to be told again.
+const PARTS: usize = 16;
+
 /// Somebody who is told.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -54,6 +57,8 @@ pub(super) struct Telling<'a> {
     now: Timestamp,
     /// By the name it is told under, for those who see the object as a whole.
     whole: HashMap<&'static str, Bytes>,
+    /// The same for those who see a part of it: a few, since who has the same roles mostly has the same rights.
+    parts: Vec<(FieldRights, &'static str, Bytes)>,
 }
 
 impl<'a> Telling<'a> {
@@ -62,6 +67,7 @@ impl<'a> Telling<'a> {
             event,
             now,
             whole: HashMap::new(),
+            parts: Vec::new(),
         }
     }
 
@@ -71,10 +77,23 @@ impl<'a> Telling<'a> {
         };
         let shared = match &self.event.content {
             Content::Whole(body) if !listener.fields.read_everything() => {
-                let Some(seen) = listener.visible(&self.event.key, body) else {
-                    return;
-                };
-                self.text(name, &listener.class, Some(&seen))
+                let known = self
+                    .parts
+                    .iter()
+                    .find(|(fields, known, _)| *known == name && *fields == listener.fields);
+                match known {
+                    Some((.., text)) => text.clone(),
+                    None => {
+                        let Some(seen) = listener.visible(&self.event.key, body) else {
+                            return;
+                        };
+                        let text = self.text(name, &listener.class, Some(&seen));
+                        if self.parts.len() < PARTS {
+                            self.parts.push((listener.fields.clone(), name, text.clone()));
+                        }
+                        text
+                    }
+                }
             }
             Content::Whole(body) => match self.whole.get(name) {
                 Some(known) => known.clone(),

@@ -1,27 +1,37 @@
 //! The task that matches an app's writes with its live queries.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use fb_auth::Principal;
-use fb_live::{Event, Limits, LiveQuery, Matcher, Output, Refused, Registration, Row, Subscriber, Ticket, ViewId};
+use fb_live::{
+    Event, Image, Limits, LiveQuery, Matcher, Output, Refused, Registration, Row, Subscriber, Ticket, ViewId,
+};
 use fb_types::Seq;
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::LiveStats;
+use super::budget::Charge;
 use super::caller::LiveCaller;
-use super::feed::Feed;
+use super::feed::{Feed, Waiting};
 use super::outlet::{LiveEnd, LiveMessage, LiveText, Outlet};
 use super::resume::{Parked, Token};
 use super::tell::{Listener, Telling, first, head};
 use super::wish::LiveWish;
 use crate::{App, AppError};
 
-/// Writes that are matched before others get their turn.
+/// Writes that are taken at once, that are matched together, and how long they are matched before others get their turn.
 const BATCH: usize = 256;
+const TOGETHER: usize = 32;
+const TURN: Duration = Duration::from_millis(2);
+/// Listeners that are told before others get their turn.
+const TOLD: usize = 4096;
 /// How often everybody's rights are looked at although nothing seems to have changed: tokens expire.
 pub(super) const REVIEW: Duration = Duration::from_secs(10);
 /// The pause between the beginnings of two renewals.
@@ -42,11 +52,13 @@ pub(super) enum Command {
     Leave(Subscriber, Arc<Outlet>),
     Renewed(ViewId, Vec<Row>, Seq),
     Differs(ViewId),
+    /// It could not be read again, so nobody knows what its subscribers should see.
+    Lost(ViewId),
     /// A subscriber may not any more.
     End(Subscriber, Box<AppError>),
     Reviewed,
-    /// Everybody has to connect anew.
-    Reset,
+    /// The app is closed.
+    Close,
     Stats(oneshot::Sender<LiveStats>),
 }
 
@@ -54,7 +66,6 @@ pub(super) enum Command {
 pub(super) struct Held {
     ticket: Option<Ticket>,
     commands: mpsc::WeakUnboundedSender<Command>,
-    pub(super) n_subscribers: u64,
 }
 
 impl Held {
@@ -80,6 +91,10 @@ pub(super) struct Seat {
     pub(super) principal: Principal,
     pub(super) wish: Arc<LiveWish>,
     pub(super) outlet: Arc<Outlet>,
+    /// When its rights were looked at.
+    pub(super) rights_rev: u64,
+    /// What it costs, until it ends.
+    pub(super) charges: Arc<Vec<Charge>>,
 }
 
 pub(super) struct Registered {
@@ -117,12 +132,18 @@ pub(super) struct Worker {
     parked: Parked,
     /// In the order in which it is to be sent, with the number of the ticket it has to wait for.
     outgoing: VecDeque<(u64, Outgoing)>,
+    /// How many have been told of the first of it.
+    n_told: usize,
+    /// What was taken and is to be matched; the position behind it, once everything is taken.
+    taken: VecDeque<Waiting>,
+    position: Option<Seq>,
     out: Vec<Output>,
     renewing: HashSet<ViewId>,
     next_renewal: Instant,
     is_reviewing: bool,
     /// What is under way may have looked too early.
     must_review_again: bool,
+    rights_rev: u64,
     reviewed_at: Instant,
     matched: u64,
     renewed: u64,
@@ -139,11 +160,15 @@ impl Worker {
             seats: HashMap::new(),
             parked: Parked::default(),
             outgoing: VecDeque::new(),
+            n_told: 0,
+            taken: VecDeque::new(),
+            position: None,
             out: Vec::new(),
             renewing: HashSet::new(),
             next_renewal: Instant::now(),
             is_reviewing: false,
             must_review_again: false,
+            rights_rev: 0,
             reviewed_at: Instant::now(),
             matched: 0,
             renewed: 0,
@@ -155,19 +180,25 @@ impl Worker {
         let feed = self.feed.clone();
         loop {
             let is_more = self.match_writes();
-            let wait_until = self.send();
+            let sent = self.send();
             self.end_parked();
             self.review();
-            if is_more {
+            if is_more || matches!(sent, Sent::Some) {
                 // Others get their turn, and so do commands.
                 tokio::task::yield_now().await;
                 while let Ok(command) = commands.try_recv() {
-                    self.obey(command);
+                    if self.obey(command).is_break() {
+                        return;
+                    }
                 }
                 continue;
             }
             let may_review = !self.is_reviewing && !self.seats.is_empty();
             let review_at = may_review.then(|| self.reviewed_at + REVIEW);
+            let wait_until = match sent {
+                Sent::Until(at) => Some(at),
+                Sent::All | Sent::Some => None,
+            };
             let alarm = wait_until
                 .map(Instant::from_std)
                 .into_iter()
@@ -178,8 +209,10 @@ impl Worker {
                 biased;
                 () = feed.ready.notified() => {}
                 command = commands.recv() => match command {
-                    Some(command) => self.obey(command),
-                    None => return self.reset(),
+                    Some(command) => if self.obey(command).is_break() {
+                        return;
+                    },
+                    None => return,
                 },
                 () = until(alarm) => {}
             }
@@ -191,16 +224,31 @@ impl Worker {
         if !self.feed.is_on() {
             return false;
         }
-        let taken = self.feed.take(BATCH);
-        if taken.is_void {
-            self.reset();
+        if self.taken.is_empty() {
+            let taken = self.feed.take(BATCH);
+            if let Some(position) = taken.void_up_to {
+                self.reset(position);
+            }
+            self.taken = taken.writes.into();
+            self.position = taken.position;
         }
-        for waiting in taken.writes {
-            self.matched += 1;
-            self.matcher.write(waiting.image, &mut self.out);
-            self.put_out(waiting.behind);
+        let begun = Instant::now();
+        while !self.taken.is_empty() {
+            let together: Vec<Waiting> = self.taken.drain(..TOGETHER.min(self.taken.len())).collect();
+            let images: Vec<Arc<Image>> = together.iter().map(|waiting| waiting.image.clone()).collect();
+            let mut outputs = Vec::new();
+            self.matcher.write_all(&images, &mut self.out, &mut |at, out| {
+                outputs.extend(out.drain(..).map(|output| (together[at].behind, output)));
+            });
+            self.matched += together.len() as u64;
+            for (behind, output) in outputs {
+                self.put(output, behind);
+            }
+            if begun.elapsed() >= TURN && !self.taken.is_empty() {
+                return true;
+            }
         }
-        match taken.position {
+        match self.position.take() {
             Some(position) => {
                 self.matcher.advance(position, &mut self.out);
                 self.put_out(0);
@@ -213,47 +261,66 @@ impl Worker {
     /// Takes what the matcher wants to be done.
     fn put_out(&mut self, behind: u64) {
         for output in std::mem::take(&mut self.out) {
-            match output {
-                Output::Tell { to, event } => self.outgoing.push_back((behind, Outgoing::Event(to, event))),
-                Output::Renew {
-                    view, query, scopes, ..
-                } => self.renew(view, query, scopes),
-            }
+            self.put(output, behind);
         }
     }
 
-    /// Sends what has waited long enough. Says when the next one has.
-    fn send(&mut self) -> Option<std::time::Instant> {
-        let app = self.app.upgrade()?;
+    fn put(&mut self, output: Output, behind: u64) {
+        match output {
+            Output::Tell { to, event } => self.outgoing.push_back((behind, Outgoing::Event(to, event))),
+            Output::Renew {
+                view, query, scopes, ..
+            } => self.renew(view, query, scopes),
+        }
+    }
+
+    /// Sends what has waited long enough.
+    fn send(&mut self) -> Sent {
+        let Some(app) = self.app.upgrade() else {
+            return Sent::All;
+        };
         let now = app.clock().now();
+        let mut left = TOLD;
         while let Some((behind, _)) = self.outgoing.front() {
             if let Err(at) = self.feed.fence.is_passed(*behind) {
-                return Some(at);
+                return Sent::Until(at);
+            }
+            if left == 0 {
+                return Sent::Some;
             }
             match self.outgoing.pop_front() {
                 Some((_, Outgoing::Event(to, event))) => {
                     let mut telling = Telling::new(&event, now);
-                    for subscriber in to.iter() {
+                    let turn = to.iter().skip(self.n_told).take(left);
+                    left -= turn.len();
+                    self.n_told += turn.len();
+                    for subscriber in turn {
                         if let Some(listener) = self.listeners.get_mut(subscriber) {
                             telling.tell(listener);
                         }
+                    }
+                    if self.n_told < to.len() {
+                        self.outgoing.push_front((0, Outgoing::Event(to, event)));
+                    } else {
+                        self.n_told = 0;
                     }
                 }
                 Some((_, Outgoing::First(to, outlet, message))) => outlet.push(to, message),
                 None => {}
             }
         }
-        None
+        Sent::All
     }
 
-    fn obey(&mut self, command: Command) {
+    /// Breaks at the end.
+    fn obey(&mut self, command: Command) -> ControlFlow<()> {
         match command {
+            Command::Close => return ControlFlow::Break(()),
             Command::Ticket(to) => {
                 self.feed.switch(true);
                 let held = Held {
                     ticket: Some(self.matcher.ticket()),
                     commands: self.own.clone(),
-                    n_subscribers: self.seats.len() as u64,
                 };
                 // Dropped, it comes back.
                 let _ = to.send(held);
@@ -286,18 +353,18 @@ impl Worker {
                 self.matcher.part(&view, &mut self.out);
                 self.put_out(0);
             }
-            Command::End(subscriber, error) => {
-                if let Some(seat) = self.seats.get(&subscriber) {
-                    let message = LiveMessage::Error(seat.id.clone(), *error);
-                    let outlet = seat.outlet.clone();
-                    self.outgoing
-                        .push_back((0, Outgoing::First(subscriber, outlet, message)));
+            Command::Lost(view) => {
+                self.renewing.remove(&view);
+                for subscriber in self.matcher.subscribers(&view).iter() {
+                    self.end(*subscriber, AppError::Busy { retry_after: 1 });
                 }
-                self.forget(subscriber);
+                self.rest();
+            }
+            Command::End(subscriber, error) => {
+                self.end(subscriber, *error);
                 self.rest();
             }
             Command::Reviewed => self.is_reviewing = false,
-            Command::Reset => self.reset(),
             Command::Stats(to) => {
                 let stats = self.matcher.stats();
                 let _ = to.send(LiveStats {
@@ -312,11 +379,23 @@ impl Worker {
                 });
             }
         }
+        ControlFlow::Continue(())
+    }
+
+    /// A subscription ends with an error.
+    fn end(&mut self, subscriber: Subscriber, error: AppError) {
+        if let Some(seat) = self.seats.get(&subscriber) {
+            let message = LiveMessage::Error(seat.id.clone(), error);
+            let outlet = seat.outlet.clone();
+            self.outgoing
+                .push_back((0, Outgoing::First(subscriber, outlet, message)));
+        }
+        self.forget(subscriber);
     }
 
     fn register(&mut self, registered: Registered) {
         let Registered {
-            registration,
+            mut registration,
             mut listener,
             first,
             mut seat,
@@ -337,9 +416,13 @@ impl Worker {
             let _ = done.send(if is_gone { Ok(()) } else { Err(Refused::TooLate) });
             return;
         }
+        let known = self.listeners.get(&subscriber);
+        registration.tell_all = known.is_some_and(|known| known.fields != listener.fields);
         let mut out = Vec::new();
         let result = self.matcher.register(registration, &mut out);
         if result.is_ok() {
+            // Who is not here yet is in no review.
+            self.must_review_again |= seat.rights_rev != self.feed.rights_rev();
             if let Some(shared) = first {
                 let message = LiveMessage::Text(LiveText {
                     head: listener.head.clone(),
@@ -446,13 +529,16 @@ impl Worker {
     /// Without queries, writes need not be handed over.
     fn rest(&mut self) {
         if self.matcher.is_idle() {
+            self.taken.clear();
             self.feed.switch(false);
         }
     }
 
-    /// Ends all connections; clients connect anew.
-    fn reset(&mut self) {
+    /// Ends all connections with subscriptions; clients connect anew. What was read up to this position holds no more.
+    fn reset(&mut self, position: Seq) {
         self.outgoing.clear();
+        self.n_told = 0;
+        self.matcher.lose(position);
         for seat in self.seats.values() {
             seat.outlet.end(LiveEnd::Reset);
         }
@@ -475,35 +561,36 @@ impl Worker {
         tokio::spawn(async move {
             tokio::time::sleep_until(begin_at).await;
             let mut pause = PAUSE;
-            for _ in 0..TRIES {
+            let mut n_tries = 0;
+            let command = loop {
                 let Some(app) = app.upgrade() else { return };
-                let result = app.live_renewal(&query, &scopes).await;
+                // A renewal that panics must not leave its view waiting for ever.
+                let result = AssertUnwindSafe(app.live_renewal(&query, &scopes)).catch_unwind().await;
                 drop(app);
-                let command = match result {
-                    Ok(Some(snapshot)) => Command::Renewed(view, snapshot.rows, snapshot.seq),
-                    Ok(None) => Command::Differs(view),
-                    Err(error) => {
-                        tracing::warn!(error = %error, "a live query could not be read again");
-                        tokio::time::sleep(pause).await;
-                        pause *= 2;
-                        continue;
-                    }
+                let error = match result {
+                    Ok(Ok(Some(snapshot))) => break Command::Renewed(view, snapshot.rows, snapshot.seq),
+                    Ok(Ok(None)) => break Command::Differs(view),
+                    Ok(Err(error)) => error,
+                    Err(_) => AppError::internal("reading a live query again", "it panicked"),
                 };
-                if let Some(commands) = commands.upgrade() {
-                    let _ = commands.send(command);
+                tracing::warn!(error = %error, "a live query could not be read again");
+                n_tries += 1;
+                if n_tries == TRIES {
+                    break Command::Lost(view);
                 }
-                return;
-            }
-            // Nobody knows what its subscribers should see.
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            };
             if let Some(commands) = commands.upgrade() {
-                let _ = commands.send(Command::Reset);
+                let _ = commands.send(command);
             }
         });
     }
 
     /// Looks at everybody's rights if that is due.
     fn review(&mut self) {
-        self.must_review_again |= self.feed.take_rights_changed();
+        let rights_rev = self.feed.rights_rev();
+        self.must_review_again |= std::mem::replace(&mut self.rights_rev, rights_rev) != rights_rev;
         let is_due = self.must_review_again || self.reviewed_at.elapsed() >= REVIEW;
         if !is_due || self.is_reviewing || self.seats.is_empty() {
             return;
@@ -529,13 +616,36 @@ impl Worker {
                 let (Some(app), Some(commands)) = (app.upgrade(), commands.upgrade()) else {
                     return;
                 };
-                review_caller(&app, &commands, &caller, seats).await;
+                let review = review_caller(&app, &commands, &caller, seats);
+                if AssertUnwindSafe(review).catch_unwind().await.is_err() {
+                    tracing::error!(app = %app.id(), "a review of the rights of live queries panicked");
+                }
             }
             if let Some(commands) = commands.upgrade() {
                 let _ = commands.send(Command::Reviewed);
             }
         });
     }
+}
+
+/// What became of what was to be sent.
+enum Sent {
+    All,
+    /// Others get their turn first.
+    Some,
+    /// The next one has to wait, at most until then.
+    Until(std::time::Instant),
+}
+
+/// Runs the worker to its end, after which all connections end: they see that nobody receives their commands.
+pub(super) async fn work(worker: Worker, commands: mpsc::UnboundedReceiver<Command>) {
+    let (app, feed) = (worker.app.clone(), worker.feed.clone());
+    if AssertUnwindSafe(worker.run(commands)).catch_unwind().await.is_err()
+        && let Some(app) = app.upgrade()
+    {
+        tracing::error!(app = %app.id(), "the task of live queries panicked; all of them begin anew");
+    }
+    feed.switch(false);
 }
 
 /// Looks at the rights of all who subscribed in the same way.
@@ -545,13 +655,15 @@ async fn review_caller(
     caller: &LiveCaller,
     seats: Vec<(Subscriber, Seat)>,
 ) {
+    let rights_rev = app.live().feed.rights_rev();
     let principal = app.live_principal(caller).await;
     for (subscriber, mut seat) in seats {
+        seat.rights_rev = rights_rev;
         let end = match &principal {
             Ok(principal) if *principal == seat.principal => continue,
             Ok(principal) => {
                 seat.principal = principal.clone();
-                app.seat(commands, subscriber, seat, true).await.err()
+                app.seat(commands, subscriber, seat, None).await.err()
             }
             Err(AppError::BadToken) => Some(AppError::BadToken),
             // Nobody knows. It is looked at again.

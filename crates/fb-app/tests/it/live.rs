@@ -2,7 +2,7 @@
 
 use fb_app::objects::Condition;
 use fb_app::schema::SchemaEdit;
-use fb_app::{Events, LiveConnection, LiveEnd, LiveMessage, LiveWish, QueryRequest, Resume};
+use fb_app::{Events, LiveConnection, LiveEnd, LiveMessage, LiveSource, LiveWish, QueryRequest, Resume, TicketSlot};
 use fb_auth::Principal;
 use fb_types::ClassDef;
 use futures_util::FutureExt;
@@ -73,7 +73,7 @@ impl Fixture {
 
     async fn client(&self) -> Client {
         let mut client = Client {
-            connection: self.app.live_connection(),
+            connection: self.app.live_connection(LiveSource::default()),
             told: Vec::new(),
             n_marks: 0,
         };
@@ -481,17 +481,19 @@ async fn events_come_behind_the_answers_of_their_writes() {
     let mut client = it.client().await;
     let all = client.subscribe(None, wish("Doc", json!({}))).await;
     client.catch_up(&it).await;
-    let ticket = it.app.write_ticket();
-    let later = it.app.write_ticket();
-    drop(later);
-    it.put("1", json!({})).await;
+    let (slot, other) = (TicketSlot::default(), TicketSlot::default());
+    assert!(slot.take().is_none());
+    slot.hold(it.put("1", json!({}))).await;
+    other.hold(it.put("other", json!({}))).await;
+    let tickets = slot.take().unwrap();
+    drop(other.take().unwrap());
     it.app.live_stats().await;
     assert!(client.connection.next().now_or_never().is_none());
-    drop(ticket);
+    drop(tickets);
     for message in client.connection.next().await.unwrap() {
         client.take_in(message);
     }
-    assert_eq!(client.told[all].events.len(), 1);
+    assert_eq!(client.told[all].events.len(), 2);
 }
 
 /// The connection breaks again and again, at any moment; what the client has is always what a query says in the end.
@@ -506,7 +508,7 @@ async fn whoever_resumes_misses_nothing_and_gets_nothing_twice() {
         resume: Resume::Possible,
         ..wish("Doc", json!({ "n": { "$lt": 50 } }))
     };
-    let mut connection = it.app.live_connection();
+    let mut connection = it.app.live_connection(LiveSource::default());
     connection.subscribe("w", None, top.clone()).await.unwrap();
     let mut told = Told::default();
     let mut token = None;
@@ -531,7 +533,7 @@ async fn whoever_resumes_misses_nothing_and_gets_nothing_twice() {
                     told.resume(message, &mut token);
                 }
             }
-            let old = std::mem::replace(&mut connection, it.app.live_connection());
+            let old = std::mem::replace(&mut connection, it.app.live_connection(LiveSource::default()));
             if dice.roll(2) == 0 {
                 drop(old);
             }
@@ -577,4 +579,167 @@ impl Told {
             _ => self.take_in(message),
         }
     }
+}
+
+#[tokio::test]
+async fn connections_end_with_their_app() {
+    let it = Fixture::with_docs().await;
+    let mut client = it.client().await;
+    client.subscribe(None, wish("Doc", json!({}))).await;
+    let idle = it.app.live_connection(LiveSource::default());
+    it.apps.delete(it.app.id()).await.unwrap();
+    for connection in [&client.connection, &idle] {
+        while let Ok(messages) = connection.next().await {
+            drop(messages);
+        }
+    }
+    let again = client.connection.subscribe("x", None, wish("Doc", json!({}))).await;
+    assert!(again.is_err());
+}
+
+/// A role that may read a field makes the field appear, and leaving it makes it disappear.
+#[tokio::test]
+async fn who_gains_or_loses_the_right_to_a_field_is_told_the_objects_again() {
+    let it = Fixture::with_docs().await;
+    it.put("1", json!({ "n": 1, "secret": "x" })).await;
+    let ann = token(&it.ann(true).await).to_owned();
+    let sorted = LiveWish {
+        sort: json!({ "n": 1 }),
+        ..wish("Doc", json!({}))
+    };
+    let mut client = it.client().await;
+    for wish in [wish("Doc", json!({})), sorted] {
+        client.subscribe(Some(&ann), wish).await;
+    }
+    client.catch_up(&it).await;
+    assert_eq!(client.told[0].result[0].get("secret"), None);
+    let (root, role) = (&it.admin.principal, ObjectKey::from_raw("1").unwrap());
+    let members = [
+        (json!(["/db/User/1", "/db/User/2"]), Some(json!("x"))),
+        (json!(["/db/User/1"]), None),
+    ];
+    for (users, secret) in members {
+        let change = json!({ "$set": { "users": users } });
+        it.app
+            .update_partially(root, "Role", &role, Condition::None, &change)
+            .await
+            .unwrap();
+        while client
+            .told
+            .iter()
+            .any(|told| told.result[0].get("secret") != secret.as_ref())
+        {
+            for message in client.connection.next().await.unwrap() {
+                client.take_in(message);
+            }
+        }
+    }
+    assert_eq!(client.told[1].events.len(), 2);
+    assert!(client.told[1].events.iter().all(|event| event["matchType"] == "change"));
+}
+
+/// A client that does not read gets no second large result before it has read the first one.
+#[tokio::test]
+async fn first_results_wait_for_a_client_that_reads_and_too_large_ones_are_refused_alone() {
+    let it = Fixture::with_docs().await;
+    let long = "x".repeat(600_000);
+    for key in ["1", "2", "3"] {
+        it.put(key, json!({ "n": 1, "s": long })).await;
+    }
+    let connection = it.app.live_connection(LiveSource::default());
+    connection.subscribe("0", None, wish("Doc", json!({}))).await.unwrap();
+    let mut second = Box::pin(connection.subscribe("1", None, wish("Doc", json!({}))));
+    for _ in 0..50 {
+        assert!(second.as_mut().now_or_never().is_none());
+        it.app.live_stats().await;
+    }
+    assert_eq!(connection.next().await.unwrap().len(), 1);
+    second.await.unwrap();
+    assert_eq!(connection.next().await.unwrap().len(), 1);
+    for key in 4..12 {
+        it.put(&key.to_string(), json!({ "n": 2, "s": long })).await;
+    }
+    for wish in [
+        wish("Doc", json!({})),
+        LiveWish {
+            sort: json!({ "n": 1 }),
+            ..wish("Doc", json!({}))
+        },
+    ] {
+        let _ = connection.next().now_or_never();
+        let refused = connection.subscribe("2", None, wish).await;
+        assert!(
+            matches!(&refused, Err(AppError::NotLive(why)) if why.contains("MiB")),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(connection.len(), 2);
+}
+
+#[tokio::test]
+async fn s44_what_the_live_queries_of_an_address_cost_has_a_limit() {
+    let it = Fixture::with_docs().await;
+    let few = LiveSource {
+        clients_per_address: 1,
+        ..LiveSource::default()
+    };
+    let connection = it.app.live_connection(few);
+    let subscribe = |i: usize, wish: LiveWish| {
+        let (connection, name) = (&connection, i.to_string());
+        async move { connection.subscribe(&name, None, wish).await }
+    };
+    // Filters: 128 KiB.
+    let names: Vec<String> = (0..400).map(|i| format!("some name or other {i}")).collect();
+    let mut n = 0;
+    let refused = loop {
+        let filter = json!({ "s": { "$in": names }, "n": n });
+        let begun = subscribe(n, wish("Doc", filter)).await;
+        let _ = connection.next().now_or_never();
+        match begun {
+            Ok(()) => n += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!((5..20).contains(&n), "{n}");
+    assert!(
+        matches!(&refused, AppError::TooManySubscriptions(why) if why.contains("bytes of filters")),
+        "{refused}"
+    );
+    // Nobody else is concerned, and what ends is free again.
+    let other = it.app.live_connection(LiveSource {
+        address: "192.0.2.1".parse().unwrap(),
+        ..few
+    });
+    other
+        .subscribe("x", None, wish("Doc", json!({ "s": { "$in": names } })))
+        .await
+        .unwrap();
+    for i in 0..n {
+        connection.unsubscribe(&i.to_string());
+    }
+    it.app.live_stats().await;
+    // Objects in windows: 16 MiB.
+    let long = "x".repeat(500_000);
+    for key in 0..10 {
+        it.put(&key.to_string(), json!({ "n": 1, "s": long })).await;
+    }
+    let mut n = 0;
+    let refused = loop {
+        let window = LiveWish {
+            sort: json!({ "n": 1 }),
+            initial: false,
+            ..wish("Doc", json!({ "n": { "$gt": -1 - i64::try_from(n).unwrap() } }))
+        };
+        let begun = subscribe(n, window).await;
+        let _ = connection.next().now_or_never();
+        match begun {
+            Ok(()) => n += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(n, 3);
+    assert!(
+        matches!(&refused, AppError::TooManySubscriptions(why) if why.contains("windows")),
+        "{refused}"
+    );
 }

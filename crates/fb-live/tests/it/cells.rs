@@ -90,6 +90,7 @@ impl Plan {
                 let scope: Scope = scopes()[*scope].clone();
                 for (column, cell) in cells[query % rows].iter_mut().enumerate() {
                     let registration = Registration {
+                        tell_all: false,
                         subscriber: subscriber as u64,
                         query: live.clone(),
                         scope: scope.clone(),

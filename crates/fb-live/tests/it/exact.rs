@@ -137,6 +137,7 @@ impl Play {
                 let (query, scope) = (queries[*query].clone(), scopes()[*scope].clone());
                 self.next += 1;
                 let registration = Registration {
+                    tell_all: false,
                     subscriber: self.next,
                     query: query.clone(),
                     scope: scope.clone(),
@@ -152,6 +153,7 @@ impl Play {
                     let client = self.clients.get_mut(&who).unwrap();
                     client.scope = scopes()[*scope].clone();
                     let registration = Registration {
+                        tell_all: false,
                         subscriber: who,
                         query: client.query.clone(),
                         scope: client.scope.clone(),

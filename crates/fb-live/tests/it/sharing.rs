@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fb_auth::Scope;
-use fb_live::{Limits, LiveQuery, Matcher, Output, Registration, Row, ViewId};
+use fb_live::{Limits, LiveQuery, Matcher, Output, Refused, Registration, Row, ViewId};
 use fb_query::generate::{World, world_of};
 use fb_query::{Limits as QueryLimits, Query, parse_filter, parse_sort};
 use fb_types::{ObjectKey, Seq};
@@ -63,6 +63,7 @@ impl Board {
     fn subscribe(&mut self, scope: &Scope) {
         let ticket = self.matcher.ticket();
         let registration = Registration {
+            tell_all: false,
             subscriber: self.clients.len() as u64,
             query: self.query.clone(),
             scope: scope.clone(),
@@ -234,4 +235,100 @@ fn a_renewal_shows_nobody_what_only_others_may_see() {
     }
     let of_a = &board.clients[0].shown[0].0;
     assert_eq!(of_a.as_str(), "0");
+}
+
+/// Of the objects only: what was said of each, in order.
+fn told(out: &[Output]) -> Vec<String> {
+    let events = out.iter().filter_map(|output| match output {
+        Output::Tell { event, .. } => Some(format!("{:?} {:?} {}", event.what, event.index, event.key)),
+        Output::Renew { .. } => None,
+    });
+    events.collect()
+}
+
+#[test]
+fn who_sees_with_other_eyes_is_told_everything_again() {
+    for is_window in [true, false] {
+        let mut board = Board::new(2);
+        if !is_window {
+            let filter = board.query.filter().clone();
+            let all = Query::new(&board.world.class, filter, Vec::new(), 0, u64::MAX);
+            board.query = Arc::new(LiveQuery::new(all).unwrap());
+        }
+        for number in 1..=3 {
+            board.write(number, 0);
+        }
+        let scope = scopes().remove(0);
+        board.subscribe(&scope);
+        board.subscribe(&scope);
+        board.write(2, 0);
+        let mut again = |tell_all| {
+            let ticket = board.matcher.ticket();
+            let registration = Registration {
+                tell_all,
+                subscriber: 0,
+                query: board.query.clone(),
+                scope: scope.clone(),
+                rows: board.store.rows(&board.query, &scope),
+                seq: Seq(board.store.seq),
+                ticket,
+            };
+            let mut out = Vec::new();
+            board.matcher.register(registration, &mut out).unwrap();
+            let mut told = told(&out);
+            told.sort();
+            told
+        };
+        assert!(again(false).is_empty());
+        let expected: &[&str] = match is_window {
+            true => &["Change Some(0) 1", "Change Some(1) 2"],
+            false => &["Change None 1", "Change None 2", "Change None 3"],
+        };
+        assert_eq!(again(true), expected);
+    }
+}
+
+/// Writes were lost between a snapshot and its registration: nobody may begin with it.
+#[test]
+fn who_read_before_writes_were_lost_is_too_late() {
+    let mut board = Board::new(2);
+    let scope = scopes().remove(0);
+    let mut registration = |lost: Option<u64>| {
+        let ticket = board.matcher.ticket();
+        let registration = Registration {
+            tell_all: false,
+            subscriber: 7,
+            query: board.query.clone(),
+            scope: scope.clone(),
+            rows: Vec::new(),
+            seq: Seq(10),
+            ticket,
+        };
+        let mut out = Vec::new();
+        board.matcher.advance(Seq(10), &mut out);
+        if let Some(lost) = lost {
+            board.matcher.lose(Seq(lost));
+        }
+        board.matcher.register(registration, &mut out)
+    };
+    assert_eq!(registration(Some(11)), Err(Refused::TooLate));
+    assert_eq!(registration(Some(10)), Ok(()));
+}
+
+#[test]
+fn a_view_that_cannot_be_renewed_has_its_subscribers_named() {
+    let mut board = Board::new(0);
+    let scope = scopes().remove(0);
+    for number in 1..=4 {
+        board.write(number, 0);
+    }
+    board.subscribe(&scope);
+    board.subscribe(&scope);
+    board.delete(1);
+    let (view, _) = board.renewals.pop().unwrap();
+    assert_eq!(*board.matcher.subscribers(&view), [0, 1]);
+    for subscriber in [0, 1] {
+        board.matcher.cancel(subscriber);
+    }
+    assert!(board.matcher.subscribers(&view).is_empty());
 }

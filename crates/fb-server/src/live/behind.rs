@@ -1,8 +1,8 @@
 //! Events come behind the answers of the requests that caused them. Source: protocol 08, section 3.
 //!
-//! A request that may write takes a ticket of its app when its body is there ([`TicketSlot`]); a slow body holds up nobody's events. The
-//! ticket goes with the answer ([`Answered`]) until the last piece of the body was taken by HTTP, then waits at the
-//! connection until what HTTP has written so far was flushed ([`Flushed`]), and only then goes back.
+//! A request takes a ticket of its app right before each of its commits ([`fb_app::TicketSlot`]); a slow body or slow code holds up nobody's events. The
+//! tickets go with the answer ([`Answered`]) until the last piece of the body was taken by HTTP, then wait at the
+//! connection until what HTTP has written so far was flushed ([`Flushed`]), and only then go back.
 //!
 //! What holds: with HTTP/1.1, encrypted or not, the system has all bytes of the answer before any event of the request's
 //! writes is handed to any connection. With HTTP/2 the same for answers that fit the client's window (64 KiB by default). In
@@ -16,46 +16,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use fb_app::{App, WriteTicket};
+use fb_app::WriteTicket;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::reply::CutOff;
-
-/// Where a request's ticket will be.
-#[derive(Clone)]
-pub(crate) struct TicketSlot(Arc<Slot>);
-
-struct Slot {
-    app: Arc<App>,
-    ticket: Mutex<Option<WriteTicket>>,
-}
-
-impl TicketSlot {
-    pub(crate) fn new(app: Arc<App>) -> Self {
-        Self(Arc::new(Slot {
-            app,
-            ticket: Mutex::new(None),
-        }))
-    }
-
-    /// Takes the request's ticket: from here on it may commit.
-    pub(crate) fn fill(&self) {
-        let ticket = self.0.app.write_ticket();
-        // Another one would only be a later one.
-        self.ticket().get_or_insert(ticket);
-    }
-
-    pub(crate) fn take(&self) -> Option<WriteTicket> {
-        self.ticket().take()
-    }
-
-    fn ticket(&self) -> std::sync::MutexGuard<'_, Option<WriteTicket>> {
-        self.0.ticket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Tickets of answers that HTTP has taken over, until they were flushed. One for each connection.
 pub(crate) struct Flushed<T = WriteTicket> {

@@ -10,7 +10,7 @@ mod socket;
 mod stream;
 mod wire;
 
-pub(crate) use behind::{Answered, Flushed, Flushing, TicketSlot, Watched};
+pub(crate) use behind::{Answered, Flushed, Flushing, Watched};
 pub(crate) use handshake::{accept, upgrade_of};
 pub(crate) use places::{Kind, Places};
 pub(crate) use socket::Socket;

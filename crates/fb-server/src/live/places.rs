@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fb_app::App;
+use fb_app::{App, LiveSource};
 use tokio::sync::watch;
 
 use crate::codes;
@@ -23,6 +23,8 @@ pub(crate) enum Kind {
 /// All places of the node.
 pub(crate) struct Places {
     taken: Mutex<Taken>,
+    /// Of them all; the rest of the server's connections is for requests.
+    most: usize,
     per_app: usize,
     per_address: usize,
     stopping: watch::Sender<bool>,
@@ -35,6 +37,7 @@ struct Taken {
     /// WebSockets and streams, by app.
     apps: HashMap<Arc<str>, [usize; 2]>,
     addresses: HashMap<IpAddr, usize>,
+    n: usize,
 }
 
 /// One client's place. Dropping it gives it back.
@@ -50,6 +53,7 @@ impl Places {
     pub(crate) fn new(limits: &HttpLimits) -> Self {
         Self {
             taken: Mutex::default(),
+            most: (limits.connections / 2).max(1),
             per_app: limits.live_per_app,
             per_address: limits.live_per_address,
             stopping: watch::channel(false).0,
@@ -57,7 +61,8 @@ impl Places {
         }
     }
 
-    /// A place for a client of the app at this address. Errors: 429 if the address has too many, 503 if the app has.
+    /// A place for a client of the app at this address. Errors: 429 if the address has too many, 503 if the app or the server
+    /// has.
     pub(crate) fn take(self: &Arc<Self>, app: &App, address: IpAddr, kind: Kind) -> Result<Place, ApiError> {
         let address = network(address);
         let app: Arc<str> = app.id().as_str().into();
@@ -71,6 +76,11 @@ impl Places {
             let text = "Too many clients of live queries are connected to this app; try again later.";
             return Err(ApiError::new(codes::UNAVAILABLE, text).with(http::header::RETRY_AFTER, "10"));
         }
+        if taken.n >= self.most {
+            let text = "Too many clients of live queries are connected to this server; try again later.";
+            return Err(ApiError::new(codes::UNAVAILABLE, text).with(http::header::RETRY_AFTER, "10"));
+        }
+        taken.n += 1;
         *taken.addresses.entry(address).or_default() += 1;
         taken.apps.entry(app.clone()).or_default()[kind as usize] += 1;
         drop(taken);
@@ -110,6 +120,15 @@ impl Place {
         let _ = self.stopping.wait_for(|is_stopping| *is_stopping).await;
     }
 
+    /// Where its client is, as far as the costs of live queries are concerned.
+    pub(crate) fn source(&self) -> LiveSource {
+        LiveSource {
+            address: self.address,
+            clients_per_address: self.places.per_address,
+            clients_per_app: self.places.per_app,
+        }
+    }
+
     /// Counts messages that were handed to the connection.
     pub(crate) fn count_sent(&self, messages: usize) {
         self.places.sent.fetch_add(messages as u64, Ordering::Relaxed);
@@ -119,6 +138,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
+        taken.n -= 1;
         if let Some(counts) = taken.apps.get_mut(&self.app) {
             counts[self.kind as usize] -= 1;
             if *counts == [0, 0] {

@@ -35,6 +35,8 @@ const READ_BYTES: usize = 4 << 10;
 const WRITE_BYTES: usize = 32 << 10;
 /// How long a client may take to read what the socket and its buffers hold.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
+/// How long a client may take to its first subscription: sockets without any cost little, but there are only so many.
+const BEGINNING: Duration = Duration::from_secs(30);
 /// So many messages in a row that make no sense end a socket.
 const MOST_REFUSED: usize = 100;
 /// How long, and how much, a client may go on sending when it has been told that this is the end.
@@ -90,14 +92,16 @@ impl Socket {
     }
 
     async fn run(mut self, wire: &mut Wire) -> End {
-        let connection = self.app.live_connection();
+        let connection = self.app.live_connection(self.place.source());
         let every = self.state.limits.live_ping;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Since the last ping.
         let mut is_heard = true;
         let mut refused_in_row = 0;
-        let mut in_use = Instant::now();
+        let opened = Instant::now();
+        let mut in_use = opened;
+        let mut has_begun = false;
         let Self {
             state,
             app,
@@ -144,7 +148,7 @@ impl Socket {
                         Some(Outcome::Banned) => return End::Close(CloseCode::Policy, "too many requests"),
                         Some(Outcome::Refused(text)) => {
                             refused_in_row += 1;
-                            let sent = write(wire, [Bytes::from(text)]).await;
+                            let sent = unless_stopping(place, write(wire, [Bytes::from(text)])).await;
                             if refused_in_row >= MOST_REFUSED {
                                 return End::Close(CloseCode::Policy, "too many messages that make no sense");
                             }
@@ -155,7 +159,8 @@ impl Socket {
                 messages = connection.next() => match messages {
                     Ok(messages) => {
                         place.count_sent(messages.len());
-                        write(wire, messages.into_iter().map(|message| asking.text_of(message))).await
+                        let texts = messages.into_iter().map(|message| asking.text_of(message));
+                        unless_stopping(place, write(wire, texts)).await
                     }
                     Err(LiveEnd::Reset) => {
                         return End::Close(CloseCode::Restart, "connect and subscribe again");
@@ -170,18 +175,24 @@ impl Socket {
                     }
                     if is_working || !connection.is_empty() {
                         in_use = now;
+                        has_begun = true;
+                    }
+                    if !has_begun && now - opened >= BEGINNING {
+                        return End::Close(CloseCode::Normal, "nothing was subscribed to");
                     }
                     if now - in_use >= asking.state.limits.live_idle {
                         return End::Close(CloseCode::Normal, "nothing is subscribed to");
                     }
                     is_heard = false;
-                    within_time(wire.send(Message::Ping(Bytes::new()))).await
+                    unless_stopping(place, within_time(wire.send(Message::Ping(Bytes::new())))).await
                 }
             };
             match sent {
-                Some(Ok(())) => {}
-                Some(Err(_)) => return End::Gone,
-                None => return End::Close(CloseCode::Again, "messages were not read fast enough"),
+                // The server stops, and the client does not read that either.
+                None => return End::Gone,
+                Some(Some(Ok(()))) => {}
+                Some(Some(Err(_))) => return End::Gone,
+                Some(None) => return End::Close(CloseCode::Again, "messages were not read fast enough"),
             }
         }
     }
@@ -198,6 +209,15 @@ async fn write(wire: &mut Wire, messages: impl IntoIterator<Item = Bytes>) -> Op
         wire.flush().await
     })
     .await
+}
+
+/// `None` if the server stops meanwhile, whoever may still be reading.
+async fn unless_stopping<T>(place: &mut Place, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = place.stopping() => None,
+    }
 }
 
 async fn within_time<T>(work: impl Future<Output = T>) -> Option<T> {

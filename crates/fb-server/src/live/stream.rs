@@ -17,8 +17,8 @@ use super::socket::WRITE_TIME;
 use super::wire::error_message;
 use crate::server::ServerState;
 
-/// What a stream begins with: clients come back after a second when it ends.
-const HELLO: &[u8] = b"retry: 1000\n\n";
+/// When clients come back after the end of their stream, in milliseconds: not all at once.
+const RETRY: (u64, u64) = (500, 3000);
 const PING: &[u8] = b": ping\n\n";
 
 /// A stream with one subscription.
@@ -60,7 +60,9 @@ pub(crate) fn events(events: Events) -> impl Stream<Item = Result<Bytes, std::co
 
 impl Running {
     async fn run(mut self, pieces: mpsc::Sender<Bytes>) {
-        let mut piece = Bytes::from_static(HELLO);
+        let spread = self.events.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let retry = RETRY.0 + spread % (RETRY.1 - RETRY.0);
+        let mut piece = Bytes::from(format!("retry: {retry}\n\n"));
         while let Ok(Ok(())) = tokio::time::timeout(WRITE_TIME, pieces.send(piece)).await {
             let next = tokio::select! {
                 () = pieces.closed() => None,

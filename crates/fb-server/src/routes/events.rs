@@ -100,7 +100,7 @@ async fn live_events(ctx: Ctx) -> Result<Reply, ApiError> {
         other => other.map(|(token, _)| token).into(),
     };
     let place = ctx.state.places.take(&ctx.app, ctx.address(), Kind::Stream)?;
-    let connection = ctx.app.live_connection();
+    let connection = ctx.app.live_connection(place.source());
     let id = ctx.request_id();
     connection.subscribe(&id, caller, wish).await?;
     let body = live::events(EventStream {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use fb_app::{App, AppError, LiveStats};
 use serde_json::json;
@@ -110,6 +111,9 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
     ))
 }
 
+/// How long an app's live queries may take to say how many they are.
+const STATS_TIME: Duration = Duration::from_secs(1);
+
 type Gauge = (&'static str, &'static str, String, f64);
 
 /// Live queries: who is connected, and what is kept up to date for them.
@@ -130,10 +134,15 @@ async fn live(state: &ServerState, awake: &[Arc<App>], gauges: &mut Vec<Gauge>) 
         String::new(),
         state.places.sent.load(Ordering::Relaxed) as f64,
     ));
+    // An app that is too busy to say is left out this time.
+    let asked = awake
+        .iter()
+        .map(|app| tokio::time::timeout(STATS_TIME, app.live_stats()));
     let mut sizes = Vec::new();
-    for app in awake {
-        let stats = app.live_stats().await;
-        if stats != LiveStats::default() {
+    for (app, stats) in awake.iter().zip(futures_util::future::join_all(asked).await) {
+        if let Ok(stats) = stats
+            && stats != LiveStats::default()
+        {
             sizes.push((format!("{{app=\"{}\"}}", app.id()), stats));
         }
     }

@@ -115,3 +115,14 @@ fn s18_messages_count_for_the_limit_of_requests() {
     assert_eq!(socket.end(), Some(1008));
     assert_eq!(Socket::try_open(&server).err(), Some(429));
 }
+
+#[test]
+fn s44_live_queries_leave_connections_for_requests() {
+    let (server, _admin, anybody) = docs_of(&server().arg("--max-connections").arg("12"));
+    let sockets: Vec<Socket> = (0..6).map(|_| Socket::open(&server)).collect();
+    assert_eq!(Socket::try_open(&server).err(), Some(503));
+    anybody.get("/events/Doc").expect_error(503, "Unavailable");
+    anybody.get("/db/Doc/query").expect(200);
+    drop(sockets);
+    fb_testkit::wait_for("the places to be free", || Socket::try_open(&server).ok());
+}

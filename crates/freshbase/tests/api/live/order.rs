@@ -177,3 +177,31 @@ fn events_are_in_the_order_of_the_writes() {
     let expected: Vec<u64> = (2..=1 + (WRITERS * EACH) as u64).collect();
     assert_eq!(versions, expected);
 }
+
+/// What takes long before it commits: a password that is hashed with much effort, and code.
+#[test]
+fn also_when_a_request_takes_its_time_before_it_writes() {
+    let (server, admin, _) = super::docs_of(&crate::server().arg("--hash-passes").arg("30"));
+    let code = "exports.get = async function(db, req, res) {\n  \
+        const end = Date.now() + 150;\n  while (Date.now() < end) await new Promise((next) => setTimeout(next, 10));\n  \
+        await new db.Doc({ n: 1 }).save();\n  res.send({});\n};";
+    let headers = [("content-type", "text/plain;charset=utf-8")];
+    admin
+        .request("PUT", "/code/slow/module", &headers, code.as_bytes())
+        .expect(200);
+    let mut socket = Socket::open(&server);
+    socket.results("users", json!({ "bucket": "User", "token": admin.token() }));
+    socket.results("docs", json!({}));
+    for round in 0..8 {
+        let mut http = Http::open(&server);
+        if round % 2 == 0 {
+            let user = json!({ "user": { "username": format!("u{round}") }, "password": "secret" });
+            http.send("POST", "/db/User/register", &user);
+        } else {
+            http.send("GET", "/code/slow", &Value::Null);
+        }
+        let event = socket.next();
+        let answer = http.arrived();
+        assert!(answer.starts_with("HTTP/1.1 20"), "{round}: {answer:?} {event}");
+    }
+}

@@ -287,3 +287,24 @@ fn s45_subscribers_of_one_app_hear_nothing_of_another_and_its_tokens_are_worth_n
     assert_eq!(socket.events(&admin), [""; 0]);
     let _ = root(&server);
 }
+
+/// The review that comes every ten seconds would end it as well, long after the last of these writes.
+#[test]
+fn s42_who_is_deleted_stops_seeing_at_once() {
+    let (server, admin, _) = docs();
+    let (_, id, token) = user(&server, "ann");
+    let mut socket = Socket::open(&server);
+    socket.results("w", json!({ "token": token }));
+    admin.delete(&id).expect(204);
+    let mut n_events = 0;
+    loop {
+        put(&admin, "1", json!({ "n": n_events }));
+        let message = socket.next();
+        if message["type"] == "error" {
+            assert_eq!(message["error"]["status"], 460);
+            break;
+        }
+        n_events += 1;
+        assert!(n_events < 200);
+    }
+}
