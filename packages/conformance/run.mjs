@@ -21,7 +21,7 @@ Usage
   node run.mjs --list [options]              list spec files with their number of tests, run nothing
 
 Which tests
-  --generation v4|v2|all   SDK generation (default: all)
+  --generation v4|v3|v2|all   SDK generation (default: all)
   --file <name>            only this spec file, e.g. crud; may be repeated
   --all                    all spec files, also those that are not in the expected list
   --expected <dir>         directory of the expected lists v4.json and v2.json (default: expected/ of this package)
