@@ -6,21 +6,34 @@ import path from 'node:path';
 export const PACKAGE_DIR = path.resolve(import.meta.dirname, '..');
 const SPEC_SUFFIX = '.spec.js';
 
+const here = (file) => path.join(import.meta.dirname, file);
+const MOCHA_10 = ['--no-config', '--no-package'];
+
 // `alone`: spec files that nothing else may run beside. `user` revokes all tokens of root, which every other
 // process holds; a server that enforces this strictly would fail them for a reason that is not theirs.
+//
+// `apart`: spec files that want a server of their own. A server ends all WebSockets when the schema changes, which every
+// other file does, and streams of events do not connect again. They mostly wait, so that they cost little beside the others.
 const TABLE = {
-  v4: { sdk: 'baqend-v4', mocha: 'mocha-v4', mochaArgs: ['--no-config', '--no-package'], alone: ['user'] },
-  v2: { sdk: 'baqend-v2', mocha: 'mocha-v2', mochaArgs: [], alone: ['user'] },
+  v4: { sdk: 'baqend-v4', mocha: 'mocha-v4', mochaArgs: MOCHA_10, alone: ['user'], apart: [] },
+  v3: {
+    sdk: 'baqend-v3',
+    mocha: 'mocha-v4',
+    mochaArgs: [...MOCHA_10, '--ui', here('unskip.cjs'), '--require', here('chai-as-promised.cjs')],
+    alone: ['user'],
+    apart: ['streamingquery'],
+  },
+  v2: { sdk: 'baqend-v2', mocha: 'mocha-v2', mochaArgs: [], alone: ['user'], apart: ['streamingquery'] },
 };
 
 export const GENERATION_NAMES = Object.keys(TABLE);
 
 /**
  * @returns {{ name: string, label: string, sdkDir: string, mochaBin: string, mochaArgs: string[], alone: string[],
- *   specFiles: string[] }} `specFiles` are names without suffix, sorted
+ *   apart: string[], specFiles: string[] }} `specFiles` are names without suffix, sorted
  */
 export function loadGeneration(name) {
-  const { sdk, mocha, mochaArgs, alone } = TABLE[name];
+  const { sdk, mocha, mochaArgs, alone, apart } = TABLE[name];
   const sdkDir = path.join(PACKAGE_DIR, 'node_modules', sdk);
   let manifest;
   try {
@@ -35,6 +48,7 @@ export function loadGeneration(name) {
     mochaBin: path.join(PACKAGE_DIR, 'node_modules', mocha, 'bin', '_mocha'),
     mochaArgs,
     alone,
+    apart,
     specFiles: readdirSync(path.join(sdkDir, 'spec'))
       .filter((file) => file.endsWith(SPEC_SUFFIX))
       .map((file) => file.slice(0, -SPEC_SUFFIX.length))

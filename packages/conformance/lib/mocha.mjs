@@ -1,7 +1,7 @@
 // Runs one spec file in a mocha process of its own.
 
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 import { buildReport } from './report.mjs';
@@ -25,6 +25,7 @@ export async function runSpec(generation, file, { url, certPath, tmpDir, timeout
   const base = path.join(tmpDir, `${generation.name}-${file}`);
   const eventsPath = `${base}.events`;
   const outputPath = `${base}.output`;
+  rmSync(eventsPath, { force: true }); // the reporter appends, and the file may have run before
   const output = openSync(outputPath, 'w');
   const started = performance.now();
 

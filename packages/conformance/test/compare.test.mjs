@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { addPasses, checkExpected, compareFile } from '../compare.mjs';
+import { addPasses, checkExpected, compareFile as compare } from '../compare.mjs';
 
 /** A report from `{ key: status }`; failed tests get the error "<key> broke". */
 function fakeReport(results, { hooks = [], crash = null } = {}) {
@@ -11,7 +11,8 @@ function fakeReport(results, { hooks = [], crash = null } = {}) {
   return { tests, hooks, crash };
 }
 
-const full = (tests) => ({ status: 'full', tests });
+const compareFile = (entry, report, overHttps = true) => compare(entry, report, overHttps);
+const full = (tests, excuses = {}) => ({ status: 'full', tests, ...excuses });
 const partial = (...passing) => ({ status: 'partial', passing });
 const hook = { title: '"before all" hook', error: 'no server' };
 const titlesOf = ({ regressions }) => regressions.map(({ title, reason }) => [title, reason]);
@@ -47,6 +48,46 @@ test('in a full file too few passes are a regression although nothing failed', (
 
 test('more passes than a full file promises are reported as new', () => {
   assert.equal(compareFile(full(1), fakeReport({ a: 'passed', b: 'passed', c: 'skipped' })).newPasses, 1);
+});
+
+test('a test that passes over HTTPS only is demanded there, and may fail over plain HTTP', () => {
+  const entry = full(2, { httpsOnly: ['b'] });
+  const broken = fakeReport({ a: 'passed', b: 'failed' });
+  assert.deepEqual(compareFile(entry, broken, false), { regressions: [], newPasses: 0, newTitles: [] });
+  assert.deepEqual(titlesOf(compareFile(entry, broken, true)), [['b', 'failed']]);
+  assert.deepEqual(compareFile(entry, fakeReport({ a: 'passed', b: 'passed' }), true).regressions, []);
+});
+
+test('what is excused over plain HTTP lowers the count there by no more than itself', () => {
+  const entry = full(3, { httpsOnly: ['c'] });
+  const report = fakeReport({ a: 'passed', b: 'skipped', c: 'failed' });
+  assert.match(compareFile(entry, report, false).regressions[0].reason, /only 1 of at least 2/);
+  const more = fakeReport({ a: 'passed', b: 'passed', c: 'failed', d: 'passed' });
+  assert.equal(compareFile(entry, more, false).newPasses, 1);
+});
+
+test('an excused test may fail over HTTPS too, and no other test with it', () => {
+  const entry = full(1, { excused: { b: 'asks for the moon' } });
+  for (const overHttps of [true, false]) {
+    assert.deepEqual(compareFile(entry, fakeReport({ a: 'passed', b: 'failed' }), overHttps).regressions, []);
+    const { regressions } = compareFile(entry, fakeReport({ a: 'failed', b: 'failed' }), overHttps);
+    assert.deepEqual(regressions, [{ title: 'a', reason: 'failed', error: 'a broke' }]);
+  }
+});
+
+test('an excuse that is not needed, or for a test that is not there, is a regression', () => {
+  const entry = full(1, { excused: { b: 'asks for the moon' }, httpsOnly: ['c'] });
+  const report = fakeReport({ a: 'passed', b: 'passed' });
+  assert.deepEqual(titlesOf(compareFile(entry, report, true)), [['b', 'is excused, but passes: take it out of the list']]);
+  assert.deepEqual(titlesOf(compareFile(entry, report, false)), [
+    ['c', 'is excused, but the spec has no such test'],
+    ['b', 'is excused, but passes: take it out of the list'],
+  ]);
+});
+
+test('a test that did not run is not excused', () => {
+  const entry = full(1, { excused: { b: 'asks for the moon' } });
+  assert.deepEqual(titlesOf(compareFile(entry, fakeReport({ a: 'passed', b: 'not run' }))), [['b', 'not run']]);
 });
 
 test('in a partial file only listed titles matter', () => {
@@ -127,6 +168,14 @@ test('update raises the count of a full file', () => {
   assert.deepEqual(addPasses({ f: full(1) }, { f: fakeReport({ a: 'passed', b: 'passed' }) }), { f: full(2) });
 });
 
+test('update raises the count of a full file whose only failures are excused, and keeps the excuses', () => {
+  const excuses = { excused: { x: 'asks for the moon' }, httpsOnly: ['y'] };
+  const report = fakeReport({ a: 'passed', b: 'passed', c: 'passed', x: 'failed', y: 'failed' });
+  assert.deepEqual(addPasses({ f: full(2, excuses) }, { f: report }), { f: full(3, excuses) });
+  const broken = fakeReport({ a: 'passed', b: 'passed', c: 'passed', d: 'failed', x: 'failed' });
+  assert.deepEqual(addPasses({ f: full(2, excuses) }, { f: broken }), { f: full(2, excuses) });
+});
+
 test('update takes nothing from a crashed run', () => {
   const report = fakeReport({ a: 'passed', b: 'passed' }, { crash: 'killed' });
   assert.deepEqual(addPasses({ f: partial('a') }, { f: report, g: report }), { f: partial('a') });
@@ -150,11 +199,25 @@ test('after an update the same run has no new passes and no regressions', () => 
 });
 
 test('a malformed expected list is refused and every fault named', () => {
-  const bad = { a: { status: 'ful' }, b: full(0), c: partial(), d: partial('x', 'x'), e: full(1), nofile: full(1), f: null };
-  assert.throws(() => checkExpected(bad, ['a', 'b', 'c', 'd', 'e', 'f']), (error) => {
-    for (const file of ['a', 'b', 'c', 'd', 'nofile', 'f']) assert.match(error.message, new RegExp(`^  ${file}: `, 'm'));
+  const bad = {
+    a: { status: 'ful' },
+    b: full(0),
+    c: partial(),
+    d: partial('x', 'x'),
+    e: full(1),
+    nofile: full(1),
+    f: null,
+    g: full(1, { excused: { x: '' } }),
+    h: full(1, { excused: { x: 'why' }, httpsOnly: ['x'] }),
+    i: { ...partial('x'), httpsOnly: ['y'] },
+  };
+  const files = Object.keys(bad).filter((file) => file !== 'nofile');
+  assert.throws(() => checkExpected(bad, files), (error) => {
+    for (const file of Object.keys(bad).filter((name) => name !== 'e')) {
+      assert.match(error.message, new RegExp(`^  ${file}: `, 'm'));
+    }
     assert.doesNotMatch(error.message, /^ {2}e: /m);
     return true;
   });
-  checkExpected({ a: full(1), b: partial('x') }, ['a', 'b']);
+  checkExpected({ a: full(1, { excused: { x: 'why' }, httpsOnly: ['y'] }), b: partial('x') }, ['a', 'b']);
 });

@@ -18,7 +18,7 @@ export function fakeGeneration(t, specs, name = 'v4') {
   mkdirSync(path.join(sdkDir, 'spec'));
   writeFileSync(path.join(sdkDir, 'spec', 'env.js'), 'module.exports = { TEST_SERVER: "https://unset/v1" };');
   for (const [file, code] of Object.entries(specs)) writeFileSync(path.join(sdkDir, 'spec', `${file}.spec.js`), code);
-  return { ...loadGeneration(name), sdkDir, specFiles: Object.keys(specs), alone: [] };
+  return { ...loadGeneration(name), sdkDir, specFiles: Object.keys(specs), alone: [], apart: [] };
 }
 
 /** An executable that stands in for the server binary; `body` runs with `args`, `dataDir` and `http` in scope. */

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
-import { GENERATION_NAMES } from '../lib/generations.mjs';
+import { GENERATION_NAMES, PACKAGE_DIR } from '../lib/generations.mjs';
 import { runSpec } from '../lib/mocha.mjs';
 import { totals } from '../lib/report.mjs';
 import { runSpecs } from '../lib/schedule.mjs';
@@ -20,6 +22,8 @@ const SPEC = `
       if (require('./env').TEST_SERVER !== 'http://127.0.0.1:9/v1') throw new Error('TEST_SERVER not set');
     });
   });`;
+
+const CHAI = JSON.stringify(path.join(PACKAGE_DIR, 'node_modules', 'chai'));
 
 /** The report of `code` run as a spec file by the mocha of generation `name`. */
 function runCode(t, code, options = {}, name = 'v4') {
@@ -59,6 +63,34 @@ for (const name of GENERATION_NAMES) {
     assert.deepEqual(report.tests.map(({ status }) => status), ['passed', 'not run']);
   });
 }
+
+test('a second run of a file reports nothing of the first', async (t) => {
+  const generation = fakeGeneration(t, {
+    some: 'it("fails once", () => { if (process.env.TEST_SERVER.includes(":1/")) throw new Error("x"); });',
+  });
+  const options = { tmpDir: tempDir(t), timeoutMs: 20_000 };
+  const first = await runSpec(generation, 'some', { url: 'http://127.0.0.1:1/v1', ...options });
+  const second = await runSpec(generation, 'some', { url: 'http://127.0.0.1:2/v1', ...options });
+  assert.deepEqual([first, second].map(({ tests }) => tests[0].status), ['failed', 'passed']);
+});
+
+test('suites that were switched off run in v3 only; single tests stay skipped', async (t) => {
+  const code = `describe.skip('off', function () {
+    it('runs', function () {});
+    it.skip('is skipped', function () {});
+    describe('further in', function () { it('runs', function () {}); });
+  });`;
+  const statuses = async (name) => (await runCode(t, code, {}, name)).tests.map(({ status }) => status);
+  assert.deepEqual(await statuses('v3'), ['passed', 'skipped', 'passed']);
+  for (const name of ['v2', 'v4']) assert.deepEqual(await statuses(name), ['skipped', 'skipped', 'skipped']);
+});
+
+test('specs of v3 find chai with promises', async (t) => {
+  const report = await runCode(t, `
+    const { expect } = require(${CHAI});
+    it('waits', () => expect(Promise.reject(new Error('no'))).be.rejectedWith('no'));`, {}, 'v3');
+  assert.deepEqual(report.tests.map(({ status }) => status), ['passed']);
+});
 
 test('a spec that cannot be loaded is a crash that shows why', async (t) => {
   const report = await runCode(t, 'require("./does-not-exist");');
@@ -102,4 +134,36 @@ test('files are reported in order, and files that must be alone run last and bes
   assert.deepEqual(order, [
     ['b', 'passed', undefined], ['c', 'passed', undefined], ['d', 'passed', undefined], ['a', 'passed', undefined],
   ]);
+});
+
+/** A spec whose one test notes its file and the server it sees. */
+const notesServer = (notes) => `
+  it('runs', () => {
+    const file = require('path').basename(__filename, '.spec.js');
+    require('fs').appendFileSync(${JSON.stringify(notes)}, file + ' ' + process.env.TEST_SERVER + '\\n');
+  });`;
+
+test('files that want a server of their own get it beside the others, and are reported last', async (t) => {
+  const notes = path.join(tempDir(t), 'notes');
+  const code = notesServer(notes);
+  const generation = { ...fakeGeneration(t, { a: code, b: code, c: code }), alone: ['a'], apart: ['b'] };
+  const order = [];
+  const options = {
+    jobs: 2,
+    url: 'http://127.0.0.1:1/v1',
+    tmpDir: tempDir(t),
+    timeoutMs: 20_000,
+    onReport: (file, report) => order.push([file, report.tests[0].status]),
+  };
+  await runSpecs(generation, ['a', 'b', 'c'], { ...options, apart: { url: 'http://127.0.0.1:2/v1' } });
+  assert.deepEqual(order, [['c', 'passed'], ['a', 'passed'], ['b', 'passed']]);
+  assert.deepEqual(readFileSync(notes, 'utf8').trim().split('\n').sort(), [
+    'a http://127.0.0.1:1/v1', 'b http://127.0.0.1:2/v1', 'c http://127.0.0.1:1/v1',
+  ]);
+
+  rmSync(notes);
+  await runSpecs(generation, ['a', 'b', 'c'], options);
+  assert.deepEqual(readFileSync(notes, 'utf8').trim().split('\n'), [
+    'c http://127.0.0.1:1/v1', 'a http://127.0.0.1:1/v1', 'b http://127.0.0.1:1/v1',
+  ], 'without one they run at the very end');
 });

@@ -59,10 +59,21 @@ test('with --server each generation gets a server of its own', (t) => {
   const binary = fakeBinary(t, `${LISTEN} note(dataDir);`);
   const { status, stdout } = runCli('--server', binary.file, '--file', 'geopoint');
   const urls = [...stdout.matchAll(/^baqend@\S+ against http:\/\/127\.0\.0\.1:\d+\/v1$/gm)];
-  assert.equal(urls.length, 2, stdout);
-  assert.equal(new Set(binary.notes().trim().split('\n')).size, 2);
+  assert.equal(urls.length, GENERATION_NAMES.length, stdout);
+  assert.equal(new Set(binary.notes().trim().split('\n')).size, GENERATION_NAMES.length);
   assert.match(stdout, /v2 geopoint\n {4}"before all" hook: hook failed/); // v2 logs in first, which the stand-in cannot
   assert.equal(status, 1);
+});
+
+test('the suite of live queries has a server of its own, unless it runs alone', (t) => {
+  const serversOf = (...files) => {
+    const binary = fakeBinary(t, `${LISTEN} note(dataDir);`);
+    const args = files.flatMap((file) => ['--file', file]);
+    runCli('--server', binary.file, '--generation', 'v3', ...args, '--file-timeout', '5');
+    return new Set(binary.notes().trim().split('\n')).size;
+  };
+  assert.equal(serversOf('geopoint', 'streamingquery'), 2);
+  assert.equal(serversOf('streamingquery'), 1);
 });
 
 test('a server that cannot start or dies is told, and ends with exit code 1 and the closing line', (t) => {
