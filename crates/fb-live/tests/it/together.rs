@@ -10,8 +10,11 @@ use proptest::prelude::*;
 use crate::cells::{Plan, plans};
 use crate::model::{Store, acl, scopes};
 
+/// The number of a query, that of a scope, and a result with its position.
+type Read = (usize, usize, Vec<Row>, Seq);
+
 /// All writes, and results that were read between the first of them.
-fn written(plan: &Plan, queries: &[Arc<LiveQuery>]) -> (Vec<Arc<Image>>, Vec<(usize, usize, Vec<Row>, Seq)>) {
+fn written(plan: &Plan, queries: &[Arc<LiveQuery>]) -> (Vec<Arc<Image>>, Vec<Read>) {
     let (mut store, mut images, mut read) = (Store::default(), Vec::new(), Vec::new());
     for (i, (key, object)) in plan.writes.iter().enumerate() {
         for (_, query, scope) in plan.subscriptions.iter().filter(|(after, ..)| after / 4 == i) {
