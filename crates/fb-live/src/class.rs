@@ -1,14 +1,17 @@
 //! The queries on one class.
 
+mod asked;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use fb_auth::Scope;
-use fb_query::{Bound, Fields, Parsed, Slots};
+use fb_query::{Bound, Parsed, Slots};
 use fb_types::{ObjectKey, Seq};
 
+pub(crate) use self::asked::Asked;
 use crate::Row;
-use crate::index::{Index, List, Lookup, Place};
+use crate::index::{Index, List, Place};
 use crate::matcher::{Output, Subscriber};
 use crate::members::Members;
 use crate::objects::Objects;
@@ -16,9 +19,6 @@ use crate::query::{Form, LiveQuery};
 use crate::retained::Image;
 use crate::view::{Object, Rest, Sight, State, View, Written, entries, replay};
 use crate::window::Window;
-
-/// So many lookups and filters of a write have lasting room.
-const ROOM: usize = 1024;
 
 /// Objects of a class whose last write is known, so that older ones that come late are told.
 const REMEMBERED: usize = 4096;
@@ -70,26 +70,6 @@ struct Filter {
 struct Source {
     text: Arc<str>,
     place: Place,
-}
-
-/// What is found out about one write before it is taken in. Its memory is used again.
-#[derive(Debug, Default)]
-pub(crate) struct Asked {
-    parsed: Option<Parsed>,
-    lookups: Vec<Lookup>,
-    /// Filters that the object may pass, and then those that it passes.
-    filters: Vec<u32>,
-}
-
-impl Asked {
-    fn clear(&mut self) {
-        self.parsed = None;
-        self.lookups.clear();
-        self.filters.clear();
-        // What one great object needed is not kept.
-        self.lookups.shrink_to(ROOM);
-        self.filters.shrink_to(ROOM);
-    }
 }
 
 /// What a new view begins with.
@@ -145,52 +125,6 @@ impl Class {
         }
         self.latest.push_back((image.key.clone(), image.seq));
         false
-    }
-
-    /// Begins to find out who is to be told of a write: reads what filters are about.
-    pub(crate) fn read(&self, image: &Image, asked: &mut Asked) {
-        asked.clear();
-        asked.parsed = image.body.as_ref().and_then(|body| self.slots.parse(body));
-        if let Some(parsed) = &asked.parsed {
-            self.index.lookups(&self.slots, &parsed.fields(), &mut asked.lookups);
-        }
-    }
-
-    /// Reads what [`Self::look_up`] will read first, so that memory brings it at once for many writes.
-    pub(crate) fn touch_index(&self, asked: &Asked) {
-        let touched = asked
-            .lookups
-            .iter()
-            .fold(0, |all, lookup| all ^ self.index.touch(lookup));
-        std::hint::black_box(touched);
-    }
-
-    /// Finds the filters that the object may pass.
-    pub(crate) fn look_up(&self, asked: &mut Asked) {
-        self.index.candidates(&asked.lookups, &mut asked.filters);
-    }
-
-    /// Reads what [`Self::ask`] and then [`Self::write`] will read first, so that memory brings it at once for many writes.
-    pub(crate) fn touch_filters(&self, asked: &Asked) {
-        let is_there = |number: &&u32| {
-            let stand = self.stands.get(**number as usize);
-            stand.is_some_and(|stand| stand.filter.is_some() & stand.view.is_some())
-        };
-        std::hint::black_box(asked.filters.iter().filter(is_there).count());
-    }
-
-    /// Leaves the filters that the object passes.
-    pub(crate) fn ask(&self, asked: &mut Asked) {
-        let Some(fields) = asked.parsed.as_ref().map(Parsed::fields) else {
-            return;
-        };
-        asked
-            .filters
-            .retain(|filter| self.passes(*filter, &self.slots, &fields));
-        let scanned = self.index.scanned().iter().copied();
-        asked
-            .filters
-            .extend(scanned.filter(|filter| self.passes(*filter, &self.slots, &fields)));
     }
 
     /// Takes in one write of which everything was asked since filters were changed. `parted` is told of views that came out
@@ -279,13 +213,6 @@ impl Class {
     /// The views that were found to need a renewal since this was last asked.
     pub(crate) fn take_low(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.low)
-    }
-
-    /// True if an object passes a filter.
-    fn passes(&self, filter: u32, slots: &Slots, fields: &Fields<'_>) -> bool {
-        let stand = self.stands.get(filter as usize);
-        let filter = stand.and_then(|stand| stand.filter.as_ref());
-        filter.is_some_and(|filter| filter.bound.matches(slots, fields))
     }
 
     /// A view that shows the same, for other scopes.

@@ -3,7 +3,8 @@
 //! Knows nothing of storage, sockets, tokens, clocks or threads: it is fed with results and committed writes, and says what
 //! to tell whom. What a query means is [`fb_query`]'s business, who may see an object [`fb_auth::Scope`]'s.
 //!
-//! Queries with the same filter are evaluated once per write, found by an index over their constants. Subscribers who see the
+//! Queries with the same filter are evaluated once per write, found by an index over their constants. Writes that are fed
+//! together are looked up together ([`Matcher::write_all`]): with very many queries that is faster. Subscribers who see the
 //! same objects share one [view](crate#views). Sources: the ideas of InvaliDB (PVLDB 13(12), 2020) for windows with slack,
 //! renewal and retained writes; the index is our own.
 //!

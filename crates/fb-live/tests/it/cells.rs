@@ -17,16 +17,16 @@ use serde_json::{Value, json};
 use crate::model::{Store, acl, scopes};
 
 #[derive(Debug, Clone)]
-struct Plan {
-    world: World,
+pub(crate) struct Plan {
+    pub(crate) world: World,
     queries: Vec<(Value, Value, Option<u64>, usize)>,
     /// An object with the number of its rules; `None` deletes.
-    writes: Vec<(u16, Option<(Value, u8)>)>,
+    pub(crate) writes: Vec<(u16, Option<(Value, u8)>)>,
     /// After so many writes, a query is subscribed to by a scope.
-    subscriptions: Vec<(usize, usize, usize)>,
+    pub(crate) subscriptions: Vec<(usize, usize, usize)>,
 }
 
-fn plans() -> impl Strategy<Value = Plan> {
+pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     world().prop_flat_map(|world| {
         let query = (
             filter(&world),
@@ -55,7 +55,7 @@ fn plans() -> impl Strategy<Value = Plan> {
 }
 
 impl Plan {
-    fn queries(&self, sorted: bool) -> Vec<Arc<LiveQuery>> {
+    pub(crate) fn queries(&self, sorted: bool) -> Vec<Arc<LiveQuery>> {
         let limits = QueryLimits::default();
         let World { schema, class } = &self.world;
         let query = |(filter, sort, limit, slack): &(Value, Value, Option<u64>, usize)| {

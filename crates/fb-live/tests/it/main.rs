@@ -6,3 +6,4 @@ mod cells;
 mod exact;
 mod model;
 mod sharing;
+mod together;
