@@ -215,9 +215,11 @@ class Page extends EventEmitter {
     await this.send('Fetch.enable', { handleAuthRequests: true });
   }
 
-  /** What the page looks like, as PNG. */
-  async screenshot() {
-    const { data } = await this.send('Page.captureScreenshot', { format: 'png' });
+  /** What is in the window as a PNG; with `whole` what one can scroll to as well. */
+  async screenshot({ whole = false } = {}) {
+    const { cssContentSize: { width, height } } = await this.send('Page.getLayoutMetrics');
+    const clip = whole ? { x: 0, y: 0, width, height, scale: 1 } : undefined;
+    const { data } = await this.send('Page.captureScreenshot', { format: 'png', captureBeyondViewport: whole, clip });
     return Buffer.from(data, 'base64');
   }
 }

@@ -40,6 +40,13 @@ function submit(form, value) {
   element.requestSubmit();
 }
 
+/** Puts a pin there, or takes the one away that is there. */
+function click(x, y) {
+  const map = document.querySelector('#map');
+  const { left, top, width, height } = map.getBoundingClientRect();
+  map.dispatchEvent(new MouseEvent('click', { clientX: left + width * x, clientY: top + height * y }));
+}
+
 const inBoth = (what, look) => Promise.all(pages.map((page, i) => until(`${what} in window ${i + 1}`, () => look(page))));
 const same = (selector, expected) => inBoth(`${selector} = ${expected}`, async (page) => (
   JSON.stringify(await page.evaluate(texts, selector)) === JSON.stringify(expected)
@@ -75,11 +82,6 @@ test('a board of the best ten', async () => {
 
 test('pins on a map, as far as it is in view', async () => {
   const [first, second] = pages;
-  const click = (x, y) => {
-    const map = document.querySelector('#map');
-    const { left, top, width, height } = map.getBoundingClientRect();
-    map.dispatchEvent(new MouseEvent('click', { clientX: left + width * x, clientY: top + height * y }));
-  };
   await first.evaluate(click, 0.52, 0.2);
   await inBoth('a pin', async (page) => (await page.evaluate(texts, '#seen'))[0] === '1 in view');
   await second.evaluate(click, 0.2, 0.3);
@@ -106,7 +108,10 @@ test('pages whose connections the server ended come back by themselves', async (
 });
 
 test('a picture for the documentation', async () => {
-  const picture = await pages[0].screenshot();
+  await pages[1].evaluate(click, 0.55, 0.25);
+  await pages[0].evaluate(click, 0.25, 0.35);
+  await until('pins', async () => (await pages[0].evaluate(texts, '#seen'))[0] >= '2 in view');
+  const picture = await pages[0].screenshot({ whole: true });
   assert.ok(picture.length > 10_000);
   if (process.env.SCREENSHOTS) await writeFile(`${process.env.SCREENSHOTS}/together.png`, picture);
 });
