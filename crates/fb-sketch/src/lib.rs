@@ -1,0 +1,44 @@
+//! Which cached copies are out of date: an expiring Bloom filter, and how long copies may live.
+//!
+//! Knows nothing of HTTP, stores, tasks or clocks: instants come in as arguments, and what is to be purged or written down goes
+//! out as answers.
+//!
+//! [`Sketch`] keeps the books: until when copies of a key may live, and which written keys have copies that outlive the write.
+//! Clients hold a [`Filter`] of the latter that is not older than a bound, and ask again for what it contains; so no read is older than
+//! that bound. TTL
+//! Sources: the ideas of the Cache Sketch (BTW 2015) and Quaestor (PVLDB 10(12), 2017); the crash rule is our own ([`Horizon`]).
+//!
+//! ```
+//! use std::time::Duration;
+//! use fb_sketch::{KeyHash, Kind, Moment, Past, Settings, Sketch};
+//!
+//! let at = |secs: u64| Moment::from_micros(secs * 1_000_000);
+//! let sketch = Sketch::new(Settings::default(), at(0), 0x5eed, Past::Blank);
+//! let key = KeyHash::of("/db/Todo/42");
+//!
+//! let until = sketch.report_read(key, Kind::Object, at(1), Duration::from_secs(60)); // then the store is asked
+//! assert_eq!(until, at(61));
+//! assert!(sketch.report_write(key, at(5)).is_some()); // after the commit: purge it, then acknowledge
+//! assert!(sketch.snapshot(at(6)).filter().contains(key));
+//! assert!(!sketch.snapshot(at(70)).filter().contains(key));
+//! ```
+
+pub mod delta;
+mod filter;
+mod hash;
+mod horizon;
+mod registry;
+mod settings;
+mod sketch;
+mod snapshot;
+mod stale;
+mod time;
+
+pub use delta::Version;
+pub use filter::{Filter, MAX_BITS, MAX_HASHES, Malformed, capacity, false_positive_rate};
+pub use hash::KeyHash;
+pub use horizon::{Horizon, Kind, Past, Record};
+pub use settings::{Durability, Settings};
+pub use sketch::{Sketch, SketchStats};
+pub use snapshot::{Snapshot, decode};
+pub use time::Moment;
