@@ -45,6 +45,10 @@ pub struct Config {
     pub ttl: (Time, Time),
     /// Mean time of a step of a request.
     pub step: Time,
+    /// Mean time between two reads of all clients together.
+    pub read_gap: Time,
+    /// Mean time between two writes of one key.
+    pub write_gap: Time,
     /// Within that time a purge has its effect, or the edge knows that it missed something.
     pub purge_max: Time,
     /// Within that time after the acknowledgement a write of a query is reported.
@@ -72,6 +76,8 @@ impl Default for Config {
             refresh_min: 50 * MILLI,
             ttl: (2 * SECOND, 40 * SECOND),
             step: 40 * MILLI,
+            read_gap: 3 * MILLI,
+            write_gap: 10 * SECOND,
             purge_max: 500 * MILLI,
             inv_max: 300 * MILLI,
             drift_ppm: 1_000,
@@ -84,6 +90,42 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Few readers, so that no other's registration covers for a missing one.
+    pub fn sparse() -> Self {
+        Self { clients: 2, edges: 1, step: 250 * MILLI, read_gap: 150 * MILLI, ..Self::default() }
+    }
+
+    /// Long ways.
+    pub fn far() -> Self {
+        Self { delta: 2 * SECOND, step: 300 * MILLI, purge_max: 200 * MILLI, read_gap: 10 * MILLI, ..Self::default() }
+    }
+
+    /// Clocks that are off by two per cent, short ways, and a filter that is seldom old.
+    pub fn askew() -> Self {
+        Self {
+            delta: 2 * SECOND,
+            step: MILLI,
+            read_gap: 60 * MILLI,
+            write_gap: 30 * SECOND,
+            drift_ppm: 20_000,
+            margin_ppm: 42_000,
+            crash_every: 0,
+            ..Self::default()
+        }
+    }
+
+    /// Purges take long.
+    pub fn slow_purges() -> Self {
+        Self { delta: SECOND, micro_cache: 200 * MILLI, purge_max: 4 * SECOND, ..Self::default() }
+    }
+
+    /// Crashes come in rows.
+    pub fn unstable() -> Self {
+        Self { crash_every: 12 * SECOND, read_gap: 10 * MILLI, ..Self::default() }
+    }
+}
+
 /// One broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
@@ -93,7 +135,7 @@ pub enum Mutant {
     ReportAfterAck,
     /// Writes are reported, then committed.
     ReportBeforeCommit,
-    /// The generation is read from the clock after the bits were copied.
+    /// A copy of the bits takes up to three seconds, and the generation is read from the clock behind it.
     GenerationAfterCopy,
     /// Registered is half of what is handed out.
     ShortRegistration,
@@ -129,6 +171,46 @@ pub enum Mutant {
     FilterAgeIgnored,
     /// Clients do not compare with what they have seen, and blacklist own writes until the next filter only.
     NoSessionRules,
+}
+
+impl Mutant {
+    /// A setting in which the rule matters.
+    pub fn scene(self) -> Config {
+        let config = match self {
+            Self::RegisterAfterRead => Config::sparse(),
+            Self::LifetimeFromArrival => Config { step: 400 * MILLI, ..Config::sparse() },
+            Self::FilterAgeFromArrival | Self::WhitelistByOlderRequest => Config::far(),
+            Self::NoDriftMargin => Config::askew(),
+            Self::PurgeBelievedImmediate => Config::slow_purges(),
+            Self::BlindnessForgotten => Config::unstable(),
+            _ => Config::default(),
+        };
+        Config { mutant: Some(self), ..config }
+    }
+
+    pub const ALL: &[Self] = &[
+        Self::RegisterAfterRead,
+        Self::ReportAfterAck,
+        Self::ReportBeforeCommit,
+        Self::GenerationAfterCopy,
+        Self::ShortRegistration,
+        Self::StayNotExtended,
+        Self::LifetimeRecomputed,
+        Self::RevalidationUnregistered,
+        Self::NoCrashRule,
+        Self::RecordsTrustedEarly,
+        Self::ChangesNotReplayed,
+        Self::BlindnessForgotten,
+        Self::PurgeBelievedImmediate,
+        Self::EdgeStoresAcrossPurge,
+        Self::EdgeIgnoresLostStream,
+        Self::NoDriftMargin,
+        Self::LifetimeFromArrival,
+        Self::FilterAgeFromArrival,
+        Self::WhitelistByOlderRequest,
+        Self::FilterAgeIgnored,
+        Self::NoSessionRules,
+    ];
 }
 
 /// Everything a run found.

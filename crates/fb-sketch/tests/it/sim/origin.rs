@@ -155,6 +155,9 @@ impl Origin {
             sketch.doubt(moment(now), moment(self.disk.blind_until));
         }
         let mut changed = Vec::new();
+        if matches!(past, Past::Unknown { .. }) {
+            self.disk.records.clear();
+        }
         self.disk.records.retain(|_, record| record.until > moment(now));
         if matches!(past, Past::Journaled { .. }) {
             for record in self.disk.records.values() {

@@ -6,10 +6,6 @@ use super::events::{Agenda, Event, FetchId, RequestId, Sent, Slab, Write};
 use super::origin::Origin;
 use super::{Config, MILLI, Mutant, N_KEYS, Report, Rng, SECOND, Time, is_query, moment};
 
-/// Mean time between two reads of all clients together.
-const READ_GAP: Time = 3 * MILLI;
-/// Mean time between two writes of one key.
-const WRITE_GAP: Time = 10 * SECOND;
 /// Longest step of a request; longer ones count as lost.
 const STEP_MAX: Time = 3 * SECOND;
 const REFRESH_TIMEOUT: Time = 8 * SECOND;
@@ -26,6 +22,7 @@ pub struct World {
     requests: Slab<Request>,
     fetches: Slab<Fetch>,
     flushed: Time,
+    slow_copy: Option<Sent>,
     report: Report,
 }
 
@@ -71,7 +68,7 @@ impl World {
             agenda.at(rng.below(SECOND), Event::Read { client });
         }
         for key in 0..N_KEYS {
-            agenda.at(rng.below(WRITE_GAP), Event::Write { key, writer: 0 });
+            agenda.at(rng.below(config.write_gap), Event::Write { key, writer: 0 });
         }
         agenda.at(SECOND, Event::TakeRecords);
         agenda.at(SECOND, Event::Tick);
@@ -88,6 +85,7 @@ impl World {
             requests: Slab::default(),
             fetches: Slab::default(),
             flushed: 0,
+            slow_copy: None,
             report: Report::default(),
             config,
         }
@@ -179,7 +177,7 @@ impl World {
     // Reads
 
     fn read(&mut self, client: usize) {
-        let gap = self.rng.exponential(READ_GAP * self.config.clients as Time);
+        let gap = self.rng.exponential(self.config.read_gap * self.config.clients as Time);
         self.after(gap, Event::Read { client });
         // Half of the reads go to an eighth of the keys.
         let n = if self.rng.chance(50) { N_KEYS / 8 } else { N_KEYS };
@@ -379,25 +377,22 @@ impl World {
 
     fn filter_at_origin(&mut self, client: usize, sent: Time, edge_sent: Time) {
         let Some(snapshot) = self.origin.snapshot(self.now) else { return };
-        let mut generation = snapshot.generation().as_micros();
-        let mut delay = self.step();
+        let generation = snapshot.generation().as_micros();
+        let mut filter = Sent { snapshot, generation, age: self.now - generation };
         if self.is(Mutant::GenerationAfterCopy) {
-            // The bits are from now; the clock is read when a slow copy is done, and the answer leaves at once.
-            delay += self.rng.below(3 * SECOND);
-            generation = self.now + delay;
-            let filter = Sent { snapshot, generation, age: 0 };
-            // The request was on its way meanwhile, so its time says nothing any more.
-            let (sent, edge_sent) = (sent, edge_sent);
-            return self.after(delay, Event::FilterBackAtEdge { client, sent, edge_sent, filter });
+            let copy = self.slow_copy.get_or_insert(filter.clone());
+            if self.now - copy.generation > 3 * SECOND {
+                *copy = filter;
+            }
+            filter = Sent { generation: self.now, age: 0, ..copy.clone() };
         }
-        let filter = Sent { snapshot, generation, age: self.now - generation };
-        self.after(delay, Event::FilterBackAtEdge { client, sent, edge_sent, filter });
+        self.later(Event::FilterBackAtEdge { client, sent, edge_sent, filter });
     }
 
     // Writes
 
     fn write(&mut self, key: usize) {
-        let gap = self.rng.exponential(WRITE_GAP);
+        let gap = self.rng.exponential(self.config.write_gap);
         let writer = self.rng.below(self.config.clients as u64) as usize;
         self.after(gap, Event::Write { key, writer });
         let write = Write { key, version: 0, writer, boot: self.origin.boot, reported: 0 };
@@ -414,6 +409,7 @@ impl World {
             write.reported = self.now;
             return self.later(Event::Commit(write));
         }
+        self.report.writes += 1;
         write.version = self.origin.commit(write.key, self.now);
         if is_query(write.key) || self.is(Mutant::ReportAfterAck) || write.reported > 0 {
             self.later(Event::Acknowledge(write));
