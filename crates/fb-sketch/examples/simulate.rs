@@ -15,11 +15,20 @@ fn main() -> std::io::Result<()> {
     let mutants: Vec<Option<Mutant>> = match arguments.get(2).map(String::as_str) {
         None => vec![None],
         Some("all") => Mutant::ALL.iter().copied().map(Some).collect(),
-        Some(name) => Mutant::ALL.iter().copied().filter(|mutant| format!("{mutant:?}") == name).map(Some).collect(),
+        Some(name) => Mutant::ALL
+            .iter()
+            .copied()
+            .filter(|mutant| format!("{mutant:?}") == name)
+            .map(Some)
+            .collect(),
     };
     for mutant in mutants {
         let scene = mutant.map_or_else(Config::default, Mutant::scene);
-        let config = Config { reads: number(0, 10_000_000), seed: number(1, 1), ..scene };
+        let config = Config {
+            reads: number(0, 10_000_000),
+            seed: number(1, 1),
+            ..scene
+        };
         let report = World::new(config).run();
         writeln!(std::io::stdout(), "{mutant:?}: {report:#?}")?;
     }

@@ -39,12 +39,18 @@ impl Version {
     pub fn parse(tag: &str) -> Option<Self> {
         let tag = tag.trim();
         let tag = tag.strip_prefix("W/").unwrap_or(tag);
-        let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).unwrap_or(tag);
+        let tag = tag
+            .strip_prefix('"')
+            .and_then(|tag| tag.strip_suffix('"'))
+            .unwrap_or(tag);
         let (boot, number) = tag.split_once('.')?;
         if boot.len() != 16 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        Some(Self { boot: u64::from_str_radix(boot, 16).ok()?, number: number.parse().ok()? })
+        Some(Self {
+            boot: u64::from_str_radix(boot, 16).ok()?,
+            number: number.parse().ok()?,
+        })
     }
 }
 
@@ -133,7 +139,10 @@ fn for_each_run(mut rest: &[u8], n_bytes: usize, mut run: impl FnMut(usize, &[u8
         let skip = usize::try_from(head >> 1).map_err(|_| Malformed::Syntax)?;
         let length = usize::try_from(length).map_err(|_| Malformed::Syntax)?;
         at = at.checked_add(skip).ok_or(Malformed::Syntax)?;
-        let end = at.checked_add(length).filter(|&end| end <= n_bytes).ok_or(Malformed::Syntax)?;
+        let end = at
+            .checked_add(length)
+            .filter(|&end| end <= n_bytes)
+            .ok_or(Malformed::Syntax)?;
         let (bytes, tail) = rest.split_at_checked(length).ok_or(Malformed::Syntax)?;
         run(at, bytes);
         rest = tail;

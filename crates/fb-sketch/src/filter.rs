@@ -56,12 +56,20 @@ impl Filter {
 
     /// The filter that contains nothing.
     pub fn empty() -> Self {
-        Self { m: 1, h: 1, bits: Box::new([0]) }
+        Self {
+            m: 1,
+            h: 1,
+            bits: Box::new([0]),
+        }
     }
 
     /// The filter that contains everything.
     pub fn full() -> Self {
-        Self { m: 8, h: 1, bits: Box::new([0xff]) }
+        Self {
+            m: 8,
+            h: 1,
+            bits: Box::new([0xff]),
+        }
     }
 
     /// Number of bits.
@@ -87,7 +95,8 @@ impl Filter {
     ///
     /// Cost: at most `h` looks.
     pub fn contains(&self, key: KeyHash) -> bool {
-        key.positions(self.m, self.h).all(|i| self.bits[i as usize / 8] & 1 << (i % 8) != 0)
+        key.positions(self.m, self.h)
+            .all(|i| self.bits[i as usize / 8] & 1 << (i % 8) != 0)
     }
 
     /// Number of bits that are set.
@@ -97,7 +106,9 @@ impl Filter {
 
     /// How likely a key that is not in it seems to be, from the bits: `(ones / m) ^ h`.
     pub fn false_positives(&self) -> f64 {
-        (f64::from(self.ones()) / f64::from(self.m)).min(1.0).powi(i32::from(self.h))
+        (f64::from(self.ones()) / f64::from(self.m))
+            .min(1.0)
+            .powi(i32::from(self.h))
     }
 
     /// Number of keys, estimated from the bits; infinite for a full filter.
@@ -116,14 +127,23 @@ impl Filter {
             return Err(Malformed::OtherVersion);
         }
         let bits = self.bits.iter().zip(&other.bits).map(|(a, b)| a | b).collect();
-        Ok(Self { m: self.m, h: self.h, bits })
+        Ok(Self {
+            m: self.m,
+            h: self.h,
+            bits,
+        })
     }
 
     /// The form of the published clients: `{"m":…,"h":…,"b":"…"}` with standard Base64; zero bytes at the end are left out.
     ///
     /// Source: protocol 07, section 2.
     pub fn to_json(&self) -> String {
-        format!(r#"{{"m":{},"h":{},"b":"{}"}}"#, self.m, self.h, Base64::encode_string(self.significant()))
+        format!(
+            r#"{{"m":{},"h":{},"b":"{}"}}"#,
+            self.m,
+            self.h,
+            Base64::encode_string(self.significant())
+        )
     }
 
     /// Reads [`to_json`](Self::to_json); unknown members are ignored.
@@ -152,7 +172,6 @@ impl Filter {
 
 /// How likely a filter of `m` bits and `h` hash functions with `n` keys says yes to another key.
 pub fn false_positive_rate(m: u32, h: u8, n: usize) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let load = f64::from(h) * n as f64 / f64::from(m);
     (1.0 - (-load).exp()).powi(i32::from(h))
 }
@@ -161,7 +180,5 @@ pub fn false_positive_rate(m: u32, h: u8, n: usize) -> f64 {
 pub fn capacity(m: u32, h: u8, rate: f64) -> usize {
     let h = f64::from(h);
     let n = -(f64::from(m) / h) * (-rate.clamp(0.0, 1.0).powf(1.0 / h)).ln_1p();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, saturates")]
-    let n = n as usize;
-    n
+    n as usize
 }

@@ -18,7 +18,6 @@ impl KeyHash {
         if key.is_ascii() {
             Self::of_bytes(key.as_bytes())
         } else {
-            #[expect(clippy::cast_possible_truncation, reason = "the low byte is what counts")]
             let low: Vec<u8> = key.encode_utf16().map(|unit| unit as u8).collect();
             Self::of_bytes(&low)
         }
@@ -44,7 +43,6 @@ impl KeyHash {
     pub fn positions(self, m: u32, h: u8) -> impl Iterator<Item = u32> {
         let (first, second) = (self.0 >> 32, self.0 & 0xffff_ffff);
         let n = if m == 0 { 0 } else { u64::from(h) };
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder of 32 bits")]
         (0..n).map(move |i| ((first + i * second) % u64::from(m)) as u32)
     }
 }
@@ -66,7 +64,6 @@ pub(crate) fn murmur3(seed: u32, bytes: &[u8]) -> u32 {
         hash ^= scramble(k);
     }
     // The algorithm takes the length modulo 2^32.
-    #[expect(clippy::cast_possible_truncation, reason = "as specified")]
     let length = bytes.len() as u32;
     hash ^= length;
     hash ^= hash >> 16;
@@ -104,7 +101,6 @@ impl std::hash::Hasher for Mixed {
 
     fn write_u64(&mut self, number: u64) {
         let product = u128::from(number ^ self.0) * u128::from(0x9e37_79b9_7f4a_7c15_u64 ^ self.0.rotate_left(32) | 1);
-        #[expect(clippy::cast_possible_truncation, reason = "both halves are folded together")]
         let folded = product as u64 ^ (product >> 64) as u64;
         self.0 = folded;
     }
@@ -119,11 +115,24 @@ mod tests {
 
     #[test]
     fn murmur3_gives_the_published_vectors() {
-        let words = ["Erik", "Witt", "Hello World", "demo", "demoo", "Lorem ipsum dolor sit amet"];
+        let words = [
+            "Erik",
+            "Witt",
+            "Hello World",
+            "demo",
+            "demoo",
+            "Lorem ipsum dolor sit amet",
+        ];
         let expected: [(u32, [u32; 6]); 3] = [
             (0, [3050897767, 545263713, 427197390, 2714225050, 1838221292, 875169970]),
-            (42, [3678409999, 3132235112, 1233774035, 2755392248, 3694137869, 4206322987]),
-            (666, [3471908579, 2040362262, 1460628018, 3836085620, 244294033, 688456789]),
+            (
+                42,
+                [3678409999, 3132235112, 1233774035, 2755392248, 3694137869, 4206322987],
+            ),
+            (
+                666,
+                [3471908579, 2040362262, 1460628018, 3836085620, 244294033, 688456789],
+            ),
         ];
         for (seed, hashes) in expected {
             for (word, hash) in words.iter().zip(hashes) {
@@ -140,7 +149,10 @@ mod tests {
 
     #[test]
     fn only_low_bytes_of_utf16_units_count() {
-        assert_eq!(KeyHash::of("/file/www/ä\u{20ac}"), KeyHash::of_bytes(b"/file/www/\xe4\xac"));
+        assert_eq!(
+            KeyHash::of("/file/www/ä\u{20ac}"),
+            KeyHash::of_bytes(b"/file/www/\xe4\xac")
+        );
     }
 
     #[test]

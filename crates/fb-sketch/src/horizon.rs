@@ -67,7 +67,10 @@ impl Horizon {
             Past::Journaled { unlogged } => (start + unlogged + margin(unlogged), Moment::MAX),
             Past::Unknown { longest } => (start + longest + margin(longest), start),
         };
-        Self { blind_until, restoring_until }
+        Self {
+            blind_until,
+            restoring_until,
+        }
     }
 
     /// Whether the filter has to contain everything.
@@ -135,7 +138,11 @@ mod tests {
         for (past, end) in rows {
             let horizon = Horizon::after(past, at(100), margin);
             assert!(!horizon.is_blind(end), "{past:?}");
-            assert_eq!(horizon.is_blind(Moment::from_micros(end.as_micros() - 1)), end > at(100), "{past:?}");
+            assert_eq!(
+                horizon.is_blind(Moment::from_micros(end.as_micros() - 1)),
+                end > at(100),
+                "{past:?}"
+            );
         }
     }
 

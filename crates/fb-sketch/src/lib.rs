@@ -4,9 +4,10 @@
 //! out as answers.
 //!
 //! [`Sketch`] keeps the books: until when copies of a key may live, and which written keys have copies that outlive the write.
-//! Clients hold a [`Filter`] of the latter that is not older than a bound, and ask again for what it contains; so no read is older than
-//! that bound. TTL
-//! Sources: the ideas of the Cache Sketch (BTW 2015) and Quaestor (PVLDB 10(12), 2017); the crash rule is our own ([`Horizon`]).
+//! Clients hold a [`Filter`] of the latter that is not older than a bound, and ask again for what it contains; so no read is
+//! older than that bound. [`Lifetimes`] says how long a copy should live, [`Queries`] which query results are worth keeping, and
+//! [`represent`] in which form. Sources: the ideas of the Cache Sketch (BTW 2015) and Quaestor (PVLDB 10(12), 2017); the
+//! crash rule is our own ([`Horizon`]).
 //!
 //! ```
 //! use std::time::Duration;
@@ -24,20 +25,29 @@
 //! ```
 
 pub mod delta;
+mod economy;
 mod filter;
 mod hash;
 mod horizon;
+mod lifetimes;
+mod queries;
 mod registry;
+mod represent;
 mod settings;
 mod sketch;
 mod snapshot;
 mod stale;
+mod table;
 mod time;
 
 pub use delta::Version;
+pub use economy::{Aging, Load, Price, Traffic, lifetime, quantile};
 pub use filter::{Filter, MAX_BITS, MAX_HASHES, Malformed, capacity, false_positive_rate};
 pub use hash::KeyHash;
 pub use horizon::{Horizon, Kind, Past, Record};
+pub use lifetimes::{LifetimeSettings, Lifetimes};
+pub use queries::{Admission, Queries, QuerySettings, Worth};
+pub use represent::{QueryUse, Representation, represent};
 pub use settings::{Durability, Settings};
 pub use sketch::{Sketch, SketchStats};
 pub use snapshot::{Snapshot, decode};

@@ -52,7 +52,11 @@ pub(crate) enum Registered {
 impl Registry {
     pub(crate) fn new(settings: &Settings, ticks: Ticks) -> Self {
         let shard = || {
-            Mutex::new(Shard { entries: ByKey::with_hasher(Mixer(settings.seed)), records: Vec::new(), swept: 0 })
+            Mutex::new(Shard {
+                entries: ByKey::with_hasher(Mixer(settings.seed)),
+                records: Vec::new(),
+                swept: 0,
+            })
         };
         Self {
             shards: (0..settings.n_shards).map(|_| shard()).collect(),
@@ -72,7 +76,6 @@ impl Registry {
     fn shard(&self, key: KeyHash) -> MutexGuard<'_, Shard> {
         // Other bits than the tables use.
         let spread = (key.to_bits() ^ self.seed).wrapping_mul(0xd6e8_feb8_6659_fd93) >> 32;
-        #[expect(clippy::cast_possible_truncation, reason = "32 bits")]
         let shard = &self.shards[spread as usize & (self.shards.len() - 1)];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,7 +112,11 @@ impl Registry {
             if end(ttl) > entry.asked {
                 let until = now + 2 * (ttl + settings.margin(ttl));
                 entry.asked = self.ticks.end(until);
-                records.push(Record { key, kind, until: self.ticks.moment(entry.asked) });
+                records.push(Record {
+                    key,
+                    kind,
+                    until: self.ticks.moment(entry.asked),
+                });
             }
             // What is written down already still counts.
             let rest = self.ticks.moment(entry.durable).since(now + settings.margin(ttl));
@@ -128,7 +135,10 @@ impl Registry {
 
     pub(crate) fn is_known(&self, key: KeyHash, now: Moment) -> bool {
         let now = self.ticks.now(now);
-        self.shard(key).entries.get(&key).is_some_and(|entry| entry.cached.saturating_add(self.grace) > now)
+        self.shard(key)
+            .entries
+            .get(&key)
+            .is_some_and(|entry| entry.cached.saturating_add(self.grace) > now)
     }
 
     /// Enters what was written down before a crash. False if there is no room.
@@ -176,7 +186,10 @@ impl Registry {
     /// Sweeps one shard. Called with growing numbers, it comes by all of them.
     pub(crate) fn sweep(&self, turn: usize, now: Moment) {
         let shard = &self.shards[turn & (self.shards.len() - 1)];
-        shard.lock().unwrap_or_else(PoisonError::into_inner).sweep(self.ticks.now(now), self.grace);
+        shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sweep(self.ticks.now(now), self.grace);
     }
 
     /// Number of keys; the end of the longest-lived copy.
@@ -186,14 +199,23 @@ impl Registry {
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             n_keys += shard.entries.len();
-            last = shard.entries.values().map(|entry| entry.cached).max().unwrap_or(0).max(last);
+            last = shard
+                .entries
+                .values()
+                .map(|entry| entry.cached)
+                .max()
+                .unwrap_or(0)
+                .max(last);
         }
         (n_keys, self.ticks.moment(last))
     }
 
     /// Number of keys. Cost: a lock per shard.
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).entries.len()).sum()
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).entries.len())
+            .sum()
     }
 }
 

@@ -94,7 +94,13 @@ impl Sketch {
         let body = if horizon.is_blind(start) {
             Body::new(Version { boot, number: 0 }, Filter::full())
         } else {
-            Body::new(Version { boot, number: stale.version() }, stale.filter())
+            Body::new(
+                Version {
+                    boot,
+                    number: stale.version(),
+                },
+                stale.filter(),
+            )
         };
         Self {
             ticks,
@@ -185,7 +191,10 @@ impl Sketch {
         state.stale.fit(self.ticks.now(now), self.ticks);
         let is_blind = state.horizon.is_blind(now) || !self.ticks.reach(now);
         let number = if is_blind { 0 } else { state.stale.version() };
-        let version = Version { boot: self.boot, number };
+        let version = Version {
+            boot: self.boot,
+            number,
+        };
         let filter = (version != current.version()).then(|| match is_blind {
             true => Filter::full(),
             false => state.stale.filter(),

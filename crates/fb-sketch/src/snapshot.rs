@@ -32,18 +32,30 @@ pub(crate) struct Body {
 
 impl Body {
     pub(crate) fn new(version: Version, filter: Filter) -> Self {
-        Self { version, filter: Arc::new(filter), json: OnceLock::new(), binary: OnceLock::new() }
+        Self {
+            version,
+            filter: Arc::new(filter),
+            json: OnceLock::new(),
+            binary: OnceLock::new(),
+        }
     }
 }
 
 impl Snapshot {
     pub(crate) fn first(generation: Moment, body: Body) -> Self {
-        Self { generation, body: Arc::new(body), earlier: Arc::default() }
+        Self {
+            generation,
+            body: Arc::new(body),
+            earlier: Arc::default(),
+        }
     }
 
     /// The same filter, confirmed later.
     pub(crate) fn again(&self, generation: Moment) -> Self {
-        Self { generation, ..self.clone() }
+        Self {
+            generation,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn followed_by(&self, generation: Moment, body: Body, n_versions: usize) -> Self {
@@ -52,7 +64,11 @@ impl Snapshot {
         while earlier.len() > n_versions {
             earlier.pop_front();
         }
-        Self { generation, body: Arc::new(body), earlier: Arc::new(earlier) }
+        Self {
+            generation,
+            body: Arc::new(body),
+            earlier: Arc::new(earlier),
+        }
     }
 
     /// When it was made. Its age, for an `Age` header rounded *up*, is the time since then.
@@ -78,7 +94,10 @@ impl Snapshot {
     /// The binary form, made by the first who asks. Layout: `FBF1`, boot in 8 bytes little-endian, then version number, `m` and `h` in
     /// LEB128, then the bits without zero bytes at the end.
     pub fn binary(&self) -> Bytes {
-        self.body.binary.get_or_init(|| encode(&self.body.filter, self.body.version)).clone()
+        self.body
+            .binary
+            .get_or_init(|| encode(&self.body.filter, self.body.version))
+            .clone()
     }
 
     /// What makes this out of an earlier version; none if that is too long ago, of another size or process, or the whole
@@ -113,7 +132,11 @@ pub fn decode(binary: &[u8]) -> Result<(Filter, Version), Malformed> {
     let rest = binary.strip_prefix(MAGIC).ok_or(Malformed::Syntax)?;
     let (boot, mut rest) = rest.split_first_chunk::<8>().ok_or(Malformed::Syntax)?;
     let boot = u64::from_le_bytes(*boot);
-    let [number, m, h] = [delta::pull(&mut rest)?, delta::pull(&mut rest)?, delta::pull(&mut rest)?];
+    let [number, m, h] = [
+        delta::pull(&mut rest)?,
+        delta::pull(&mut rest)?,
+        delta::pull(&mut rest)?,
+    ];
     let m = u32::try_from(m).map_err(|_| Malformed::Size)?;
     let h = u8::try_from(h).map_err(|_| Malformed::Size)?;
     Ok((Filter::new(m, h, rest)?, Version { boot, number }))

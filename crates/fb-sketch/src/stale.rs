@@ -148,7 +148,13 @@ impl StaleSet {
 
     #[cfg(test)]
     pub(crate) fn is_blank(&self) -> bool {
-        self.heap.is_empty() && self.counting.counters.iter().chain(&self.counting.bits).all(|&byte| byte == 0)
+        self.heap.is_empty()
+            && self
+                .counting
+                .counters
+                .iter()
+                .chain(&self.counting.bits)
+                .all(|&byte| byte == 0)
     }
 }
 

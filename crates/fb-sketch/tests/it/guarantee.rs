@@ -15,14 +15,22 @@ fn n_reads() -> u64 {
 
 #[test]
 fn no_read_is_older_than_its_bound() {
-    let report = run(Config { reads: n_reads(), ..Config::default() });
+    let report = run(Config {
+        reads: n_reads(),
+        ..Config::default()
+    });
     assert!(report.is_clean(), "{report:#?}");
 }
 
 #[test]
 fn the_bound_holds_in_every_scene() {
     for mutant in Mutant::ALL {
-        let report = run(Config { mutant: None, reads: 300_000, seed: 7, ..mutant.scene() });
+        let report = run(Config {
+            mutant: None,
+            reads: 300_000,
+            seed: 7,
+            ..mutant.scene()
+        });
         assert!(report.is_clean(), "scene of {mutant:?}: {report:#?}");
     }
 }
@@ -30,7 +38,10 @@ fn the_bound_holds_in_every_scene() {
 #[test]
 fn the_bound_is_broken_with_any_rule() {
     for mutant in Mutant::ALL {
-        let report = run(Config { reads: 5_000_000, ..mutant.scene() });
+        let report = run(Config {
+            reads: 5_000_000,
+            ..mutant.scene()
+        });
         assert!(!report.is_clean(), "{mutant:?} goes unnoticed: {report:#?}");
     }
 }

@@ -76,7 +76,9 @@ impl Client {
     }
 
     fn age(&self, now: Time) -> Time {
-        self.filter.as_ref().map_or(Time::MAX, |held| self.clock.read(now).saturating_sub(held.born))
+        self.filter
+            .as_ref()
+            .map_or(Time::MAX, |held| self.clock.read(now).saturating_sub(held.born))
     }
 
     /// Whether to ask for a new filter now.
@@ -105,16 +107,25 @@ impl Client {
             || self.black[key] != 0
             || (self.white & 1 << key == 0 && self.is_suspect(key, hash));
         if must {
-            return Decision::Ask { mode: Mode::NoCache, must };
+            return Decision::Ask {
+                mode: Mode::NoCache,
+                must,
+            };
         }
         match self.cache[key] {
             Some(copy) if copy.until > self.clock.read(now) => {
                 if copy.version < self.seen[key] && mutant != Some(Mutant::NoSessionRules) {
-                    return Decision::Ask { mode: Mode::Bypass, must };
+                    return Decision::Ask {
+                        mode: Mode::Bypass,
+                        must,
+                    };
                 }
                 Decision::Return(copy.version)
             }
-            _ => Decision::Ask { mode: Mode::Default, must },
+            _ => Decision::Ask {
+                mode: Mode::Default,
+                must,
+            },
         }
     }
 
@@ -131,8 +142,15 @@ impl Client {
         n_filters: u64,
         mutant: Option<Mutant>,
     ) -> bool {
-        let counted_from = if mutant == Some(Mutant::LifetimeFromArrival) { now } else { sent };
-        self.cache[key] = Some(Copy { version, until: self.clock.read(counted_from) + ttl });
+        let counted_from = if mutant == Some(Mutant::LifetimeFromArrival) {
+            now
+        } else {
+            sent
+        };
+        self.cache[key] = Some(Copy {
+            version,
+            until: self.clock.read(counted_from) + ttl,
+        });
         if version < self.seen[key] && mutant != Some(Mutant::NoSessionRules) {
             return false;
         }
@@ -151,14 +169,25 @@ impl Client {
         }
         self.refresh_sent = None;
         let age = if self.counts_age { received.age } else { 0 };
-        let counted_from = if mutant == Some(Mutant::FilterAgeFromArrival) { now } else { sent };
+        let counted_from = if mutant == Some(Mutant::FilterAgeFromArrival) {
+            now
+        } else {
+            sent
+        };
         let born = self.clock.read(counted_from).saturating_sub(age);
         // An edge may have an older filter than the last one was.
-        if self.filter.as_ref().is_some_and(|held| held.generation > received.generation) {
+        if self
+            .filter
+            .as_ref()
+            .is_some_and(|held| held.generation > received.generation)
+        {
             return;
         }
-        self.filter =
-            Some(Held { filter: received.snapshot.filter().clone(), generation: received.generation, born });
+        self.filter = Some(Held {
+            filter: received.snapshot.filter().clone(),
+            generation: received.generation,
+            born,
+        });
         self.n_filters += 1;
         self.white = 0;
         for stamp in &mut self.black {

@@ -82,7 +82,10 @@ impl Edge {
     pub fn find_filter(&self, now: Time, micro_cache: Time) -> Option<Sent> {
         let (filter, since) = self.filter.as_ref()?;
         let age = self.clock.read(now).saturating_sub(*since);
-        (age < micro_cache).then(|| Sent { age: filter.age + age, ..filter.clone() })
+        (age < micro_cache).then(|| Sent {
+            age: filter.age + age,
+            ..filter.clone()
+        })
     }
 
     pub fn keep_filter(&mut self, filter: Sent, sent: Time) {

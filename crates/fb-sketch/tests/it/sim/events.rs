@@ -13,27 +13,64 @@ pub type FetchId = u32;
 
 #[derive(Debug)]
 pub enum Event {
-    Read { client: usize },
+    Read {
+        client: usize,
+    },
     AtEdge(RequestId),
     AtOrigin(FetchId),
     Select(FetchId),
     Respond(FetchId),
     BackAtEdge(FetchId),
-    AtClient { request: RequestId, version: u32, ttl: Time },
-    FilterAtEdge { client: usize, sent: Time },
-    FilterAtOrigin { client: usize, sent: Time, edge_sent: Time },
-    FilterBackAtEdge { client: usize, sent: Time, edge_sent: Time, filter: Sent },
-    FilterAtClient { client: usize, sent: Time, filter: Sent },
-    RefreshTimeout { client: usize, sent: Time },
-    Write { key: usize, writer: usize },
+    AtClient {
+        request: RequestId,
+        version: u32,
+        ttl: Time,
+    },
+    FilterAtEdge {
+        client: usize,
+        sent: Time,
+    },
+    FilterAtOrigin {
+        client: usize,
+        sent: Time,
+        edge_sent: Time,
+    },
+    FilterBackAtEdge {
+        client: usize,
+        sent: Time,
+        edge_sent: Time,
+        filter: Sent,
+    },
+    FilterAtClient {
+        client: usize,
+        sent: Time,
+        filter: Sent,
+    },
+    RefreshTimeout {
+        client: usize,
+        sent: Time,
+    },
+    Write {
+        key: usize,
+        writer: usize,
+    },
     Commit(Write),
     Report(Write),
     Acknowledge(Write),
     Acknowledged(Write, Time),
-    Purge { edge: usize, key: usize },
-    Flush { edge: usize, connected: bool },
+    Purge {
+        edge: usize,
+        key: usize,
+    },
+    Flush {
+        edge: usize,
+        connected: bool,
+    },
     TakeRecords,
-    OnDisk { boot: u64, records: Vec<Record> },
+    OnDisk {
+        boot: u64,
+        records: Vec<Record>,
+    },
     Tick,
     Crash,
     Restart,
@@ -93,7 +130,11 @@ pub struct Agenda {
 impl Agenda {
     pub fn at(&mut self, time: Time, event: Event) {
         self.number += 1;
-        self.due.push(Due { time, number: self.number, event });
+        self.due.push(Due {
+            time,
+            number: self.number,
+            event,
+        });
     }
 
     pub fn next(&mut self) -> Option<(Time, Event)> {
@@ -110,7 +151,10 @@ pub struct Slab<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 

@@ -4,8 +4,12 @@
 //! have been overdue for longer than the bound that its client was promised. [`Mutant`]s break one rule each.
 
 // The example that runs it for longer uses less of it.
-#![allow(dead_code, unreachable_pub, clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-#![allow(clippy::cast_sign_loss, clippy::cast_possible_wrap)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss
+)]
 
 mod client;
 mod edge;
@@ -93,12 +97,24 @@ impl Default for Config {
 impl Config {
     /// Few readers, so that no other's registration covers for a missing one.
     pub fn sparse() -> Self {
-        Self { clients: 2, edges: 1, step: 250 * MILLI, read_gap: 150 * MILLI, ..Self::default() }
+        Self {
+            clients: 2,
+            edges: 1,
+            step: 250 * MILLI,
+            read_gap: 150 * MILLI,
+            ..Self::default()
+        }
     }
 
     /// Long ways.
     pub fn far() -> Self {
-        Self { delta: 2 * SECOND, step: 300 * MILLI, purge_max: 200 * MILLI, read_gap: 10 * MILLI, ..Self::default() }
+        Self {
+            delta: 2 * SECOND,
+            step: 300 * MILLI,
+            purge_max: 200 * MILLI,
+            read_gap: 10 * MILLI,
+            ..Self::default()
+        }
     }
 
     /// Clocks that are off by two per cent, short ways, and a filter that is seldom old.
@@ -117,12 +133,21 @@ impl Config {
 
     /// Purges take long.
     pub fn slow_purges() -> Self {
-        Self { delta: SECOND, micro_cache: 200 * MILLI, purge_max: 4 * SECOND, ..Self::default() }
+        Self {
+            delta: SECOND,
+            micro_cache: 200 * MILLI,
+            purge_max: 4 * SECOND,
+            ..Self::default()
+        }
     }
 
     /// Crashes come in rows.
     pub fn unstable() -> Self {
-        Self { crash_every: 12 * SECOND, read_gap: 10 * MILLI, ..Self::default() }
+        Self {
+            crash_every: 12 * SECOND,
+            read_gap: 10 * MILLI,
+            ..Self::default()
+        }
     }
 }
 
@@ -178,14 +203,20 @@ impl Mutant {
     pub fn scene(self) -> Config {
         let config = match self {
             Self::RegisterAfterRead => Config::sparse(),
-            Self::LifetimeFromArrival => Config { step: 400 * MILLI, ..Config::sparse() },
+            Self::LifetimeFromArrival => Config {
+                step: 400 * MILLI,
+                ..Config::sparse()
+            },
             Self::FilterAgeFromArrival | Self::WhitelistByOlderRequest => Config::far(),
             Self::NoDriftMargin => Config::askew(),
             Self::PurgeBelievedImmediate => Config::slow_purges(),
             Self::BlindnessForgotten => Config::unstable(),
             _ => Config::default(),
         };
-        Config { mutant: Some(self), ..config }
+        Config {
+            mutant: Some(self),
+            ..config
+        }
     }
 
     pub const ALL: &[Self] = &[
@@ -296,7 +327,10 @@ pub struct LocalClock {
 impl LocalClock {
     pub fn new(rng: &mut Rng, max_ppm: i64) -> Self {
         let ppm = rng.between(0, 2 * max_ppm as u64) as i64 - max_ppm;
-        Self { ppm, offset: 1_000 * SECOND + rng.below(1_000 * SECOND) }
+        Self {
+            ppm,
+            offset: 1_000 * SECOND + rng.below(1_000 * SECOND),
+        }
     }
 
     pub fn read(&self, time: Time) -> Time {

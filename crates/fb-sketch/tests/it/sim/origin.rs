@@ -65,7 +65,9 @@ impl Origin {
             slack: if no_margin { micros(0) } else { micros(config.slack) },
             grace: micros(0),
             refresh_min: micros(config.refresh_min),
-            durability: Durability::Journaled { unlogged: micros(config.unlogged) },
+            durability: Durability::Journaled {
+                unlogged: micros(config.unlogged),
+            },
             n_shards: 2,
             ..Settings::default()
         };
@@ -78,7 +80,9 @@ impl Origin {
 
     pub fn register(&self, key: usize, now: Time, ttl: Time) -> Time {
         let Some(sketch) = &self.sketch else { return now };
-        sketch.report_read(self.hashes[key], Self::kind(key), moment(now), micros(ttl)).as_micros()
+        sketch
+            .report_read(self.hashes[key], Self::kind(key), moment(now), micros(ttl))
+            .as_micros()
     }
 
     pub fn version(&self, key: usize) -> u32 {
@@ -88,7 +92,10 @@ impl Origin {
     pub fn commit(&mut self, key: usize, now: Time) -> u32 {
         let row = &mut self.store[key];
         row.version += 1;
-        row.written.push_back(Written { committed: now, acknowledged: Time::MAX });
+        row.written.push_back(Written {
+            committed: now,
+            acknowledged: Time::MAX,
+        });
         if row.written.len() > HISTORY {
             row.written.pop_front();
         }
@@ -117,7 +124,13 @@ impl Origin {
     pub fn overdue_since(&self, key: usize, version: u32) -> Time {
         let row = &self.store[key];
         let n_later = (row.version - version) as usize;
-        row.written.iter().rev().take(n_later).map(|written| written.acknowledged).min().unwrap_or(Time::MAX)
+        row.written
+            .iter()
+            .rev()
+            .take(n_later)
+            .map(|written| written.acknowledged)
+            .min()
+            .unwrap_or(Time::MAX)
     }
 
     pub fn snapshot(&self, now: Time) -> Option<Arc<Snapshot>> {
@@ -147,8 +160,12 @@ impl Origin {
         let past = match self.stopped_well.take() {
             _ if config.mutant == Some(Mutant::NoCrashRule) => Past::Blank,
             Some(end) => Past::EndsBy(moment(end)),
-            None if has_journal => Past::Journaled { unlogged: micros(config.unlogged) },
-            None => Past::Unknown { longest: micros(config.ttl.1) },
+            None if has_journal => Past::Journaled {
+                unlogged: micros(config.unlogged),
+            },
+            None => Past::Unknown {
+                longest: micros(config.ttl.1),
+            },
         };
         let sketch = self.new_sketch(config, now, past);
         if config.mutant != Some(Mutant::BlindnessForgotten) && config.mutant != Some(Mutant::NoCrashRule) {

@@ -59,7 +59,9 @@ struct Fetch {
 impl World {
     pub fn new(config: Config) -> Self {
         let mut rng = Rng::new(config.seed);
-        let edges = (0..config.edges).map(|_| Edge::new(&mut rng, config.drift_ppm)).collect();
+        let edges = (0..config.edges)
+            .map(|_| Edge::new(&mut rng, config.drift_ppm))
+            .collect();
         let clients = (0..config.clients)
             .map(|client| Client::new(&mut rng, client % config.edges, config.drift_ppm, client % 2 == 0))
             .collect();
@@ -110,7 +112,11 @@ impl World {
     }
 
     fn step(&mut self) -> Time {
-        let mean = if self.rng.chance(2) { 10 * self.config.step } else { self.config.step };
+        let mean = if self.rng.chance(2) {
+            10 * self.config.step
+        } else {
+            self.config.step
+        };
         self.rng.exponential(mean).min(STEP_MAX)
     }
 
@@ -137,12 +143,24 @@ impl World {
             Event::BackAtEdge(fetch) => self.back_at_edge(fetch),
             Event::AtClient { request, version, ttl } => self.at_client(request, version, ttl),
             Event::FilterAtEdge { client, sent } => self.filter_at_edge(client, sent),
-            Event::FilterAtOrigin { client, sent, edge_sent } => self.filter_at_origin(client, sent, edge_sent),
-            Event::FilterBackAtEdge { client, sent, edge_sent, filter } => {
+            Event::FilterAtOrigin {
+                client,
+                sent,
+                edge_sent,
+            } => self.filter_at_origin(client, sent, edge_sent),
+            Event::FilterBackAtEdge {
+                client,
+                sent,
+                edge_sent,
+                filter,
+            } => {
                 let edge = self.clients[client].edge;
                 self.edges[edge].keep_filter(filter.clone(), edge_sent);
                 let passed = self.edges[edge].clock.read(self.now) - self.edges[edge].clock.read(edge_sent);
-                let filter = Sent { age: filter.age + passed, ..filter };
+                let filter = Sent {
+                    age: filter.age + passed,
+                    ..filter
+                };
                 self.later(Event::FilterAtClient { client, sent, filter });
             }
             Event::FilterAtClient { client, sent, filter } => {
@@ -209,8 +227,16 @@ impl World {
             return;
         }
         let n_filters = self.clients[client].n_filters;
-        let request =
-            self.requests.add(Request { client, key, mode, must, began, floor, sent: self.now, n_filters });
+        let request = self.requests.add(Request {
+            client,
+            key,
+            mode,
+            must,
+            began,
+            floor,
+            sent: self.now,
+            n_filters,
+        });
         self.later(Event::AtEdge(request));
     }
 
@@ -220,7 +246,11 @@ impl World {
         if request.mode != Mode::Bypass {
             if let Some((version, ttl)) = self.edges[edge].find(self.now, request.key) {
                 self.report.from_edge += 1;
-                return self.later(Event::AtClient { request: id, version, ttl });
+                return self.later(Event::AtClient {
+                    request: id,
+                    version,
+                    ttl,
+                });
             }
             if let Some(fetch) = self.edges[edge].under_way(request.key) {
                 self.fetches.get(fetch).waiting.push(id);
@@ -310,12 +340,25 @@ impl World {
         let ttl = edge.keep(self.now, fetch.key, (fetch.version, fetch.ttl), counted_from, fence);
         for request in fetch.waiting {
             self.report.from_origin += 1;
-            self.later(Event::AtClient { request, version: fetch.version, ttl });
+            self.later(Event::AtClient {
+                request,
+                version: fetch.version,
+                ttl,
+            });
         }
     }
 
     fn at_client(&mut self, id: RequestId, version: u32, ttl: Time) {
-        let Request { client, key, must, began, floor, sent, n_filters, .. } = self.requests.take(id);
+        let Request {
+            client,
+            key,
+            must,
+            began,
+            floor,
+            sent,
+            n_filters,
+            ..
+        } = self.requests.take(id);
         let hash = self.origin.hashes[key];
         let answer = (version, ttl);
         let mutant = self.config.mutant;
@@ -371,22 +414,41 @@ impl World {
         let edge = self.clients[client].edge;
         match self.edges[edge].find_filter(self.now, self.config.micro_cache) {
             Some(filter) => self.later(Event::FilterAtClient { client, sent, filter }),
-            None => self.later(Event::FilterAtOrigin { client, sent, edge_sent: self.now }),
+            None => self.later(Event::FilterAtOrigin {
+                client,
+                sent,
+                edge_sent: self.now,
+            }),
         }
     }
 
     fn filter_at_origin(&mut self, client: usize, sent: Time, edge_sent: Time) {
-        let Some(snapshot) = self.origin.snapshot(self.now) else { return };
+        let Some(snapshot) = self.origin.snapshot(self.now) else {
+            return;
+        };
         let generation = snapshot.generation().as_micros();
-        let mut filter = Sent { snapshot, generation, age: self.now - generation };
+        let mut filter = Sent {
+            snapshot,
+            generation,
+            age: self.now - generation,
+        };
         if self.is(Mutant::GenerationAfterCopy) {
             let copy = self.slow_copy.get_or_insert(filter.clone());
             if self.now - copy.generation > 3 * SECOND {
                 *copy = filter;
             }
-            filter = Sent { generation: self.now, age: 0, ..copy.clone() };
+            filter = Sent {
+                generation: self.now,
+                age: 0,
+                ..copy.clone()
+            };
         }
-        self.later(Event::FilterBackAtEdge { client, sent, edge_sent, filter });
+        self.later(Event::FilterBackAtEdge {
+            client,
+            sent,
+            edge_sent,
+            filter,
+        });
     }
 
     // Writes
@@ -395,7 +457,13 @@ impl World {
         let gap = self.rng.exponential(self.config.write_gap);
         let writer = self.rng.below(self.config.clients as u64) as usize;
         self.after(gap, Event::Write { key, writer });
-        let write = Write { key, version: 0, writer, boot: self.origin.boot, reported: 0 };
+        let write = Write {
+            key,
+            version: 0,
+            writer,
+            boot: self.origin.boot,
+            reported: 0,
+        };
         self.later(Event::Commit(write));
     }
 
@@ -456,7 +524,11 @@ impl World {
         self.origin.acknowledge(write.key, write.version, self.now);
         let mut stamp = write.reported;
         if write.reported == 0 {
-            let wait = if self.is(Mutant::ReportAfterAck) { 3 * SECOND } else { self.config.inv_max };
+            let wait = if self.is(Mutant::ReportAfterAck) {
+                3 * SECOND
+            } else {
+                self.config.inv_max
+            };
             stamp = self.now + wait;
             let delay = self.rng.below(wait);
             self.after(delay, Event::Report(write));
@@ -473,9 +545,16 @@ impl World {
         if self.is(Mutant::RecordsTrustedEarly) {
             sketch.written_down(&records);
         }
-        let event = Event::OnDisk { boot: self.origin.boot, records };
+        let event = Event::OnDisk {
+            boot: self.origin.boot,
+            records,
+        };
         // A slow disk, and a crash may come first.
-        let delay = if self.is(Mutant::RecordsTrustedEarly) { 20 * SECOND } else { SECOND };
+        let delay = if self.is(Mutant::RecordsTrustedEarly) {
+            20 * SECOND
+        } else {
+            SECOND
+        };
         let delay = self.rng.below(delay);
         self.after(delay, event);
     }
@@ -503,7 +582,10 @@ impl World {
         }
         for edge in 0..self.edges.len() {
             let delay = self.rng.below(self.config.purge_max);
-            self.agenda.at((self.now + delay).max(self.flushed + 1), Event::Flush { edge, connected: true });
+            self.agenda.at(
+                (self.now + delay).max(self.flushed + 1),
+                Event::Flush { edge, connected: true },
+            );
         }
         let gap = self.rng.exponential(self.config.crash_every);
         self.after(gap, Event::Crash);
