@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::Moment;
+
 /// Lifetime that a write ends with probability `p`, at `rate` writes per second: the `p` quantile of an exponential.
 pub fn quantile(p: f64, rate: f64) -> Duration {
     seconds(-(-p.clamp(0.0, 1.0 - f64::EPSILON)).ln_1p() / rate.max(f64::MIN_POSITIVE))
@@ -74,7 +76,12 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
 
 /// The price of an entry in the filter, found by looking at how full it is. One per app.
 #[derive(Debug, Clone)]
-pub struct Price(f64);
+pub(crate) struct Price {
+    per_entry: f64,
+    last: Option<(Moment, usize)>,
+    /// Keys per second by which the filter fills, averaged over about half a minute.
+    slope: f64,
+}
 
 /// How the last few seconds were.
 #[derive(Debug, Clone, Copy)]
@@ -87,26 +94,49 @@ pub struct Load {
     pub purges_pile_up: bool,
 }
 
+/// Share of the room that is aimed at.
+const AIM: f64 = 0.9;
+/// How strongly a deviation moves the price.
+const GAIN: f64 = 0.2;
+/// Seconds over which the slope is averaged.
+const SMOOTHING: f64 = 30.0;
+/// Seconds that are looked ahead at most.
+const FORESIGHT: f64 = 3600.0;
+
 impl Default for Price {
     fn default() -> Self {
-        Self(1e-4)
+        Self {
+            per_entry: 1e-4,
+            last: None,
+            slope: 0.0,
+        }
     }
 }
 
 impl Price {
-    /// Called every few seconds: dearer by a quarter if there is too much, cheaper by 5 % if not.
-    pub fn adjust(&mut self, load: &Load) {
-        let factor = if load.stale > load.capacity || load.purges_pile_up {
-            1.25
-        } else {
-            0.95
+    /// Called every few seconds: up to a quarter dearer if there will be too much, up to 5 % cheaper if there is room.
+    ///
+    /// `life` is the mean lifetime in seconds. A copy that was handed out at an old price stays listed for up to that time, so
+    /// what counts is where the filter is heading; the present alone would be answered too late and then for too long.
+    pub(crate) fn adjust(&mut self, load: &Load, now: Moment, life: f64) {
+        if let Some((then, stale)) = self.last {
+            let passed = now.since(then).as_secs_f64().max(1e-3);
+            let slope = (load.stale as f64 - stale as f64) / passed;
+            self.slope += (slope - self.slope) * -(-passed / SMOOTHING).exp_m1();
+        }
+        self.last = Some((now, load.stale));
+        let ahead = (load.stale as f64 + self.slope * life.min(FORESIGHT)).max(0.0);
+        let aim = (load.capacity as f64 * AIM).max(1.0);
+        let factor = match load.purges_pile_up {
+            true => 1.25,
+            false => (ahead / aim).powf(GAIN).clamp(0.95, 1.25),
         };
-        self.0 = (self.0 * factor).clamp(1e-9, 1e3);
+        self.per_entry = (self.per_entry * factor).clamp(1e-9, 1e3);
     }
 
     /// Hits per second that an entry costs.
-    pub fn per_entry(&self) -> f64 {
-        self.0
+    pub(crate) fn per_entry(&self) -> f64 {
+        self.per_entry
     }
 }
 

@@ -41,7 +41,7 @@ mod table;
 mod time;
 
 pub use delta::Version;
-pub use economy::{Aging, Load, Price, Traffic, lifetime, quantile};
+pub use economy::{Aging, Load, Traffic, lifetime, quantile};
 pub use filter::{Filter, MAX_BITS, MAX_HASHES, Malformed, capacity, false_positive_rate};
 pub use hash::KeyHash;
 pub use horizon::{Horizon, Kind, Past, Record};

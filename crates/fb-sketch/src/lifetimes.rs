@@ -12,6 +12,8 @@ use crate::time::{Moment, Tick, Ticks};
 
 /// Classes with statistics of their own, per shard; further ones share one.
 const MAX_CLASSES: usize = 256;
+/// Most by which a key's own price differs.
+const SPREAD: f64 = 3.0;
 /// Reads before older ones count half.
 const MEMORY: f32 = 64.0;
 
@@ -74,6 +76,9 @@ const N_SHARDS: usize = 16;
 struct Shard {
     objects: Table<Object>,
     classes: HashMap<u32, Class>,
+    /// Sum and number of the last lifetimes in seconds, older ones count half.
+    life: f64,
+    n_lives: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +119,8 @@ impl Lifetimes {
             Mutex::new(Shard {
                 objects: Table::new(settings.max_keys / N_SHARDS),
                 classes: HashMap::new(),
+                life: 0.0,
+                n_lives: 0.0,
             })
         };
         let price = Price::default();
@@ -153,7 +160,10 @@ impl Lifetimes {
             class.idle += f64::from(idle);
         }
         let traffic = shard.traffic(&object, class, &self.settings);
-        let price = f64::from_bits(self.per_entry.load(Ordering::Relaxed));
+        // Lifetimes come in steps. Each key has a price a little of its own, or all that are alike would change theirs at once
+        // and the filter would swing.
+        let spread = (key.to_bits() >> 40) as f64 / f64::from(1 << 24) * 2.0 - 1.0;
+        let price = self.price() * SPREAD.powf(spread);
         let max = quantile(self.settings.quantile, traffic.writes)
             .min(self.settings.max)
             .max(self.settings.min);
@@ -161,6 +171,12 @@ impl Lifetimes {
         object.filled = tick;
         object.ends = object.ends.max(self.ticks.end(now + ttl));
         shard.put(key, object);
+        shard.life += ttl.as_secs_f64();
+        shard.n_lives += 1.0;
+        if shard.n_lives > 256.0 {
+            shard.life /= 2.0;
+            shard.n_lives /= 2.0;
+        }
         ttl
     }
 
@@ -198,9 +214,15 @@ impl Lifetimes {
     }
 
     /// Called every few seconds: makes lifetimes shorter when the filter is too full, else longer.
-    pub fn adjust(&self, load: &Load) {
+    pub fn adjust(&self, load: &Load, now: Moment) {
+        let (mut sum, mut n) = (0.0, 0.0);
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            sum += shard.life;
+            n += shard.n_lives;
+        }
         let mut price = self.price.lock().unwrap_or_else(PoisonError::into_inner);
-        price.adjust(load);
+        price.adjust(load, now, if n > 0.0 { sum / n } else { 0.0 });
         self.per_entry.store(price.per_entry().to_bits(), Ordering::Relaxed);
     }
 

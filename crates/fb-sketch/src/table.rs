@@ -68,8 +68,8 @@ impl<V: Aged + Clone> Table<V> {
                 return;
             }
             let n_buckets = self.places.len() / N_WAYS;
-            // Half empty and yet a full bucket is bad luck, or made by somebody who chose keys: no reason to grow.
-            if n_buckets >= self.max_buckets || self.len * 2 < self.places.len() {
+            // Three quarters empty and yet a full bucket is bad luck, or made by somebody who chose keys: no reason to grow.
+            if n_buckets >= self.max_buckets || self.len * 4 < self.places.len() {
                 let oldest = bucket.min_by_key(|&i| self.places[i].as_ref().map(|(_, value)| value.used()));
                 if let Some(oldest) = oldest {
                     self.places[oldest] = Some((key, value));
