@@ -50,7 +50,10 @@ fn main() -> std::io::Result<()> {
         )?;
     }
     let unknown = per_call(500_000, |i| {
-        black_box(sketch.report_write(KeyHash::from_bits(i as u64 * 0x9e37_79b9_7f4a_7c15), at(i)));
+        black_box(sketch.report_write(
+            KeyHash::from_bits((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            at(i),
+        ));
     });
     writeln!(out, "write of a key that nobody has: {unknown} ns")?;
     let cached = per_call(20_000, |i| {

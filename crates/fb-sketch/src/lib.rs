@@ -9,6 +9,29 @@
 //! [`represent`] in which form. Sources: the ideas of the Cache Sketch (BTW 2015) and Quaestor (PVLDB 10(12), 2017); the
 //! crash rule is our own ([`Horizon`]).
 //!
+//! # The bound
+//! A read that begins at `t` returns a version that was current at some instant after `t - bound`. The bound is the sum of
+//!
+//! - the age up to which the client uses a filter;
+//! - if the client does not count the filter's `Age`: the time that edges keep it, and [`Settings::refresh_min`];
+//! - the time until a purge has its effect, if edges answer revalidations;
+//! - for queries: the time from the acknowledgement of a write to the report of the results it changes;
+//! - the error of the client's clock rate over the filter's age.
+//!
+//! It hangs on rules that the sketch's callers keep ([`Sketch`], [`Horizon`]), and on rules for caches:
+//!
+//! 1. Lifetimes and the age of filters count from when the *request was sent*, or by an honest `Age`, never from arrival.
+//! 2. An edge does not store an answer, and lets no further request wait for it, if a purge of the key came while it was under way.
+//! 3. An edge that lost purges treats everything it has as stale; within the time that a purge may take.
+//! 4. A key counts as revalidated only if the request was sent after the client had its present filter.
+//! 5. A client that gets a version older than one it saw asks again, past the edge. What it wrote itself it revalidates until it
+//!    has a filter whose generation is not before the *report* of that write; the commit is too early.
+//! 6. Clocks of caches deviate by less than [`Settings::drift_ppm`] and [`Settings::slack`] allow. More is no matter of adding
+//!    to the bound: a copy that outlives its entry in the filter may be out of date by its whole lifetime.
+//!
+//! The simulation in `tests/it/sim` checks the bound for every read, and that it breaks with each of these rules.
+//!
+//! # Example
 //! ```
 //! use std::time::Duration;
 //! use fb_sketch::{KeyHash, Kind, Moment, Past, Settings, Sketch};

@@ -14,6 +14,8 @@ use crate::time::{Moment, Tick, Ticks};
 const MAX_CLASSES: usize = 256;
 /// Most by which a key's own price differs.
 const SPREAD: f64 = 3.0;
+/// Events that the settings' first rates are worth against those of the class.
+const FIRST: f64 = 0.1;
 /// Reads before older ones count half.
 const MEMORY: f32 = 64.0;
 
@@ -275,8 +277,8 @@ impl Shard {
     fn traffic(&mut self, object: &Object, class: u32, settings: &LifetimeSettings) -> Traffic {
         let prior = settings.prior;
         let class = self.class(class);
-        let mean_writes = (class.writes + 1.0) / (class.exposure + 1.0 / settings.first_writes);
-        let mean_reads = (class.fills + 1.0) / (class.idle + 1.0 / settings.first_reads);
+        let mean_writes = (class.writes + FIRST) / (class.exposure + FIRST / settings.first_writes);
+        let mean_reads = (class.fills + FIRST) / (class.idle + FIRST / settings.first_reads);
 
         let age = f64::from(secs(object.at.saturating_sub(object.seen)));
         let faded = |window: Duration| {

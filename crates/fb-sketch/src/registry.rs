@@ -109,7 +109,8 @@ impl Registry {
             && ttl > unlogged
             && end(ttl) > entry.durable
         {
-            if end(ttl) > entry.asked {
+            // If nobody takes the records, their number stays bounded and lifetimes short.
+            if end(ttl) > entry.asked && records.len() < self.limit {
                 let until = now + 2 * (ttl + settings.margin(ttl));
                 entry.asked = self.ticks.end(until);
                 records.push(Record {

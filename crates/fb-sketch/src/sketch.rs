@@ -171,17 +171,23 @@ impl Sketch {
     /// Cost: a load of a pointer; every `refresh_min` one caller also copies the bits, and the others wait for it.
     pub fn snapshot(&self, now: Moment) -> Arc<Snapshot> {
         let current = self.published.load_full();
-        if now.since(current.generation()) < self.settings.refresh_min {
+        if self.is_recent(&current, now) {
             return current;
         }
         let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.published.load_full();
-        if now.since(current.generation()) < self.settings.refresh_min {
+        if self.is_recent(&current, now) {
             return current;
         }
         let snapshot = self.publish(&current, now);
         drop(publisher);
         snapshot
+    }
+
+    /// Also true for a caller who was overtaken: what was reported before its `now` is in the later snapshot.
+    fn is_recent(&self, snapshot: &Snapshot, now: Moment) -> bool {
+        let generation = snapshot.generation();
+        now < generation || now.since(generation) < self.settings.refresh_min
     }
 
     /// The generation is `now`, which the caller read before the bits are copied here: what was reported before that is in them.
