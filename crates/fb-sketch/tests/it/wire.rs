@@ -178,10 +178,13 @@ fn a_filter_of_another_size_travels_whole() {
 fn filter(m: u32, h: u8, seed: u64, n: u32) -> Filter {
     let mut bits = vec![0; m.div_ceil(8) as usize];
     for i in 0..n {
-        let bit = KeyHash::of(&format!("{seed} {i}")).positions(m, 1).next().unwrap();
+        let bit = KeyHash::of(&format!("{seed} {i}"))
+            .positions(m, 1)
+            .next()
+            .expect("one position");
         bits[bit as usize / 8] |= 1 << (bit % 8);
     }
-    Filter::new(m, h, &bits).unwrap()
+    Filter::new(m, h, &bits).expect("of valid size")
 }
 
 proptest! {

@@ -32,7 +32,7 @@ pub const N_KEYS: usize = 48;
 
 /// Every fourth key is a query, whose writes are reported after their acknowledgement.
 pub fn is_query(key: usize) -> bool {
-    key % 4 == 0
+    key.is_multiple_of(4)
 }
 
 #[derive(Debug, Clone)]
