@@ -174,6 +174,93 @@ fn a_filter_of_another_size_travels_whole() {
     assert_eq!(decode(&new.binary()), Ok(((**new.filter()).clone(), new.version())));
 }
 
+#[test]
+fn a_change_that_is_longer_than_the_whole_is_not_offered() {
+    let sketch = Sketch::new(
+        Settings {
+            refresh_min: Duration::ZERO,
+            ..Settings::default()
+        },
+        at_ms(0),
+        1,
+        Past::Blank,
+    );
+    for n in 0..2_000 {
+        sketch.report_read(key(n), Kind::Object, at_ms(1), MINUTE);
+        sketch.report_write(key(n), at_ms(1));
+    }
+    let full = sketch.snapshot(at_ms(2));
+    let empty = sketch.snapshot(at_ms(100_000));
+    assert_eq!((empty.filter().ones(), empty.filter().m()), (0, full.filter().m()));
+    assert_eq!(empty.since(full.version()), None);
+}
+
+#[test]
+fn runs_that_lead_past_the_end_are_refused() {
+    let version = Version { boot: 7, number: 1 };
+    let old = Filter::new(64, 4, &[]).unwrap();
+    let header = delta::encode(&old, version, &old, version).unwrap();
+    let huge = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+    let runs: [&[u8]; 6] = [
+        &[8 << 1, 1],
+        &[7 << 1 | 1, 2, 1, 1],
+        &[0, 1, 7 << 1, 1, 0, 1],
+        &[1, 3, 1],
+        &huge,
+        &[0x80],
+    ];
+    for run in runs {
+        let mut filter = old.clone();
+        let delta = [&header[..], run].concat();
+        assert_eq!(
+            delta::apply(&delta, &mut filter, version),
+            Err(Malformed::Syntax),
+            "{run:?}"
+        );
+        assert_eq!(filter, old);
+    }
+    let mut filter = old.clone();
+    assert_eq!(
+        delta::apply(&[&header[..], &[7 << 1, 0x80]].concat(), &mut filter, version),
+        Ok(version)
+    );
+    assert_eq!(filter.bits(), [0, 0, 0, 0, 0, 0, 0, 0x80]);
+}
+
+/// The forms of version 1 as they were released.
+#[test]
+fn golden_forms_are_read_and_written() {
+    let (old, new) = (
+        Filter::new(80, 4, &[1, 2, 3]).unwrap(),
+        Filter::new(80, 4, &[1, 2, 4, 0, 0, 0, 9]).unwrap(),
+    );
+    let from = Version {
+        boot: 0x0102_0304_0506_0708,
+        number: 300,
+    };
+    let to = Version { number: 301, ..from };
+    let change = b"FBD1\x08\x07\x06\x05\x04\x03\x02\x01\xac\x02\xad\x02\x50\x04\x04\x07\x06\x09";
+    assert_eq!(delta::encode(&old, from, &new, to).unwrap()[..], change[..]);
+    let mut filter = old;
+    assert_eq!(delta::apply(change, &mut filter, from), Ok(to));
+    assert_eq!(filter, new);
+    let whole = b"FBF1\x08\x07\x06\x05\x04\x03\x02\x01\xac\x02\x50\x04\x01\x02\x03";
+    assert_eq!(decode(whole), Ok((Filter::new(80, 4, &[1, 2, 3]).unwrap(), from)));
+    let sketch = Sketch::new(
+        Settings {
+            min_bits: 80,
+            ..Settings::default()
+        },
+        at_ms(0),
+        from.boot,
+        Past::Blank,
+    );
+    assert_eq!(
+        sketch.snapshot(at_ms(0)).binary()[..],
+        b"FBF1\x08\x07\x06\x05\x04\x03\x02\x01\x01\x50\x04"[..]
+    );
+}
+
 /// A filter with about that many bits set.
 fn filter(m: u32, h: u8, seed: u64, n: u32) -> Filter {
     let mut bits = vec![0; m.div_ceil(8) as usize];
