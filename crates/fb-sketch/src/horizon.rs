@@ -48,6 +48,9 @@ pub enum Past {
 /// 3. reports as written ([`Sketch::report_write`](crate::Sketch::report_write)) every key whose change was committed after
 ///    `start - longest`: the app's change feed is the log of writes;
 /// 4. calls [`Sketch::restored`](crate::Sketch::restored), and only then lets further writes in.
+/// 5. writes down [`Sketch::blind_until`](crate::Sketch::blind_until) before the first answer, and after each doubt. What an earlier process wrote
+///    there is told with [`Sketch::doubt`](crate::Sketch::doubt): copies that made it blind are not in its journal, and it may have
+///    ended before they did.
 ///
 /// Records and the change feed carry wall-clock times. A wall clock that jumped *forward* while no process ran cannot be
 /// detected here: it makes copies seem to have ended. Whoever suspects it says [`Past::Unknown`].

@@ -23,7 +23,7 @@ pub struct Settings {
     pub slack: Duration,
     /// For how long after its end a copy is still known to [`is_known`](crate::Sketch::is_known). Default 10 s.
     pub grace: Duration,
-    /// Keys in the books at most; further keys get no lifetime. About 24 to 50 bytes each. Default 1,000,000.
+    /// Keys in the books at most; further keys get no lifetime. About 26 to 52 bytes each. Default 1,000,000.
     pub max_keys: usize,
     /// Age at which a snapshot is replaced. It adds to the staleness bound. Default 50 ms.
     pub refresh_min: Duration,

@@ -234,6 +234,17 @@ fn snapshots_are_made_at_most_once_per_interval() {
 }
 
 #[test]
+fn a_caller_who_was_overtaken_gets_the_later_snapshot() {
+    let sketch = sketch(Settings {
+        refresh_min: Duration::ZERO,
+        ..Settings::default()
+    });
+    sketch.snapshot(at_ms(200));
+    assert_eq!(sketch.snapshot(at_ms(150)).generation(), at_ms(200));
+    assert_eq!(sketch.snapshot(at_ms(300)).generation(), at_ms(300));
+}
+
+#[test]
 fn figures_say_what_is_there() {
     let sketch = sketch(Settings::default());
     for n in 0..100 {
