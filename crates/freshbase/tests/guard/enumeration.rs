@@ -133,11 +133,19 @@ fn s21_names_that_nobody_has_take_as_long() {
     stranger.post("/db/User/login", &json!({ "username": UNKNOWN, "password": "x" }));
     let list = requests(KNOWN).into_iter().zip(requests("other@example.com"));
     for ((path, known), (_, unknown)) in list.filter(|((_, body), _)| body["password"] != "x") {
-        let (known, unknown) = (fastest(&stranger, path, &known), fastest(&stranger, path, &unknown));
-        let (less, more) = (known.min(unknown), known.max(unknown));
+        let mut best = [Duration::MAX; 2];
+        // On a machine that does much else, all of a few answers may be slow ones.
+        let is_alike = (0..10).any(|_| {
+            for (best, body) in best.iter_mut().zip([&known, &unknown]) {
+                *best = fastest(&stranger, path, body).min(*best);
+            }
+            let (less, more) = (best[0].min(best[1]), best[0].max(best[1]));
+            more < less * 3 || more < Duration::from_millis(20)
+        });
         assert!(
-            more < less * 3 || more < Duration::from_millis(20),
-            "{path}: {known:?} for a name that exists, {unknown:?} for one that does not"
+            is_alike,
+            "{path}: {:?} for a name that exists, {:?} for one that does not",
+            best[0], best[1]
         );
     }
 }

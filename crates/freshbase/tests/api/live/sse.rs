@@ -190,7 +190,9 @@ fn what_is_refused_is_an_answer_of_http() {
         .expect_error(460, "BadCredentials");
     let answer = anybody.request("HEAD", "/events/Doc", &[], b"");
     assert_eq!(answer.status, 200);
-    assert_eq!(metric(&server, "freshbase_live_connections"), 0.0);
+    wait_for("the stream that nobody reads to end", || {
+        (metric(&server, "freshbase_live_connections") == 0.0).then_some(())
+    });
     no_panics(&server);
 }
 
