@@ -1,6 +1,6 @@
 //! One client's connection and its subscriptions.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fb_auth::{Objects, Operation, authorize};
@@ -55,6 +55,7 @@ const TRIES: usize = 5;
 
 /// The subscriptions of one client, and what it is told. Dropping it ends them, but for those that can be resumed: they go on for a minute.
 pub struct LiveConnection {
+    number: u64,
     app: Arc<App>,
     commands: mpsc::UnboundedSender<Command>,
     outlet: Arc<Outlet>,
@@ -87,11 +88,15 @@ impl Subscriptions {
 impl App {
     /// A connection without subscriptions. While there is one, the app stays awake.
     pub fn live_connection(self: &Arc<Self>, source: LiveSource) -> LiveConnection {
+        let live = self.live();
+        let (number, outlet) = (live.next_number(), Arc::<Outlet>::default());
+        live.outlets.insert(number, outlet.clone());
         LiveConnection {
-            purse: self.live().accounts.open(source),
-            commands: self.live().commands(self),
+            number,
+            purse: live.accounts.open(source),
+            commands: live.commands(self),
             app: self.clone(),
-            outlet: Arc::default(),
+            outlet,
             subscriptions: Mutex::default(),
         }
     }
@@ -171,35 +176,25 @@ impl LiveConnection {
 
     /// All messages that wait; waits for one. One caller at a time. A subscription that has ended with an error is
     /// forgotten. The error says that nothing comes any more.
-    pub async fn next(&self) -> Result<VecDeque<LiveMessage>, LiveEnd> {
+    pub async fn next(&self) -> Result<Vec<LiveMessage>, LiveEnd> {
         loop {
-            let waiting = tokio::select! {
-                biased;
-                waiting = self.outlet.next() => waiting?,
-                // Nobody is there any more who would say something.
-                () = self.commands.closed() => return Err(LiveEnd::Reset),
+            let mut messages = Vec::new();
+            let mut take = |number, message| {
+                let mut subscriptions = self.subscriptions();
+                // What is for subscriptions that the client has ended, or replaced, is left out.
+                if !subscriptions.numbers.contains(&number) {
+                    return;
+                }
+                if let LiveMessage::Error(id, _) = &message {
+                    subscriptions.remove(id);
+                }
+                messages.push(message);
             };
-            let messages = self.of_current(waiting);
+            self.outlet.next(&mut take).await?;
             if !messages.is_empty() {
                 return Ok(messages);
             }
         }
-    }
-
-    /// Leaves out what is for subscriptions that the client has ended, or replaced.
-    fn of_current(&self, waiting: VecDeque<(Subscriber, LiveMessage)>) -> VecDeque<LiveMessage> {
-        let mut subscriptions = self.subscriptions();
-        let mut messages = VecDeque::with_capacity(waiting.len());
-        for (number, message) in waiting {
-            if !subscriptions.numbers.contains(&number) {
-                continue;
-            }
-            if let LiveMessage::Error(id, _) = &message {
-                subscriptions.remove(id);
-            }
-            messages.push_back(message);
-        }
-        messages
     }
 
     /// How many subscriptions there are.
@@ -221,6 +216,7 @@ impl Drop for LiveConnection {
     fn drop(&mut self) {
         // First: whoever is about to subscribe must not be left behind.
         self.outlet.end(LiveEnd::Reset);
+        self.app.live().outlets.remove(self.number);
         for number in &self.subscriptions().numbers {
             let _ = self.commands.send(Command::Leave(*number, self.outlet.clone()));
         }

@@ -5,7 +5,7 @@
 //! for long, or whose client does not read, hold nobody up.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,10 @@ const OF_REQUEST: usize = 64;
 #[derive(Default)]
 pub(crate) struct Fence {
     newest: AtomicU64,
+    /// How many tickets are out.
+    n_out: AtomicUsize,
+    /// True while somebody is going to wake the worker when [`PATIENCE`] is over.
+    is_armed: AtomicBool,
     /// Tickets that are out, in their order, and those behind them that are back.
     out: Mutex<VecDeque<(u64, Instant, bool)>>,
 }
@@ -47,6 +51,11 @@ impl Fence {
     /// The number of the newest ticket.
     pub(super) fn newest(&self) -> u64 {
         self.newest.load(Ordering::Acquire)
+    }
+
+    /// True if a ticket is out: its return will wake the worker, or [`about_to_commit`] has seen to it.
+    pub(super) fn will_wake(&self) -> bool {
+        self.n_out.load(Ordering::SeqCst) > 0
     }
 
     /// True if all tickets up to this one are back, or out for too long. If not, says when they will be at the latest.
@@ -82,6 +91,15 @@ impl TicketSlot {
 pub(crate) fn about_to_commit(feed: &Arc<Feed>) {
     let _ = SLOT.try_with(|slot| {
         let ticket = Ticket::take(feed);
+        if feed.is_on() && !feed.fence.is_armed.swap(true, Ordering::SeqCst) {
+            // Tickets may stay out for long. Seldom enough to cost nothing.
+            let feed = feed.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(PATIENCE).await;
+                feed.fence.is_armed.store(false, Ordering::SeqCst);
+                feed.ready.notify_one();
+            });
+        }
         let mut tickets = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tickets.len() >= OF_REQUEST {
             tickets.pop_front();
@@ -95,6 +113,7 @@ impl Ticket {
         let mut out = feed.fence.out.lock().unwrap_or_else(PoisonError::into_inner);
         let number = feed.fence.newest.fetch_add(1, Ordering::AcqRel) + 1;
         out.push_back((number, Instant::now(), false));
+        feed.fence.n_out.fetch_add(1, Ordering::SeqCst);
         drop(out);
         Self {
             feed: feed.clone(),
@@ -112,6 +131,7 @@ impl Drop for Ticket {
         {
             entry.2 = true;
         }
+        self.feed.fence.n_out.fetch_sub(1, Ordering::SeqCst);
         // Where nobody listens, nobody else takes out those that a slow request has behind it.
         let is_long = out.len() > MANY;
         while out

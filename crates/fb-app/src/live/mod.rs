@@ -32,6 +32,7 @@ pub use outlet::{LiveEnd, LiveMessage, LiveText};
 pub use wish::{Events, LiveWish, Matches, Operations, Resume};
 
 use self::budget::Accounts;
+use self::outlet::Outlets;
 use self::worker::{Command, Worker, work};
 use crate::App;
 
@@ -46,6 +47,8 @@ pub(crate) struct Live {
     /// Numbers of subscribers, from 1.
     numbers: AtomicU64,
     accounts: Accounts,
+    /// Of all connections, by their numbers.
+    outlets: Arc<Outlets>,
     /// Bytes of messages that are kept for those who resume.
     kept_bytes: Arc<AtomicUsize>,
     task: Mutex<Option<Task>>,
@@ -83,6 +86,7 @@ impl Live {
             feed,
             numbers: AtomicU64::new(0),
             accounts: Accounts::default(),
+            outlets: Arc::default(),
             kept_bytes: Arc::default(),
             task: Mutex::new(None),
         }
@@ -104,7 +108,7 @@ impl Live {
         let worker = Worker::new(Arc::downgrade(app), self.feed.clone(), commands.downgrade());
         *task = Some(Task {
             commands: commands.clone(),
-            handle: tokio::spawn(work(worker, received)),
+            handle: tokio::spawn(work(worker, received, self.outlets.clone())),
         });
         commands
     }

@@ -1,6 +1,6 @@
 //! What waits to be sent over one connection.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use crate::AppError;
 /// Bytes and messages that may wait for a client that reads too slowly.
 const WAITING_BYTES: usize = 8 << 20;
 const WAITING: usize = 20_000;
+/// Room for so many stays when they were taken.
+const KEPT_ROOM: usize = 8;
 /// With so many bytes waiting no first result is added to them.
 const BEFORE_RESULT: usize = 1 << 20;
 /// Largest first result in bytes.
@@ -28,6 +30,31 @@ pub enum LiveMessage {
     Error(Arc<str>, AppError),
 }
 
+/// The outlets of all connections.
+#[derive(Debug, Default)]
+pub(super) struct Outlets(Mutex<HashMap<u64, Arc<Outlet>>>);
+
+impl Outlets {
+    pub(super) fn insert(&self, number: u64, outlet: Arc<Outlet>) {
+        self.all().insert(number, outlet);
+    }
+
+    pub(super) fn remove(&self, number: u64) {
+        self.all().remove(&number);
+    }
+
+    /// Nobody is there any more who would say something.
+    pub(super) fn end_all(&self) {
+        for outlet in self.all().values() {
+            outlet.end(LiveEnd::Reset);
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<Outlet>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// JSON text in parts.
 #[derive(Debug)]
 pub struct LiveText {
@@ -40,20 +67,13 @@ pub struct LiveText {
 }
 
 impl LiveText {
-    /// The whole text.
-    pub fn text(&self) -> Bytes {
-        match &self.resume {
-            None => [self.head.as_bytes(), &self.shared].concat(),
-            Some(token) => [
-                self.head.as_bytes(),
-                b"\"resume\":\"",
-                token.as_bytes(),
-                b"\",",
-                &self.shared,
-            ]
-            .concat(),
-        }
-        .into()
+    /// The whole text in its parts.
+    pub fn parts(&self) -> [&[u8]; 5] {
+        let (name, token, end): (&[u8], &[u8], &[u8]) = match &self.resume {
+            None => (b"", b"", b""),
+            Some(token) => (b"\"resume\":\"", token.as_bytes(), b"\","),
+        };
+        [self.head.as_bytes(), name, token, end, &self.shared]
     }
 }
 
@@ -76,9 +96,11 @@ pub(super) struct Outlet {
 
 #[derive(Debug, Default)]
 struct State {
-    messages: VecDeque<(Subscriber, LiveMessage)>,
+    messages: Vec<(Subscriber, LiveMessage)>,
     bytes: usize,
     end: Option<LiveEnd>,
+    /// Somebody waits for room.
+    is_waited_for: bool,
 }
 
 impl Outlet {
@@ -89,9 +111,9 @@ impl Outlet {
             return;
         }
         state.bytes += size(&message);
-        state.messages.push_back((to, message));
+        state.messages.push((to, message));
         if state.bytes > WAITING_BYTES || state.messages.len() > WAITING {
-            state.messages = VecDeque::new();
+            state.messages = Vec::new();
             state.end = Some(LiveEnd::TooSlow);
             self.taken.notify_waiters();
         }
@@ -117,24 +139,29 @@ impl Outlet {
             let mut taken = std::pin::pin!(taken);
             taken.as_mut().enable();
             {
-                let state = self.state();
+                let mut state = self.state();
                 if state.bytes <= BEFORE_RESULT || state.end.is_some() {
                     return;
                 }
+                state.is_waited_for = true;
             }
             taken.await;
         }
     }
 
-    /// All messages that wait; waits for one. One caller at a time.
-    pub(super) async fn next(&self) -> Result<VecDeque<(Subscriber, LiveMessage)>, LiveEnd> {
+    /// Calls `take` with all messages that wait; waits for one. One caller at a time.
+    pub(super) async fn next(&self, take: &mut (dyn FnMut(Subscriber, LiveMessage) + Send)) -> Result<(), LiveEnd> {
         loop {
             {
                 let mut state = self.state();
                 if !state.messages.is_empty() {
                     state.bytes = 0;
-                    self.taken.notify_waiters();
-                    return Ok(std::mem::take(&mut state.messages));
+                    state.messages.drain(..).for_each(|(to, message)| take(to, message));
+                    state.messages.shrink_to(KEPT_ROOM);
+                    if std::mem::take(&mut state.is_waited_for) {
+                        self.taken.notify_waiters();
+                    }
+                    return Ok(());
                 }
                 if let Some(end) = state.end {
                     return Err(end);

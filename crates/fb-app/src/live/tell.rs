@@ -1,6 +1,5 @@
 //! Messages as protocol 08, section 3, has them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -56,7 +55,7 @@ pub(super) struct Telling<'a> {
     event: &'a Event,
     now: Timestamp,
     /// By the name it is told under, for those who see the object as a whole.
-    whole: HashMap<&'static str, Bytes>,
+    whole: Vec<(&'static str, Bytes)>,
     /// The same for those who see a part of it: a few, since who has the same roles mostly has the same rights.
     parts: Vec<(FieldRights, &'static str, Bytes)>,
 }
@@ -66,7 +65,7 @@ impl<'a> Telling<'a> {
         Self {
             event,
             now,
-            whole: HashMap::new(),
+            whole: Vec::new(),
             parts: Vec::new(),
         }
     }
@@ -95,13 +94,17 @@ impl<'a> Telling<'a> {
                     }
                 }
             }
-            Content::Whole(body) => match self.whole.get(name) {
-                Some(known) => known.clone(),
-                None => self.keep(name, &listener.class, Some(body)),
-            },
-            Content::IdOnly => match self.whole.get(name) {
-                Some(known) => known.clone(),
-                None => self.keep(name, &listener.class, None),
+            content => match self.whole.iter().find(|(known, _)| *known == name) {
+                Some((_, text)) => text.clone(),
+                None => {
+                    let body = match content {
+                        Content::Whole(body) => Some(body),
+                        Content::IdOnly => None,
+                    };
+                    let text = self.text(name, &listener.class, body);
+                    self.whole.push((name, text.clone()));
+                    text
+                }
             },
         };
         let message = LiveText {
@@ -110,12 +113,6 @@ impl<'a> Telling<'a> {
             shared,
         };
         listener.outlet.push(listener.number, LiveMessage::Text(message));
-    }
-
-    fn keep(&mut self, name: &'static str, class: &ClassName, body: Option<&Bytes>) -> Bytes {
-        let text = self.text(name, class, body);
-        self.whole.insert(name, text.clone());
-        text
     }
 
     fn text(&self, name: &str, class: &ClassName, body: Option<&Bytes>) -> Bytes {

@@ -20,7 +20,7 @@ use super::LiveStats;
 use super::budget::Charge;
 use super::caller::LiveCaller;
 use super::feed::{Feed, Waiting};
-use super::outlet::{LiveEnd, LiveMessage, LiveText, Outlet};
+use super::outlet::{LiveEnd, LiveMessage, LiveText, Outlet, Outlets};
 use super::resume::{Parked, Token};
 use super::tell::{Listener, Telling, first, head};
 use super::wish::LiveWish;
@@ -637,8 +637,8 @@ enum Sent {
     Until(std::time::Instant),
 }
 
-/// Runs the worker to its end, after which all connections end: they see that nobody receives their commands.
-pub(super) async fn work(worker: Worker, commands: mpsc::UnboundedReceiver<Command>) {
+/// Runs the worker to its end, with which all connections end.
+pub(super) async fn work(worker: Worker, commands: mpsc::UnboundedReceiver<Command>, outlets: Arc<Outlets>) {
     let (app, feed) = (worker.app.clone(), worker.feed.clone());
     if AssertUnwindSafe(worker.run(commands)).catch_unwind().await.is_err()
         && let Some(app) = app.upgrade()
@@ -646,6 +646,7 @@ pub(super) async fn work(worker: Worker, commands: mpsc::UnboundedReceiver<Comma
         tracing::error!(app = %app.id(), "the task of live queries panicked; all of them begin anew");
     }
     feed.switch(false);
+    outlets.end_all();
 }
 
 /// Looks at the rights of all who subscribed in the same way.

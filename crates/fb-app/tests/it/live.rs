@@ -145,7 +145,7 @@ impl Client {
                 0
             }
             LiveMessage::Text(text) => {
-                let message: Value = serde_json::from_slice(&text.text()).unwrap();
+                let message: Value = serde_json::from_slice(&text.parts().concat()).unwrap();
                 if message["id"] == "mark" {
                     return usize::from(message["type"] == "match");
                 }
@@ -564,7 +564,7 @@ impl Told {
             panic!("{message:?}")
         };
         *token = text.resume.clone();
-        let message: Value = serde_json::from_slice(&text.text()).unwrap();
+        let message: Value = serde_json::from_slice(&text.parts().concat()).unwrap();
         assert_eq!(message["resume"].as_str(), token.as_deref());
         match message["type"].as_str() {
             Some("subscribed") => {

@@ -8,6 +8,7 @@ mod handshake;
 mod places;
 mod socket;
 mod stream;
+mod wait;
 mod wire;
 
 pub(crate) use behind::{Answered, Flushed, Flushing, Watched};

@@ -115,9 +115,12 @@ impl Places {
 
 impl Place {
     /// Comes back when the server stops.
-    pub(crate) async fn stopping(&mut self) {
-        // An error says that the table is gone, and so is the server.
-        let _ = self.stopping.wait_for(|is_stopping| *is_stopping).await;
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopping = self.stopping.clone();
+        async move {
+            // An error says that the table is gone, and so is the server.
+            let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+        }
     }
 
     /// Where its client is, as far as the costs of live queries are concerned.

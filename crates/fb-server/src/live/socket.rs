@@ -10,19 +10,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use fb_app::{App, LiveConnection, LiveEnd, LiveMessage};
 use futures_util::future::OptionFuture;
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::places::Place;
+use super::wait::{CutOff, Gate, within};
 use super::wire::{Asked, Refused, error_message, parse};
 use crate::codes;
 use crate::error::ApiError;
@@ -118,11 +118,13 @@ impl Socket {
         };
         let mut work = pin!(OptionFuture::from(None));
         let mut is_working = false;
+        let mut stopping = pin!(place.stopping());
+        let reading = Gate::new();
         loop {
             let sent = tokio::select! {
-                () = place.stopping() => return End::Close(CloseCode::Away, "the server stops"),
+                () = &mut stopping => return End::Close(CloseCode::Away, "the server stops"),
                 // One at a time, so that they are dealt with in their order; what comes meanwhile waits with the system.
-                received = wire.next(), if !is_working => {
+                received = reading.next(wire), if !is_working => {
                     is_heard = true;
                     match received {
                         None | Some(Ok(Message::Close(_))) => return End::Gone,
@@ -148,7 +150,9 @@ impl Socket {
                         Some(Outcome::Banned) => return End::Close(CloseCode::Policy, "too many requests"),
                         Some(Outcome::Refused(text)) => {
                             refused_in_row += 1;
-                            let sent = unless_stopping(place, write(wire, [Bytes::from(text)])).await;
+                            let mut frames = Vec::new();
+                            put_frame(&mut frames, &[text.as_bytes()]);
+                            let sent = within(WRITE_TIME, stopping.as_mut(), write(wire, &frames)).await;
                             if refused_in_row >= MOST_REFUSED {
                                 return End::Close(CloseCode::Policy, "too many messages that make no sense");
                             }
@@ -159,8 +163,11 @@ impl Socket {
                 messages = connection.next() => match messages {
                     Ok(messages) => {
                         place.count_sent(messages.len());
-                        let texts = messages.into_iter().map(|message| asking.text_of(message));
-                        unless_stopping(place, write(wire, texts)).await
+                        let mut frames = Vec::new();
+                        for message in messages {
+                            asking.put(&mut frames, message);
+                        }
+                        within(WRITE_TIME, stopping.as_mut(), write(wire, &frames)).await
                     }
                     Err(LiveEnd::Reset) => {
                         return End::Close(CloseCode::Restart, "connect and subscribe again");
@@ -184,44 +191,48 @@ impl Socket {
                         return End::Close(CloseCode::Normal, "nothing is subscribed to");
                     }
                     is_heard = false;
-                    unless_stopping(place, within_time(wire.send(Message::Ping(Bytes::new())))).await
+                    within(WRITE_TIME, stopping.as_mut(), wire.send(Message::Ping(Bytes::new()))).await
                 }
             };
             match sent {
-                // The server stops, and the client does not read that either.
-                None => return End::Gone,
-                Some(Some(Ok(()))) => {}
-                Some(Some(Err(_))) => return End::Gone,
-                Some(None) => return End::Close(CloseCode::Again, "messages were not read fast enough"),
+                Ok(Ok(())) => {}
+                // When the server stops, the client does not read that either.
+                Ok(Err(_)) | Err(CutOff::Stopped) => return End::Gone,
+                Err(CutOff::TooLong) => return End::Close(CloseCode::Again, "messages were not read fast enough"),
             }
         }
     }
 }
 
-/// Writes messages in one go. `None` if the client does not read them.
-async fn write(wire: &mut Wire, messages: impl IntoIterator<Item = Bytes>) -> Option<Result<(), Error>> {
-    within_time(async {
-        for text in messages {
-            // Made of JSON and ids, so it is UTF-8 and need not be looked through again.
-            let frame = Frame::message(text, OpCode::Data(Data::Text), true);
-            wire.feed(Message::Frame(frame)).await?;
+/// Appends a text message of the server's as one frame (RFC 6455, section 5.2): the last of its message, not masked.
+fn put_frame(frames: &mut Vec<u8>, parts: &[&[u8]]) {
+    const FINAL_TEXT: u8 = 0x81;
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    frames.reserve(length + 10);
+    frames.push(FINAL_TEXT);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(length @ ..126), _) => frames.push(length),
+        (_, Ok(length)) => {
+            frames.push(126);
+            frames.extend_from_slice(&length.to_be_bytes());
         }
-        wire.flush().await
-    })
-    .await
-}
-
-/// `None` if the server stops meanwhile, whoever may still be reading.
-async fn unless_stopping<T>(place: &mut Place, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        done = work => Some(done),
-        () = place.stopping() => None,
+        _ => {
+            frames.push(127);
+            frames.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    for part in parts {
+        frames.extend_from_slice(part);
     }
 }
 
-async fn within_time<T>(work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(WRITE_TIME, work).await.ok()
+/// Writes frames in one go, behind what the WebSocket itself has to say. That they need not go through it saves two copies of each.
+async fn write(wire: &mut Wire, frames: &[u8]) -> Result<(), Error> {
+    wire.flush().await?;
+    let bytes = wire.get_mut();
+    bytes.write_all(frames).await?;
+    bytes.flush().await?;
+    Ok(())
 }
 
 /// How a socket ends whose client broke the rules, or the connection.
@@ -295,10 +306,10 @@ impl Asking<'_> {
         Outcome::Refused(self.error_text(Some(&id), &error))
     }
 
-    fn text_of(&self, message: LiveMessage) -> Bytes {
+    fn put(&self, frames: &mut Vec<u8>, message: LiveMessage) {
         match message {
-            LiveMessage::Text(text) => text.text(),
-            LiveMessage::Error(id, error) => self.error_text(Some(&id), &error.into()).into(),
+            LiveMessage::Text(text) => put_frame(frames, &text.parts()),
+            LiveMessage::Error(id, error) => put_frame(frames, &[self.error_text(Some(&id), &error.into()).as_bytes()]),
         }
     }
 

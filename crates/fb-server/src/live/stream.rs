@@ -92,13 +92,13 @@ impl Running {
                     if let Some(token) = &message.resume {
                         text.extend_from_slice(format!("id: {token}\n").as_bytes());
                     }
-                    put(&mut text, name_of(&message.shared), &message.text());
+                    put(&mut text, name_of(&message.shared), &message.parts());
                 }
                 LiveMessage::Error(id, error) => {
                     let error = error.into();
                     super::log(&self.events.state, &self.events.app, self.events.number, &error);
                     let message = error_message(Some(&id), &error, self.events.app.clock().now());
-                    put(&mut text, "error", message.as_bytes());
+                    put(&mut text, "error", &[message.as_bytes()]);
                     self.is_over = true;
                 }
             }
@@ -118,13 +118,14 @@ fn name_of(shared: &[u8]) -> &'static str {
         .unwrap_or("message")
 }
 
-fn put(text: &mut Vec<u8>, name: &str, json: &[u8]) {
+fn put(text: &mut Vec<u8>, name: &str, json: &[&[u8]]) {
     text.extend_from_slice(b"event: ");
     text.extend_from_slice(name.as_bytes());
     text.extend_from_slice(b"\ndata: ");
     // JSON as it is stored has no line breaks; one would end the event.
     let line = json
         .iter()
+        .flat_map(|part| part.iter())
         .map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
     text.extend(line);
     text.extend_from_slice(b"\n\n");
