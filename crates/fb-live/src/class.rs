@@ -93,6 +93,10 @@ impl Class {
         self.by_text.len()
     }
 
+    pub(crate) fn room_for_paths(&self) -> usize {
+        self.slots.room()
+    }
+
     pub(crate) fn n_scanned(&self) -> usize {
         self.index.scanned().len()
     }
@@ -297,16 +301,13 @@ impl Class {
             && known.views.remove(number)
             && let Some(source) = self.sources.get_mut(filter as usize).map(std::mem::take)
         {
-            stand.filter = None;
             self.index.remove(filter, &source.place);
+            if let Some(gone) = stand.filter.take() {
+                self.slots.release(gone.bound);
+            }
             self.by_text.remove(&source.text);
             debug_assert!(stand.view.is_none(), "a view of a filter that is gone");
             self.free.push(filter);
-        }
-        if self.is_empty() {
-            // Paths of filters that are gone.
-            self.slots = Slots::default();
-            self.index = Index::default();
         }
         Some(view)
     }
@@ -317,13 +318,13 @@ impl Class {
         }
         let number = self.stand();
         let text = query.filter_text().clone();
-        let source = Source {
-            place: self.index.insert(&mut self.slots, number, query.filter()),
-            text: text.clone(),
-        };
         let filter = Filter {
             bound: self.slots.bind(query.filter().clone()),
             views: List::default(),
+        };
+        let source = Source {
+            place: self.index.insert(&self.slots, number, query.filter()),
+            text: text.clone(),
         };
         if let Some(stand) = self.stands.get_mut(number as usize) {
             stand.filter = Some(filter);

@@ -119,6 +119,9 @@ pub struct MatcherStats {
     pub filters: usize,
     /// Filters that are asked about every write of their class
     pub scanned: usize,
+    /// Paths of fields that there is room for: the greatest number that filters have named at the same time, as long as their
+    /// class has any
+    pub paths: usize,
     /// Views
     pub views: usize,
     /// Objects that are in some view
@@ -161,6 +164,7 @@ impl Matcher {
         for class in self.classes.values() {
             stats.filters += class.n_filters();
             stats.scanned += class.n_scanned();
+            stats.paths += class.room_for_paths();
             stats.views += class.n_views();
             stats.objects += class.n_objects();
         }

@@ -38,6 +38,7 @@ fn told(plan: &Plan, queries: &[Arc<LiveQuery>], together: &[usize]) -> Vec<Stri
     let mut out = Vec::new();
     for (subscriber, (query, scope, rows, seq)) in (0..).zip(read) {
         let registration = Registration {
+            tell_all: false,
             subscriber,
             query: queries[query].clone(),
             scope: scopes()[scope].clone(),
