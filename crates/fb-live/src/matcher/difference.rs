@@ -8,25 +8,15 @@ use fb_types::{ObjectKey, Seq};
 
 use super::{Matcher, Output, Seat, Subscriber};
 use crate::event::{Content, Event, Operation, What};
-use crate::retained::Image;
 use crate::view::State;
 use crate::window::Entry;
 
 /// What a subscriber's new view was made of.
 pub(super) struct Newer {
+    /// Objects as they are now, and others.
     pub(super) bodies: HashMap<ObjectKey, Bytes>,
-    pub(super) replayed: Vec<Arc<Image>>,
     pub(super) seq: Seq,
     pub(super) tell_all: bool,
-}
-
-impl Newer {
-    /// An object as it is now.
-    fn body(&self, key: &ObjectKey) -> Option<Bytes> {
-        let written = self.replayed.iter().rev().find(|image| image.key == *key);
-        let body = written.and_then(|image| image.body.clone());
-        body.or_else(|| self.bodies.get(key).cloned())
-    }
 }
 
 pub(super) enum Shown {
@@ -89,7 +79,7 @@ impl Matcher {
                         true => continue,
                         false => What::Add,
                     };
-                    if let Some(body) = newer.body(key) {
+                    if let Some(body) = newer.bodies.get(key).cloned() {
                         tell(what, None, key, Content::Whole(body));
                     }
                 }

@@ -102,10 +102,14 @@ impl Matcher {
         let shown = old.as_ref().map(|seat| self.shown(seat));
         let name = query.class().clone();
         let class = self.classes.entry(name.clone()).or_default();
-        let bodies: HashMap<ObjectKey, Bytes> = match &shown {
-            Some(_) => rows.iter().map(|row| (row.key.clone(), row.body.clone())).collect(),
-            None => HashMap::new(),
-        };
+        let mut bodies: HashMap<ObjectKey, Bytes> = HashMap::new();
+        if shown.is_some() {
+            bodies.extend(rows.iter().map(|row| (row.key.clone(), row.body.clone())));
+            let written = replayed
+                .iter()
+                .filter_map(|image| Some((&image.key, image.body.as_ref()?)));
+            bodies.extend(written.map(|(key, body)| (key.clone(), body.clone())));
+        }
         let sight = Sight {
             scope: scope.clone(),
             subscribers: vec![subscriber],
@@ -133,12 +137,7 @@ impl Matcher {
         match (old, shown) {
             (Some(old), Some(shown)) => {
                 self.leave(&old, subscriber);
-                let newer = Newer {
-                    bodies,
-                    replayed,
-                    seq,
-                    tell_all,
-                };
+                let newer = Newer { bodies, seq, tell_all };
                 self.tell_difference(&seat, subscriber, shown, &newer, out);
             }
             _ => out.append(&mut told),

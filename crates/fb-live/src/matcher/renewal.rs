@@ -1,8 +1,9 @@
 //! Renewal: windows that know too little get a newer result.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use fb_types::{ClassName, Seq};
+use fb_types::{ClassName, ObjectKey, Seq};
 
 use super::{Early, Matcher, Output, Refused, ViewId};
 use crate::Row;
@@ -184,20 +185,21 @@ impl Matcher {
 impl View {
     /// Tells all subscribers what a renewal changed. `images` are the writes since it was asked for.
     fn tell_renewed(&self, steps: Vec<Step>, part: &Part, seq: Seq, images: &[Arc<Image>], out: &mut Vec<Output>) {
+        let last: HashMap<&ObjectKey, &Image> = images.iter().map(|image| (&image.key, &**image)).collect();
         for step in steps {
             if step.what == What::ChangeIndex && !part.is_sorted {
                 continue;
             }
-            let written = images.iter().rev().find(|image| image.key == step.entry.key);
+            let written = last.get(&step.entry.key).copied();
             let is_gone = step.what == What::Remove;
-            let may_read = |image: &&Arc<Image>| {
+            let may_read = |image: &Image| {
                 self.rest
                     .sights
                     .iter()
                     .all(|sight| sight.scope.may_read(image.acl.as_deref()))
             };
             let content = match written {
-                Some(image) if is_gone => match image.body.clone().filter(|_| may_read(&image)) {
+                Some(image) if is_gone => match image.body.clone().filter(|_| may_read(image)) {
                     Some(body) => Content::Whole(body),
                     None => Content::IdOnly,
                 },
