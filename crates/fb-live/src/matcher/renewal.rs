@@ -14,7 +14,7 @@ use crate::view::{State, View, entries};
 use crate::window::{Step, Window};
 
 impl Matcher {
-    /// Puts a newer result in the place of a view's. The rows are those of [`LiveQuery::bootstrap`] for each of its
+    /// Puts a newer result in the place of a view's. The rows are those of [`LiveQuery::bootstrap`](crate::LiveQuery::bootstrap) for each of its
     /// scopes. Views that are gone are no error.
     ///
     /// Errors: `TooLate`: it is asked for again.
