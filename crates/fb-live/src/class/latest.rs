@@ -135,6 +135,9 @@ mod tests {
         };
         let n = looked_at(&mut latest, (1..=N).flat_map(worst));
         assert!(n <= 10 * N as usize, "{n}");
+        // One after the other.
+        let n = looked_at(&mut latest, (2 * N + 1..=3 * N).flat_map(|i| [i, 1]));
+        assert!(n <= 20 * N as usize, "{n}");
     }
 
     proptest! {

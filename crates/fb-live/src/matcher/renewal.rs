@@ -14,8 +14,8 @@ use crate::view::{State, View, entries};
 use crate::window::{Step, Window};
 
 impl Matcher {
-    /// Puts a newer result in the place of a view's. The rows are those of [`LiveQuery::bootstrap`](crate::LiveQuery::bootstrap) for each of its
-    /// scopes. Views that are gone are no error.
+    /// Puts a newer result in the place of a view's. The rows are those of
+    /// [`LiveQuery::bootstrap`](crate::LiveQuery::bootstrap) for each of its scopes. Views that are gone are no error.
     ///
     /// Errors: `TooLate`: it is asked for again.
     pub fn renew(&mut self, view: ViewId, rows: Vec<Row>, seq: Seq, out: &mut Vec<Output>) -> Result<(), Refused> {
