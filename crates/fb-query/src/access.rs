@@ -47,7 +47,8 @@ impl Spot<'_> {
 }
 
 impl Filter {
-    /// All choices that the filter offers: for each, every object that passes meets at least one of its conditions.
+    /// All choices that the filter offers: for each, every object that passes meets at least one of its conditions. Their
+    /// paths are paths that the filter names.
     /// An index uses the one that it can look up best; none means that nothing can be looked up.
     pub fn choices(&self) -> Vec<Choice> {
         match self {

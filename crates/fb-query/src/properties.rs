@@ -180,9 +180,11 @@ proptest! {
         let filter = parsed(&world, &json);
         let choices = filter.choices();
         let mut slots = Slots::default();
+        slots.bind(filter.clone());
+        let path = |access: &Access| slots.path(access.path()).expect("the filter names it");
         let paths: Vec<Vec<(u32, Access)>> = choices
             .iter()
-            .map(|choice| choice.iter().map(|access| (slots.path(access.path().clone()), access.clone())).collect())
+            .map(|choice| choice.iter().map(|access| (path(access), access.clone())).collect())
             .collect();
         for object in objects.iter().filter(|object| filter.matches(object)) {
             let fields = slots.fields(object);

@@ -76,15 +76,19 @@ pub(crate) enum List {
 }
 
 impl Index {
-    /// Puts a filter in by the choice that finds the fewest others with it.
-    pub(crate) fn insert(&mut self, slots: &mut Slots, number: u32, filter: &Filter) -> Place {
+    /// Puts a filter in by the choice that finds the fewest others with it. It is bound already, and to be taken out while it
+    /// still is: that keeps the numbers of its paths.
+    pub(crate) fn insert(&mut self, slots: &Slots, number: u32, filter: &Filter) -> Place {
         let mut best: Option<(u64, Vec<Spotted>)> = None;
-        for choice in filter.choices() {
+        'choices: for choice in filter.choices() {
             let mut weight = 0;
             let mut spotted = Vec::with_capacity(choice.len());
             for access in choice {
                 weight += access.weight();
-                let path = slots.path(access.path().clone());
+                let Some(path) = slots.path(access.path()) else {
+                    debug_assert!(false, "a choice of a path that the filter does not name");
+                    continue 'choices;
+                };
                 let by = self.by(&access);
                 weight += self.crowd(path, &by);
                 spotted.push(Spotted { path, by });

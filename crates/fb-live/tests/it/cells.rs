@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fb_auth::Scope;
 use fb_live::{Event, Limits, LiveQuery, Matcher, Output, Registration};
 use fb_query::generate::{World, filter, object, sort, world};
-use fb_query::{Limits as QueryLimits, Query, parse_filter, parse_sort};
+use fb_query::{Filter, Limits as QueryLimits, Query, parse_filter, parse_sort};
 use fb_types::{ObjectKey, Seq};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -65,7 +65,12 @@ impl Plan {
                 false => (json!({}), u64::MAX),
             };
             let sort = parse_sort(&sort, schema, class, &limits).unwrap();
-            let live = LiveQuery::new(Query::new(class, filter, sort, 0, limit)).unwrap();
+            let live = LiveQuery::new(Query::new(class, filter, sort.clone(), 0, limit)).unwrap();
+            if !sorted && live.is_window() {
+                // `$near` is an order as well.
+                let all = Query::new(class, Filter::ALL, sort, 0, limit);
+                return Arc::new(LiveQuery::new(all).unwrap());
+            }
             Arc::new(live.with_slack(*slack))
         };
         self.queries.iter().map(query).collect()

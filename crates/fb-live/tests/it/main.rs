@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod cells;
+mod churn;
 mod exact;
 mod model;
 mod sharing;
