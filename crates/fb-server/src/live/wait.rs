@@ -131,7 +131,10 @@ mod tests {
         let long = Duration::from_secs(3600);
         assert_eq!(within(long, pin!(async {}), async { 7 }).await, Ok(7));
         assert_eq!(within(long, pin!(async {}), never()).await, Err(CutOff::Stopped));
-        assert_eq!(within(Duration::ZERO, pin!(never()), never()).await, Err(CutOff::TooLong));
+        assert_eq!(
+            within(Duration::ZERO, pin!(never()), never()).await,
+            Err(CutOff::TooLong)
+        );
         let later = async {
             tokio::task::yield_now().await;
             8
