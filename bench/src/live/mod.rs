@@ -93,7 +93,7 @@ impl Live {
         let (subscriptions, sockets, rate, objects, audience) = match self {
             Self::Fanout | Self::FanoutUsers => (1_000, 1_000, 20.0, 100, Audience::All),
             Self::Pressure => (500, 500, 640.0, 100, Audience::All),
-            Self::OwnFilter => (1_000, 1_000, 2_000.0, 1_000, Audience::Owner),
+            Self::OwnFilter => (1_000, 1_000, 8_000.0, 1_000, Audience::Owner),
             Self::Many => (10_000, 100, 2_000.0, 10_000, Audience::Owner),
             Self::Nobody => (0, 0, 0.0, 0, Audience::Nobody),
         };
