@@ -22,7 +22,7 @@ fn after_a_kill_no_client_with_a_fresh_filter_takes_an_outdated_copy() {
         .put("/file/data", &json!({ "load": { "*": "allow" } }))
         .expect(204);
     let ids = ["/db/Doc/before", "/db/Doc/after", "/db/Doc/never"];
-    let long = json!({ "caching": { "minLifetime": 3000 } });
+    let long = json!({ "caching": { "minLifetime": 3000, "maxLifetime": 3000 } });
     admin.put("/config", &long).expect(200);
     let anybody = running.client();
     for id in ids {
