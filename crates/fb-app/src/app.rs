@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::app_log::AppLog;
 use crate::cache::{FileCache, ObjectCache};
+use crate::caching::Caching;
 use crate::devices::Deliveries;
 use crate::files::{Buckets, ContentCache};
 use crate::functions::{AppCode, Functions};
@@ -98,6 +99,9 @@ struct Derived {
     buckets: Buckets,
     signal: Arc<Signal>,
     feed: Arc<Feed>,
+    caching: Caching,
+    /// The store that is observed, for the schema it has by now.
+    store: OnceLock<Weak<dyn Store>>,
 }
 
 impl Derived {
@@ -123,6 +127,8 @@ impl CommitObserver for Derived {
                 Subject::Bucket(_) => self.buckets.invalidate(),
             }
         }
+        // Behind the caches: whoever enters a copy behind this reads what is new.
+        self.caching.committed(changes);
         self.signal.committed(changes);
         self.feed.committed(changes);
     }
@@ -130,6 +136,8 @@ impl CommitObserver for Derived {
     fn altered(&self) {
         self.cache.clear();
         self.principals.invalidate();
+        let store = self.store.get().and_then(Weak::upgrade);
+        self.caching.altered(store.map(|store| store.schema()));
         self.feed.altered();
     }
 }
@@ -150,15 +158,18 @@ impl App {
                 source: "the app is being created".into(),
             }));
         }
-        let (store, derived) = open_store(node, &id, &shared).await?;
-        let begun = load_or_complete(&*store, &id, &shared).await;
+        let (store, derived) = open_store(node, &id, &shared, created_at).await?;
+        let begun = match derived.caching.restore(&*store).await {
+            Ok(()) => load_or_complete(&*store, &id, &shared).await,
+            Err(error) => Err(error),
+        };
         Self::start(id, store, derived, shared, begun).await
     }
 
     /// Opens an app to look at it, beside a server that may have it open: by itself this writes nothing. It has no token
     /// keys, so that no master key is needed. `None` if its creation is not finished.
     pub(crate) async fn look(node: &dyn Node, id: AppId, shared: Shared) -> Result<Option<Self>, AppError> {
-        let (store, derived) = open_store(node, &id, &shared).await?;
+        let (store, derived) = open_store(node, &id, &shared, shared.clock.now()).await?;
         let begun = match kept::settings(&*store, &id, &shared).await {
             Ok(Some(settings)) => TokenKeys::random(id.clone())
                 .map(|unused| (settings, unused))
@@ -174,7 +185,7 @@ impl App {
 
     /// False if the creation of an app is under way, or was cut off.
     pub(crate) async fn is_finished(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<bool, AppError> {
-        let (store, _) = open_store(node, id, shared).await?;
+        let (store, _) = open_store(node, id, shared, shared.clock.now()).await?;
         let found = kept::load(&*store, id, shared).await;
         store.close().await;
         Ok(found?.is_some())
@@ -182,7 +193,7 @@ impl App {
 
     /// Opens an app's store and fills it, up to the last step: [`Self::finish_setup`].
     pub(crate) async fn make(node: &dyn Node, id: AppId, shared: Shared, profile: Profile) -> Result<Self, AppError> {
-        let (store, derived) = open_store(node, &id, &shared).await?;
+        let (store, derived) = open_store(node, &id, &shared, shared.clock.now()).await?;
         let begun = setup::initialise(&*store, &id, &shared, profile).await;
         Self::start(id, store, derived, shared, begun).await
     }
@@ -366,6 +377,10 @@ impl App {
         &self.derived.buckets
     }
 
+    pub(crate) fn caching(&self) -> &Caching {
+        &self.derived.caching
+    }
+
     pub(crate) fn principals(&self) -> &PrincipalCache {
         &self.derived.principals
     }
@@ -380,6 +395,7 @@ impl App {
         self.end_duties().await;
         self.code.pool.close();
         self.app_log.flush().await;
+        self.derived.caching.stop(&*self.store).await;
         self.store.close().await;
     }
 
@@ -437,7 +453,12 @@ impl App {
     }
 }
 
-async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc<dyn Store>, Arc<Derived>), AppError> {
+async fn open_store(
+    node: &dyn Node,
+    id: &AppId,
+    shared: &Shared,
+    registered: Timestamp,
+) -> Result<(Arc<dyn Store>, Arc<Derived>), AppError> {
     let derived = Arc::new(Derived {
         cache: ObjectCache::new(shared.limits.cache_bytes),
         principals: PrincipalCache::default(),
@@ -445,13 +466,17 @@ async fn open_store(node: &dyn Node, id: &AppId, shared: &Shared) -> Result<(Arc
         buckets: Buckets::default(),
         signal: Arc::default(),
         feed: Arc::default(),
+        caching: Caching::new(shared.clock.clone(), registered),
+        store: OnceLock::new(),
     });
     let options = OpenOptions {
         observer: derived.clone(),
         clock: shared.clock.clone(),
         query_timeout: shared.limits.query_time,
     };
-    Ok((node.open(id, options).await?, derived))
+    let store = node.open(id, options).await?;
+    let _ = derived.store.set(Arc::downgrade(&store));
+    Ok((store, derived))
 }
 
 /// Settings and secret of an app. One whose creation was cut off gets closed settings.

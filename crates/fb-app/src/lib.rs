@@ -10,6 +10,7 @@ mod apps;
 mod audit;
 mod backup;
 mod cache;
+pub mod caching;
 mod checkup;
 mod devices;
 mod directory;

@@ -8,6 +8,7 @@ use fb_oauth::ProviderSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::caching::CachingSettings;
 use crate::files::ImageSettings;
 use crate::triggers::WebhookSettings;
 use crate::{AppError, HostingSettings, LogSettings, RequestLimit};
@@ -245,6 +246,9 @@ pub struct Settings {
     /// URLs that are told of changes.
     #[serde(default, skip_serializing_if = "WebhookSettings::is_empty")]
     pub webhooks: WebhookSettings,
+    /// Copies of objects and files in browsers and other caches.
+    #[serde(default)]
+    pub caching: CachingSettings,
 }
 
 impl Settings {
@@ -291,6 +295,7 @@ impl Settings {
             hosting: HostingSettings::default(),
             images: ImageSettings::default(),
             webhooks: WebhookSettings::default(),
+            caching: CachingSettings::default(),
         }
     }
 
@@ -337,6 +342,7 @@ impl Settings {
         self.oauth.check()?;
         self.hosting.check()?;
         self.images.check()?;
+        self.caching.check()?;
         self.webhooks.check(&old.webhooks)?;
         if self.profile != old.profile {
             return Err("the profile of an app cannot be changed".into());

@@ -212,6 +212,12 @@ impl Request {
         Some((token, true))
     }
 
+    /// True if the URL carries a token: whoever has it has what its owner may read.
+    pub(crate) fn has_token_in_url(&self) -> bool {
+        let query = self.uri.query().unwrap_or("");
+        query.split('&').any(|pair| pair.starts_with("BAT="))
+    }
+
     pub(crate) fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }

@@ -49,5 +49,5 @@ pub(crate) fn decorate(request: &HeaderMap, reply: &mut Reply) {
     if let Some(own) = own {
         headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, own);
     }
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    reply.vary_on("Origin");
 }

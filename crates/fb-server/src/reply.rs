@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use fb_app::caching::Lifetime;
 use fb_store::BoxError;
 use futures_util::{Stream, StreamExt};
-use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, VARY};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full, StreamBody};
@@ -123,6 +124,28 @@ impl Reply {
     pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.0.headers_mut().insert(name, HeaderValue::from_static(value));
         self
+    }
+
+    /// The same as what everybody may keep for so long. Answers to pages of other origins have further headers.
+    pub(crate) fn kept_for(mut self, lifetime: Lifetime) -> Self {
+        let Lifetime { browser, edge } = lifetime;
+        self.set_header(CACHE_CONTROL, &format!("public, max-age={browser}, s-maxage={edge}"));
+        self.vary_on("Origin");
+        self
+    }
+
+    /// Says that the answer depends on a header of the request, in the one header that lists them.
+    pub(crate) fn vary_on(&mut self, name: &'static str) {
+        let headers = self.0.headers_mut();
+        let mut said = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
+        let Some(first) = said.next() else {
+            headers.insert(VARY, HeaderValue::from_static(name));
+            return;
+        };
+        let all = said.fold(first.to_owned(), |all, more| all + ", " + more);
+        let is_said = all.split(',').any(|other| other.trim().eq_ignore_ascii_case(name));
+        let all = if is_said { all } else { all + ", " + name };
+        self.set_header(VARY, &all);
     }
 
     /// The same with an object's version as its tag.

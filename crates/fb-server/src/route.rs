@@ -78,6 +78,7 @@ pub fn table() -> Vec<Route> {
     let mut routes = Vec::new();
     routes.extend(routes::root::routes());
     routes.extend(routes::connect::routes());
+    routes.extend(routes::caching::routes());
     routes.extend(routes::config::routes());
     routes.extend(routes::push_keys::routes());
     routes.extend(routes::schema::routes());

@@ -12,7 +12,7 @@ pub struct Committed {
 }
 
 /// Is told of every commit of one store: after it is durable, before it is acknowledged, in commit order. It runs on
-/// the writer and must be quick; it must not call the store.
+/// the writer and must be quick; it must not call the store, except for [`Store::schema`](crate::Store::schema).
 pub trait CommitObserver: Send + Sync + 'static {
     /// These changes were committed together. Of an alteration these are the writes that went along with it; they are
     /// told after [`Self::altered`].

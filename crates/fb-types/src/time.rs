@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
+use std::time::Instant;
 
 use jiff::{SignedDuration, civil};
 
@@ -143,6 +145,14 @@ pub fn time_normal_form(text: &str) -> Result<String, TimeError> {
 pub trait Clock: Send + Sync + 'static {
     /// The current moment.
     fn now(&self) -> Timestamp;
+
+    /// Microseconds since the epoch by a clock that nobody sets: the wall clock as it was when the process started, advanced
+    /// evenly. For what must not be shortened or lengthened by a step of the wall clock. Only differences mean anything.
+    fn steady_micros(&self) -> u64 {
+        u64::try_from(self.now().millis())
+            .unwrap_or_default()
+            .saturating_mul(1000)
+    }
 }
 
 /// The machine's clock.
@@ -159,6 +169,15 @@ impl Clock for SystemClock {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn steady_micros(&self) -> u64 {
+        static START: LazyLock<(Instant, u64)> = LazyLock::new(|| {
+            let millis = u64::try_from(SystemClock.now().millis()).unwrap_or_default();
+            (Instant::now(), millis * 1000)
+        });
+        let (instant, micros) = *START;
+        micros.saturating_add(u64::try_from(instant.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 }
 

@@ -118,6 +118,7 @@ impl App {
             also: Batch {
                 writes: std::iter::once(self.audit(&new, caller, Action::SchemaChanged, "schema", changes)?)
                     .chain(code_to_remove)
+                    .chain(self.caching().doubt_with(&old, &new))
                     .collect(),
             },
         };

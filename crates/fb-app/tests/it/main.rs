@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod bans;
+mod caching;
 mod files;
 mod jobs;
 mod letters;
@@ -50,6 +51,7 @@ struct Fixture {
     apps: Arc<Apps>,
     app: Arc<App>,
     admin: Session,
+    master_key: Secret,
     _dir: tempfile::TempDir,
 }
 
@@ -59,31 +61,8 @@ impl Fixture {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000)));
         let catcher = Arc::new(Catcher::new(clock.clone()));
-        let options = AppsOptions {
-            clock: clock.clone(),
-            limits: AppLimits::default(),
-            hash_cost: HashCost {
-                memory_kib: 8,
-                passes: 1,
-            },
-            waiting_hashes: 8,
-            master_key: Secret::random().unwrap(),
-            outbox: Arc::new(Outbox::start(catcher.clone(), OutboxOptions::default())),
-            files: FileStore::local({
-                let dir = dir.path().to_owned();
-                move |app| dir.join("apps").join(app.as_str()).join("files")
-            }),
-            mail_from: Sender::new(None, "app@example.com").unwrap(),
-            outbound: Outbound::new(OutboundOptions::default()).unwrap(),
-            engine: fb_functions::Engine::new(fb_functions::EngineOptions::default()).unwrap(),
-            function_limits: fb_functions::Limits::default(),
-            function_outbound: Outbound::new(OutboundOptions::default()).unwrap(),
-            leaks_url: String::new(),
-            push_endpoints: Default::default(),
-            domain: "localhost".into(),
-        };
-        let node = SqliteNode::open(dir.path(), SqliteOptions::default()).unwrap();
-        let apps = Apps::open(Arc::new(node), options).await.unwrap();
+        let master_key = Secret::random().unwrap();
+        let apps = apps_at(dir.path(), &clock, &catcher, &master_key).await;
         let password = Secret::new(PASSWORD);
         let admin = apps.first_admin(Profile::Secure, "root", &password).await.unwrap();
         let new = NewApp {
@@ -108,8 +87,13 @@ impl Fixture {
             apps,
             app,
             admin,
+            master_key,
             _dir: dir,
         }
+    }
+
+    async fn apps_at(&self, dir: &std::path::Path) -> Arc<Apps> {
+        apps_at(dir, &self.clock, &self.catcher, &self.master_key).await
     }
 
     fn pass(&self, seconds: i64) {
@@ -174,6 +158,35 @@ impl Fixture {
             Err(other) => panic!("{other}"),
         }
     }
+}
+
+/// The apps of a data directory.
+async fn apps_at(dir: &std::path::Path, clock: &Arc<Hand>, catcher: &Arc<Catcher>, master_key: &Secret) -> Arc<Apps> {
+    let options = AppsOptions {
+        clock: clock.clone(),
+        limits: AppLimits::default(),
+        hash_cost: HashCost {
+            memory_kib: 8,
+            passes: 1,
+        },
+        waiting_hashes: 8,
+        master_key: master_key.clone(),
+        outbox: Arc::new(Outbox::start(catcher.clone(), OutboxOptions::default())),
+        files: FileStore::local({
+            let dir = dir.to_owned();
+            move |app| dir.join("apps").join(app.as_str()).join("files")
+        }),
+        mail_from: Sender::new(None, "app@example.com").unwrap(),
+        outbound: Outbound::new(OutboundOptions::default()).unwrap(),
+        engine: fb_functions::Engine::new(fb_functions::EngineOptions::default()).unwrap(),
+        function_limits: fb_functions::Limits::default(),
+        function_outbound: Outbound::new(OutboundOptions::default()).unwrap(),
+        leaks_url: String::new(),
+        push_endpoints: Default::default(),
+        domain: "localhost".into(),
+    };
+    let node = SqliteNode::open(dir, SqliteOptions::default()).unwrap();
+    Apps::open(Arc::new(node), options).await.unwrap()
 }
 
 static SOURCE: LazyLock<Source> = LazyLock::new(|| Source::new("192.0.2.1"));

@@ -3,20 +3,18 @@
 use std::fmt::Write;
 
 use fb_auth::{Principal, Secret};
-use http::header;
+use http::{Method, header};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::caching::micro_cached;
 use super::devices;
-use super::root::empty_bloom_filter;
 use super::schema::schema_json;
 use crate::context::Ctx;
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::route::{Access, Route, route};
 
-/// Seconds after which clients fetch the Bloom filter again.
-const BLOOM_FILTER_REFRESH: u32 = 60;
 /// Largest form that carries a token.
 const FORM_BYTES: usize = 16 << 10;
 
@@ -67,12 +65,15 @@ async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
         None => Value::Null,
     };
     let is_private = session.is_some() || !device.is_null();
+    let caching = ctx.app.settings().caching.clone();
+    let filter: Value = serde_json::from_slice(&ctx.app.filter().json())
+        .map_err(|e| fb_app::AppError::internal("reading the filter", e))?;
     let mut body = json!({
-        "bloomFilterRefresh": BLOOM_FILTER_REFRESH,
+        "bloomFilterRefresh": caching.filter_refresh(),
         "schema": schema_json(&ctx.app, &ctx.app.schema()),
         "token": token.as_ref().map(Secret::expose),
         "device": device,
-        "bloomFilter": empty_bloom_filter(),
+        "bloomFilter": filter,
         "gzip": false,
     });
     if let Some(user) = user {
@@ -86,10 +87,15 @@ async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
         (Some(_), _) => page(&body, token.as_ref()),
         (None, _) => Reply::json(200, &body),
     };
-    Ok(reply.header(
-        header::CACHE_CONTROL,
-        if is_private { "private, no-store" } else { "no-cache" },
-    ))
+    if is_private {
+        return Ok(reply.header(header::CACHE_CONTROL, "private, no-store"));
+    }
+    // A cache that has this for nobody must not give it to somebody.
+    let reply = reply.header(header::VARY, "Accept, Authorization, Cookie");
+    Ok(match ctx.request.method == Method::POST {
+        true => reply.header(header::CACHE_CONTROL, "no-cache"),
+        false => micro_cached(reply, caching.edge_staleness),
+    })
 }
 
 /// The page that relays requests of the SDK's iframe connector. The answer to the first one, `/connect`, is part of it.

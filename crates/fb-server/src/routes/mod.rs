@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod banned;
 pub(crate) mod bulk;
+pub(crate) mod caching;
 pub(crate) mod code;
 pub(crate) mod config;
 pub(crate) mod connect;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use fb_app::caching::CachingFigures;
 use fb_app::{App, AppError, LiveStats};
 use serde_json::json;
 
@@ -79,6 +80,7 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
             *cache as f64,
         ));
     }
+    caching(&awake, &mut gauges);
     live(state, &awake, &mut gauges).await;
     let pushes = state.apps.push_counts();
     for (app, counts) in &pushes {
@@ -115,6 +117,70 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
 const STATS_TIME: Duration = Duration::from_secs(1);
 
 type Gauge = (&'static str, &'static str, String, f64);
+
+/// Copies in caches, and the filter.
+fn caching(awake: &[Arc<App>], gauges: &mut Vec<Gauge>) {
+    let figures: Vec<_> = awake
+        .iter()
+        .filter_map(|app| Some((format!("{{app=\"{}\"}}", app.id()), app.caching_figures()?)))
+        .collect();
+    type Row = (&'static str, &'static str, fn(&CachingFigures) -> f64);
+    let rows: [Row; 10] = [
+        (
+            "freshbase_caching_keys",
+            "Objects and files of which caches may have a copy.",
+            |f| f.sketch.keys as f64,
+        ),
+        (
+            "freshbase_caching_stale",
+            "Of them, those in the filter because they were written.",
+            |f| f.sketch.stale as f64,
+        ),
+        ("freshbase_caching_filter_bits", "Size of the filter.", |f| {
+            f64::from(f.sketch.bits)
+        }),
+        (
+            "freshbase_caching_filter_fill",
+            "Share of its bits that are set.",
+            |f| f.sketch.fill,
+        ),
+        (
+            "freshbase_caching_false_positives",
+            "Share of other keys that seem to be in the filter.",
+            |f| f.sketch.false_positives,
+        ),
+        (
+            "freshbase_caching_blind_seconds",
+            "For how long yet the filter contains everything.",
+            |f| f.blind_seconds as f64,
+        ),
+        (
+            "freshbase_caching_reads_total",
+            "Answers with a lifetime that were registered.",
+            |f| f.sketch.reads as f64,
+        ),
+        (
+            "freshbase_caching_refused_total",
+            "Answers without one because the books were full.",
+            |f| f.sketch.refused as f64,
+        ),
+        (
+            "freshbase_caching_stale_writes_total",
+            "Writes of what somebody may have had a copy of.",
+            |f| f.sketch.purges as f64,
+        ),
+        (
+            "freshbase_caching_granted_seconds_total",
+            "Sum of the lifetimes of answers.",
+            |f| f.areas.iter().map(|area| area.granted_seconds as f64).sum(),
+        ),
+    ];
+    for (name, help, value) in rows {
+        for (labels, figures) in &figures {
+            gauges.push((name, help, labels.clone(), value(figures)));
+        }
+    }
+}
 
 /// Live queries: who is connected, and what is kept up to date for them.
 async fn live(state: &ServerState, awake: &[Arc<App>], gauges: &mut Vec<Gauge>) {

@@ -41,15 +41,24 @@ async fn create_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
 async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let (bucket, key) = (ctx.bucket()?, ctx.key()?);
-    let seen = match devices::own_device(&ctx, &caller, &bucket, &key).await? {
-        Some(own) => own,
-        None => ctx.app.load(&caller, &bucket, &key).await?,
+    let (seen, lifetime) = match devices::own_device(&ctx, &caller, &bucket, &key).await? {
+        Some(own) => (own, None),
+        None if ctx.code.is_some() || ctx.request.has_token_in_url() => {
+            (ctx.app.load(&caller, &bucket, &key).await?, None)
+        }
+        None => ctx.app.load_to_keep(&caller, &bucket, &key).await?,
     };
-    if !seen.depends_on_caller() && not_modified(&ctx.request, seen.version()) {
-        let reply = Reply::empty(304).etag(seen.version());
-        return Ok(reply.header(header::CACHE_CONTROL, cache_control(&seen)));
-    }
-    Ok(answer(200, &seen))
+    let reply = match !seen.depends_on_caller() && not_modified(&ctx.request, seen.version()) {
+        true => {
+            let reply = Reply::empty(304).etag(seen.version());
+            reply.header(header::CACHE_CONTROL, cache_control(&seen))
+        }
+        false => answer(200, &seen),
+    };
+    Ok(match lifetime {
+        Some(lifetime) => reply.kept_for(lifetime),
+        None => reply,
+    })
 }
 
 async fn replace_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
@@ -96,7 +105,7 @@ fn answer(status: u16, seen: &Seen) -> Reply {
     reply.header(header::CACHE_CONTROL, cache_control(seen))
 }
 
-/// Copies may be kept, but have to be checked before each use; shared caches keep only what everybody may read.
+/// Without a lifetime copies may be kept, but have to be checked before each use; shared caches keep only what everybody may read.
 fn cache_control(seen: &Seen) -> &'static str {
     if seen.is_public() {
         "no-cache"

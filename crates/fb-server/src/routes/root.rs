@@ -1,7 +1,7 @@
 //! The root of the API: what there is, which version, is it well.
 
 use http::header;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::context::Ctx;
 use crate::error::ApiError;
@@ -19,8 +19,6 @@ pub(crate) fn routes() -> Vec<Route> {
         route!(GET "/-/ready" ready, "Ready for requests?", Access::Public, answers: &[(200, Some("Anything"))]),
         route!(GET "/-/live" live, "Alive?", Access::Public, answers: &[(200, Some("Anything"))]),
         route!(GET "/-/startup" startup, "Started?", Access::Public, answers: &[(200, Some("Anything"))]),
-        route!(GET "/bloomfilter" get_bloom_filter, "The filter of what changed in caches lately", Access::Public,
-            answers: &[(200, Some("BloomFilter"))]),
     ]
 }
 
@@ -60,14 +58,4 @@ async fn live(_ctx: Ctx) -> Result<Reply, ApiError> {
 
 async fn startup(_ctx: Ctx) -> Result<Reply, ApiError> {
     Ok(Reply::json(200, &json!({ "status": "started" })))
-}
-
-/// The filter that contains nothing. It is honest: no answer of this server may be used without asking it again, so no
-/// cache holds anything that a change could make stale.
-pub(crate) fn empty_bloom_filter() -> Value {
-    json!({ "m": 1, "h": 1, "b": "AA==" })
-}
-
-async fn get_bloom_filter(_ctx: Ctx) -> Result<Reply, ApiError> {
-    Ok(Reply::json(200, &empty_bloom_filter()).header(header::CACHE_CONTROL, "no-cache"))
 }

@@ -31,6 +31,9 @@ const COLLECT_TIME: Duration = Duration::from_secs(60);
 /// How often it is asked which apps' logs are due to be pruned.
 const PRUNE_TIME: Duration = Duration::from_secs(1);
 
+/// How often it is written down of which copies in caches nothing is on disk yet.
+const TEND_TIME: Duration = Duration::from_secs(1);
+
 /// How long errands rest that could not be carried out.
 const ERRAND_PAUSE: Duration = Duration::from_secs(5);
 
@@ -245,6 +248,8 @@ async fn keep_house(apps: Arc<Apps>, idle: Duration) {
     let mut collector: Option<tokio::task::JoinHandle<()>> = None;
     let mut since_pruned = since_sleep;
     let mut pruner: Option<tokio::task::JoinHandle<()>> = None;
+    let mut since_tended = since_sleep;
+    let mut tender: Option<tokio::task::JoinHandle<()>> = None;
     let mut ticks = tokio::time::interval(FOLLOW_TIME.min(idle));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
@@ -271,6 +276,10 @@ async fn keep_house(apps: Arc<Apps>, idle: Duration) {
             since_pruned = tokio::time::Instant::now();
             pruner = Some(tokio::spawn(prune(apps.clone())));
         }
+        if since_tended.elapsed() >= TEND_TIME && tender.as_ref().is_none_or(|task| task.is_finished()) {
+            since_tended = tokio::time::Instant::now();
+            tender = Some(tokio::spawn(tend(apps.clone())));
+        }
         if since_sleep.elapsed() >= idle {
             since_sleep = tokio::time::Instant::now();
             let asleep = apps.sleep_idle().await;
@@ -288,6 +297,15 @@ async fn collect(apps: Arc<Apps>) {
             Ok(0) => {}
             Ok(n) => tracing::info!(app = %app.id(), n_contents = n, "removed {n} contents without a file"),
             Err(error) => tracing::warn!(app = %app.id(), error = %error, "contents without a file stay for now"),
+        }
+    }
+}
+
+/// Looks after the books of copies in caches, in apps that are awake and have any.
+async fn tend(apps: Arc<Apps>) {
+    for app in apps.awake() {
+        if let Err(error) = app.tend_caching().await {
+            tracing::warn!(app = %app.id(), error = %error, "lifetimes of answers stay short for now");
         }
     }
 }

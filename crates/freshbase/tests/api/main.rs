@@ -4,6 +4,7 @@
 
 mod archives;
 mod buckets;
+mod caching;
 mod code;
 mod downloads;
 mod files;

@@ -10,6 +10,7 @@ mod acme;
 mod admin;
 mod apps;
 mod backup;
+mod caching;
 mod cli;
 mod crash;
 mod disk;

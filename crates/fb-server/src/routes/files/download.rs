@@ -8,6 +8,24 @@ use crate::reply::Reply;
 pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let id = ctx.file_id()?;
-    let file = ctx.app.open_file(&caller, &id).await?;
-    content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await
+    if ctx.code.is_some() || !is_plain(ctx.request.uri.query()) {
+        let file = ctx.app.open_file(&caller, &id).await?;
+        return content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await;
+    }
+    let (file, lifetime) = ctx.app.open_file_to_keep(&caller, &id).await?;
+    let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
+    Ok(match lifetime {
+        Some(lifetime) => reply.kept_for(lifetime),
+        None => reply,
+    })
+}
+
+/// True if the URL says nothing but which file it is, and what gets around caches. Variants of images change with the
+/// app's settings; URLs with tokens are somebody's own.
+fn is_plain(query: Option<&str>) -> bool {
+    query.is_none_or(|query| {
+        query
+            .split('&')
+            .all(|pair| pair.is_empty() || pair.split('=').next() == Some("BCB"))
+    })
 }

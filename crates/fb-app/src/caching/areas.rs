@@ -1,0 +1,111 @@
+//! Classes and buckets: what is counted of each, and until when copies of what is in it may live.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use fb_sketch::Moment;
+
+/// Most areas that are told apart; further ones share one.
+const MAX_AREAS: usize = 1000;
+
+/// The area of what has no area of its own.
+const OTHERS: &str = "";
+
+/// A class or a bucket.
+#[derive(Debug)]
+pub(crate) struct Area {
+    pub(crate) number: u32,
+    reads: AtomicU64,
+    writes: AtomicU64,
+    granted_secs: AtomicU64,
+    /// No copy lives longer; microseconds.
+    until: AtomicU64,
+}
+
+/// What was counted of a class or a bucket since the app is awake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AreaFigures {
+    /// `/db/<class>` or `/file/<bucket>`; `/db/` or `/file/` alone for all beyond the first thousand
+    pub name: String,
+    /// Answers that got a lifetime
+    pub reads: u64,
+    /// Sum of these lifetimes in seconds
+    pub granted_seconds: u64,
+    /// Writes of which somebody may have had a copy
+    pub stale_writes: u64,
+}
+
+/// All classes, or all buckets, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Areas(RwLock<HashMap<String, Arc<Area>>>);
+
+impl Areas {
+    /// An area that is known. The lock is held for a look.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Area>> {
+        let areas = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        areas.get(name).or_else(|| areas.get(OTHERS)).cloned()
+    }
+
+    pub(crate) fn get_or_insert(&self, name: &str) -> Arc<Area> {
+        if let Some(area) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return area.clone();
+        }
+        let mut areas = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let name = if areas.len() < MAX_AREAS { name } else { OTHERS };
+        let number = u32::try_from(areas.len()).unwrap_or(u32::MAX);
+        let area = areas
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Area::new(number)));
+        area.clone()
+    }
+
+    /// When the last copy ends of what is in areas of which `is_meant` is true.
+    pub(crate) fn until(&self, is_meant: impl Fn(&str) -> bool) -> Moment {
+        let areas = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let meant = areas.iter().filter(|(name, _)| *name == OTHERS || is_meant(name));
+        let until = meant.map(|(_, area)| area.until.load(Ordering::SeqCst)).max();
+        Moment::from_micros(until.unwrap_or_default())
+    }
+
+    /// Figures of all, in the order of their names, which get this prefix.
+    pub(crate) fn figures(&self, prefix: &str) -> Vec<AreaFigures> {
+        let areas = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let figures = areas.iter().map(|(name, area)| AreaFigures {
+            name: format!("{prefix}{name}"),
+            reads: area.reads.load(Ordering::Relaxed),
+            granted_seconds: area.granted_secs.load(Ordering::Relaxed),
+            stale_writes: area.writes.load(Ordering::Relaxed),
+        });
+        let mut figures: Vec<AreaFigures> = figures.collect();
+        figures.sort_by(|a, b| a.name.cmp(&b.name));
+        figures
+    }
+}
+
+impl Area {
+    fn new(number: u32) -> Self {
+        Self {
+            number,
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            granted_secs: AtomicU64::new(0),
+            until: AtomicU64::new(0),
+        }
+    }
+
+    /// A copy may live until then. To be said before what is copied is read for good.
+    pub(crate) fn expect(&self, until: Moment) {
+        self.until.fetch_max(until.as_micros(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn count_read(&self, granted: Duration) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.granted_secs.fetch_add(granted.as_secs(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_write(&self) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+}
