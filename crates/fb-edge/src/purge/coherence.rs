@@ -71,6 +71,11 @@ impl Coherence {
         Stamp(self.count.load(Ordering::Acquire))
     }
 
+    /// How many purges were entered.
+    pub(crate) fn count(&self) -> u64 {
+        self.stamp().0
+    }
+
     /// Whether nothing of these keys was purged since the stamp was taken, as far as is known.
     pub(crate) fn is_current(&self, stamp: Stamp, fences: &[FenceKey]) -> bool {
         let mark = |fence: &FenceKey| self.marks[fence.0 as usize].load(Ordering::Acquire);
