@@ -105,8 +105,13 @@ impl Edge {
     /// Figures, for metrics.
     pub fn stats(&self) -> EdgeStats {
         let inner = &self.inner;
-                let is_intact = inner.coherence.is_intact(inner.ticks.now());
-        inner.counts.stats(inner.shelf.size(), inner.flights.len(), inner.coherence.count(), is_intact)
+        let is_intact = inner.coherence.is_intact(inner.ticks.now());
+        inner.counts.stats(
+            inner.shelf.size(),
+            inner.flights.len(),
+            inner.coherence.count(),
+            is_intact,
+        )
     }
 }
 

@@ -58,7 +58,13 @@ pub struct EdgeStats {
 }
 
 impl Counts {
-    pub(crate) fn stats(&self, (entries, bytes): (usize, u64), under_way: usize, purges: u64, is_intact: bool) -> EdgeStats {
+    pub(crate) fn stats(
+        &self,
+        (entries, bytes): (usize, u64),
+        under_way: usize,
+        purges: u64,
+        is_intact: bool,
+    ) -> EdgeStats {
         EdgeStats {
             hits: self.hits.get(),
             fills: self.fills.get(),
