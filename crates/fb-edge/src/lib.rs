@@ -17,6 +17,8 @@ mod purge;
 mod respond;
 mod serve;
 mod shelf;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod subscribe;
 mod target;

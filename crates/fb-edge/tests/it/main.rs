@@ -1,6 +1,6 @@
 //! The edge in front of a real origin, on loopback. Time is moved by hand; nothing sleeps.
 
-#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test binary")]
 
 mod coherent;
 mod kit;
