@@ -52,10 +52,21 @@ pub(crate) struct Inner {
 struct Asked<'r> {
     ask: Ask,
     parts: &'r Parts,
-    target: &'r Target<'r>,
+    target: Target<'r>,
     peer: Peer,
     found: Option<Arc<Entry>>,
-    fields: Fields,
+    /// What answers of the target vary by, if the request's values of that are fit for keys.
+    fields: Option<Fields>,
+    /// When memory was looked at.
+    at: Duration,
+}
+
+/// What a look into memory came to.
+enum Found<'r> {
+    Answer(Response<EdgeBody>),
+    /// The request is none for memory.
+    Pass(Target<'r>),
+    Miss(Asked<'r>),
 }
 
 /// How the answer is got that is not in memory.
@@ -96,7 +107,13 @@ impl Edge {
             return self.inner.clone().tunnel(request, peer).await;
         }
         let (parts, body) = request.into_parts();
-        match self.inner.answer(&parts, body, peer).await {
+        let found = match self.inner.look(&parts, body.is_end_stream(), peer) {
+            Ok(Found::Answer(answer)) => return answer,
+            Ok(found) => found,
+            Err(failure) => return failure.answer(&parts.headers),
+        };
+        // Boxed, so that answers from memory do not carry the place for all this around.
+        match Box::pin(self.inner.fetch(&parts, body, peer, found)).await {
             Ok(answer) => answer,
             Err(failure) => failure.answer(&parts.headers),
         }
@@ -116,19 +133,14 @@ impl Edge {
 }
 
 impl Inner {
-    async fn answer<B>(self: &Arc<Self>, parts: &Parts, body: B, peer: Peer) -> Result<Response<EdgeBody>, Failure>
-    where
-        B: Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<BoxError>,
-    {
+    /// Answers from memory, or says what is to be done.
+    fn look<'r>(&self, parts: &'r Parts, is_empty: bool, peer: Peer) -> Result<Found<'r>, Failure> {
         if [Method::CONNECT, Method::TRACE].contains(&parts.method) {
             return Err(Failure::Method);
         }
         let target = Target::of(parts, peer.is_tls).map_err(Failure::Malformed)?;
-        let ask = Ask::of(parts, !body.is_end_stream()).filter(|_| target.is_short());
-        let Some(ask) = ask else {
-            let answer = self.pass(parts, body, &target, peer).await?;
-            return Ok(passed(answer, parts));
+        let Some(ask) = Ask::of(parts, !is_empty).filter(|_| target.is_short()) else {
+            return Ok(Found::Pass(target));
         };
         let now = self.ticks.now();
         let (found, fields) = self.shelf.find(&target, &parts.headers);
@@ -138,27 +150,43 @@ impl Inner {
             && ask.takes(entry, now)
         {
             self.counts.hits.add();
-            return Ok(with_entry(entry, parts, now, From::Memory));
+            return Ok(Found::Answer(with_entry(entry, parts, now, From::Memory)));
         }
         if ask.only_if_stored {
             return Err(Failure::NotStored);
         }
-        let asked = Asked {
+        Ok(Found::Miss(Asked {
             ask,
             parts,
-            target: &target,
+            target,
             peer,
             found,
-            fields: fields.unwrap_or_default(),
-        };
-        if parts.method == Method::HEAD || fields.is_none() {
-            return self.alone(&asked).await;
+            fields,
+            at: now,
+        }))
+    }
+
+    async fn fetch<B>(
+        self: &Arc<Self>,
+        parts: &Parts,
+        body: B,
+        peer: Peer,
+        found: Found<'_>,
+    ) -> Result<Response<EdgeBody>, Failure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        match found {
+            Found::Answer(answer) => Ok(answer),
+            Found::Pass(target) => Ok(passed(self.pass(parts, body, &target, peer).await?, parts)),
+            Found::Miss(asked) if parts.method == Method::HEAD || asked.fields.is_none() => self.alone(&asked).await,
+            Found::Miss(asked) => self.miss(&asked).await,
         }
-        self.miss(&asked, now).await
     }
 
     fn plan(&self, asked: &Asked<'_>) -> Plan {
-        match self.shelf.hint(asked.target) {
+        match self.shelf.hint(&asked.target) {
             Hint::Storable => Plan::Fill,
             Hint::Personal => Plan::Pass,
             Hint::Unknown if asked.found.is_some() || are_unseen(&asked.parts.headers) => Plan::Fill,
@@ -167,11 +195,11 @@ impl Inner {
         }
     }
 
-    async fn miss(self: &Arc<Self>, asked: &Asked<'_>, now: Duration) -> Result<Response<EdgeBody>, Failure> {
+    async fn miss(self: &Arc<Self>, asked: &Asked<'_>) -> Result<Response<EdgeBody>, Failure> {
         let plan = self.plan(asked);
         let first = match plan {
             Plan::Pass => None,
-            Plan::Fill | Plan::Probe => self.together(asked, plan, now).await?,
+            Plan::Fill | Plan::Probe => self.together(asked, plan).await?,
         };
         if let Some(answer) = first {
             return Ok(answer);
@@ -179,7 +207,7 @@ impl Inner {
         // Who waited for a probe knows more now.
         if plan == Plan::Probe
             && self.plan(asked) == Plan::Fill
-            && let Some(answer) = self.together(asked, Plan::Fill, now).await?
+            && let Some(answer) = self.together(asked, Plan::Fill).await?
         {
             return Ok(answer);
         }
@@ -187,20 +215,16 @@ impl Inner {
     }
 
     /// Sends a request that others may wait for, or waits for one. `None`: nothing came of it that is for this client.
-    async fn together(
-        self: &Arc<Self>,
-        asked: &Asked<'_>,
-        plan: Plan,
-        now: Duration,
-    ) -> Result<Option<Response<EdgeBody>>, Failure> {
-        let Some(variant) = asked.fields.variant(&asked.parts.headers) else {
+    async fn together(self: &Arc<Self>, asked: &Asked<'_>, plan: Plan) -> Result<Option<Response<EdgeBody>>, Failure> {
+        let fields = asked.fields.unwrap_or_default();
+        let Some(variant) = fields.variant(&asked.parts.headers) else {
             return Ok(None);
         };
         // No answer is stored by this name, because variants end in a newline.
         let name = if plan == Plan::Probe { "probe" } else { variant.as_str() };
         let url = [self.coherence.fence_of_url(&asked.target.url())];
         // Without the stream a request that is under way says nothing about now.
-        let may_follow = self.coherence.is_intact(now)
+        let may_follow = self.coherence.is_intact(asked.at)
             && (!asked.ask.must_be_valid || asked.found.as_ref().is_some_and(|entry| entry.terms().is_purgeable));
         let role = self
             .flights
@@ -233,7 +257,12 @@ impl Inner {
     }
 
     async fn fill(self: &Arc<Self>, asked: &Asked<'_>, leader: Leader) -> Result<Option<Response<EdgeBody>>, Failure> {
-        let filling = Filling::of(asked.parts, asked.peer, asked.found.clone(), asked.fields);
+        let filling = Filling::of(
+            asked.parts,
+            asked.peer,
+            asked.found.clone(),
+            asked.fields.unwrap_or_default(),
+        );
         // A task of its own: others wait for it, whatever becomes of this client.
         let task = tokio::spawn(self.clone().run_fill(filling, leader));
         let filled = task.await.unwrap_or(Filled::Failed(Failure::Down));
@@ -264,7 +293,7 @@ impl Inner {
     /// Sends the client's own request.
     async fn alone(self: &Arc<Self>, asked: &Asked<'_>) -> Result<Response<EdgeBody>, Failure> {
         let empty = http_body_util::Empty::<Bytes>::new();
-        let answer = self.pass(asked.parts, empty, asked.target, asked.peer).await;
+        let answer = self.pass(asked.parts, empty, &asked.target, asked.peer).await;
         let is_down = answer.as_ref().map_or_else(
             |failure| failure.is_origins(),
             |answer| answer.status().is_server_error(),
@@ -287,14 +316,15 @@ impl Inner {
         if asked.parts.method == Method::HEAD || answer.status().is_server_error() {
             return;
         }
-        if Filling::might_be_stored(asked.target, answer, &self.coherence) {
+        if Filling::might_be_stored(&asked.target, answer, &self.coherence) {
             let fields = Fields::of_answer(answer.headers()).unwrap_or_default();
-            if !asked.fields.contains(fields) {
-                self.shelf.vary(asked.target, asked.fields.and(fields));
+            // Without values that are fit for keys there is nothing to be learned about fields either.
+            if let Some(known) = asked.fields.filter(|known| !known.contains(fields)) {
+                self.shelf.vary(&asked.target, known.and(fields));
             }
-            self.shelf.set_hint(asked.target, Hint::Storable);
+            self.shelf.set_hint(&asked.target, Hint::Storable);
         } else if !has_credentials(&asked.parts.headers) {
-            self.shelf.set_hint(asked.target, Hint::Personal);
+            self.shelf.set_hint(&asked.target, Hint::Personal);
         }
     }
 

@@ -10,6 +10,7 @@ use http_cache_semantics::{CacheOptions, CachePolicy};
 use crate::directives::Directives;
 use crate::headers::{SURROGATE_KEY, has_secrets, strip_hop_by_hop};
 use crate::purge::{Coherence, FenceKey, Stamp};
+use crate::respond::{CACHE_STATUS, CONTENT_HEADERS};
 use crate::target::Target;
 
 /// More keys than this in `Surrogate-Key`, and the answer is not stored.
@@ -33,8 +34,11 @@ pub(crate) struct Sent {
 /// An answer in memory.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Without `Age`, and without what concerns the edge only.
+    /// Of the whole answer, without what concerns the edge only. `Age` and `Cache-Status` hold places, so that setting them for
+    /// each client moves nothing.
     pub(crate) headers: HeaderMap,
+    /// The same, of an answer to who has the content already.
+    pub(crate) known_headers: HeaderMap,
     pub(crate) body: Bytes,
     /// What it is purged by, for confirmations that do not say it again.
     keys: Vec<HeaderValue>,
@@ -113,9 +117,14 @@ impl Entry {
         for name in [AGE, SURROGATE_KEY, HeaderName::from_static("x-request-id")] {
             headers.remove(name);
         }
+        headers.insert(AGE, HeaderValue::from_static("0"));
+        headers.insert(CACHE_STATUS, HeaderValue::from_static("freshbase-edge"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let mut known_headers = headers.clone();
+        CONTENT_HEADERS.iter().for_each(|name| drop(known_headers.remove(name)));
         Self {
             headers,
+            known_headers,
             body,
             keys,
             sent,
@@ -130,6 +139,8 @@ impl Entry {
     /// Headers of the whole answer after the origin confirmed it (RFC 9111, section 3.2).
     pub(crate) fn confirmed(&self, news: &HeaderMap) -> HeaderMap {
         let mut headers = self.headers.clone();
+        headers.remove(AGE);
+        headers.remove(CACHE_STATUS);
         for keys in &self.keys {
             headers.append(SURROGATE_KEY, keys.clone());
         }
@@ -205,17 +216,23 @@ pub(crate) fn is_known(answer: &HeaderMap, request: &HeaderMap) -> bool {
         let Some(tag) = answer.get(ETAG).and_then(|tag| tag.to_str().ok()) else {
             return false;
         };
-        let strong = |tag: &'_ str| tag.trim().trim_start_matches("W/").to_owned();
+        let tag = without_weakness(tag);
         return request
             .get_all(IF_NONE_MATCH)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .any(|known| known.trim() == "*" || strong(known) == strong(tag));
+            .any(|known| known.trim() == "*" || without_weakness(known) == tag);
     }
     match (request.get(IF_MODIFIED_SINCE), answer.get(LAST_MODIFIED)) {
         // As origins do: the very date that they sent. Dates are not compared otherwise.
         (Some(since), Some(modified)) => since == modified,
         _ => false,
     }
+}
+
+/// For the comparison that conditions of `GET` use, which does not care about weakness.
+fn without_weakness(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag)
 }

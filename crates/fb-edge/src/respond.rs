@@ -14,6 +14,9 @@ use crate::headers::{SURROGATE_KEY, strip_hop_by_hop};
 /// How an answer came about (RFC 9211).
 pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
+/// What is not in an answer to who has the content already.
+pub(crate) const CONTENT_HEADERS: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING];
+
 /// The values of `Cache-Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum From {
@@ -48,16 +51,16 @@ pub(crate) fn with_entry(entry: &Entry, request: &Parts, now: Duration, from: Fr
         false => entry.body.clone(),
     };
     let mut answer = Response::new(EdgeBody::whole(body));
+    if is_known {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    }
     let headers = answer.headers_mut();
-    *headers = entry.headers.clone();
+    *headers = if is_known { &entry.known_headers } else { &entry.headers }.clone();
     // Rounded up: copies may live too short, but not too long.
     let age = entry.age(now);
     let age = age.as_secs() + u64::from(age.subsec_nanos() > 0);
     headers.insert(AGE, HeaderValue::from(age));
     headers.insert(CACHE_STATUS, from.value());
-    if is_known {
-        without_content(&mut answer);
-    }
     answer
 }
 
@@ -82,7 +85,7 @@ pub(crate) fn with_answer<B>(
 
 fn without_content(answer: &mut Response<EdgeBody>) {
     *answer.status_mut() = StatusCode::NOT_MODIFIED;
-    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
+    for name in &CONTENT_HEADERS {
         answer.headers_mut().remove(name);
     }
 }
