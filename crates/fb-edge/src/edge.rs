@@ -139,6 +139,10 @@ impl Inner {
             return Err(Failure::Method);
         }
         let target = Target::of(parts, peer.is_tls).map_err(Failure::Malformed)?;
+        // It is for edges, not for their clients.
+        if parts.uri.path() == self.options.purge_path {
+            return Err(Failure::NotHere);
+        }
         let Some(ask) = Ask::of(parts, !is_empty).filter(|_| target.is_short()) else {
             return Ok(Found::Pass(target));
         };

@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Malformed(&'static str),
     /// A method that does not go through proxies.
     Method,
+    /// What is not for clients.
+    NotHere,
     /// The origin cannot be reached, or broke off.
     Down,
     /// The origin does not answer.
@@ -43,6 +45,7 @@ impl Failure {
                 let message = text("This method is not allowed here.");
                 (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
             }
+            Self::NotHere => (StatusCode::NOT_FOUND, "NotFound", text("There is nothing here.")),
             Self::Down => {
                 let message = text("The server behind this edge cannot be reached. Try again later.");
                 (StatusCode::BAD_GATEWAY, "OriginUnreachable", message)

@@ -108,6 +108,15 @@ async fn beyond_the_limit_of_requests_clients_are_told_to_come_again() {
     assert_eq!(world.send(request("POST", "/x", &[])).await.status, 200);
 }
 
+#[tokio::test]
+async fn s39_clients_do_not_see_the_purge_stream() {
+    let world = World::start().await;
+    for path in ["/edge/purges", "/edge/purges?after=0"] {
+        let got = world.get(path, &[("authorization", "Bearer edges only")]).await;
+        assert_eq!((got.status.as_u16(), world.origin.log.followers()), (404, 1));
+    }
+}
+
 #[test]
 fn options_that_make_no_sense_are_refused() {
     let check = |options| Edge::new(options, std::sync::Arc::new(Monotonic::default())).map(|_| ());
