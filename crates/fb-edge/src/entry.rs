@@ -1,0 +1,238 @@
+//! What is stored: which answers, for how long, and with what.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{AGE, CONTENT_LENGTH, ETAG, LAST_MODIFIED};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request, response};
+use http_cache_semantics::{CacheOptions, CachePolicy};
+
+use crate::directives::Directives;
+use crate::headers::{SURROGATE_KEY, has_secrets, strip_hop_by_hop};
+use crate::purge::{Coherence, FenceKey, Stamp};
+use crate::respond::{CACHE_STATUS, CONTENT_HEADERS};
+use crate::target::Target;
+
+/// More keys than this in `Surrogate-Key`, and the answer is not stored.
+const MAX_KEYS: usize = 64;
+
+/// Explicit lifetimes count, and nothing is guessed.
+const RULES: CacheOptions = CacheOptions {
+    shared: true,
+    cache_heuristic: 0.0,
+    immutable_min_time_to_live: Duration::ZERO,
+    ignore_cargo_cult: false,
+};
+
+/// When a request went to the origin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) at: Duration,
+    pub(crate) stamp: Stamp,
+}
+
+/// An answer in memory.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Of the whole answer, without what concerns the edge only. `Age` and `Cache-Status` hold places, so that setting them for
+    /// each client moves nothing.
+    pub(crate) headers: HeaderMap,
+    /// The same, of an answer to who has the content already.
+    pub(crate) known_headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// What it is purged by, for confirmations that do not say it again.
+    keys: Vec<HeaderValue>,
+    sent: Sent,
+    terms: Terms,
+}
+
+/// On which terms an answer may be kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// How old the answer was when its request was sent; the time that it took counts as age.
+    age: Duration,
+    /// From then on.
+    lifetime: Duration,
+    /// The time after the end of its lifetime for which the answer is better than none. `None` forbids it.
+    stale_if_error: Option<Duration>,
+    /// Whether the origin says by what the answer is purged.
+    pub(crate) is_purgeable: bool,
+    /// Whether those who say who they are may have it as well.
+    pub(crate) is_for_all: bool,
+    fences: Box<[FenceKey]>,
+}
+
+impl Terms {
+    /// The terms of an answer to a request that the edge composed. `None`: it must not be stored.
+    pub(crate) fn of(
+        request: &request::Parts,
+        answer: &response::Parts,
+        target: &Target<'_>,
+        coherence: &Coherence,
+    ) -> Option<Self> {
+        // Errors, redirects and parts are not for everybody who asks later.
+        if answer.status != StatusCode::OK || has_secrets(&answer.headers) {
+            return None;
+        }
+        let directives = Directives::of(&answer.headers);
+        if !directives.has("max-age") && !directives.has("s-maxage") {
+            return None;
+        }
+        let age = match answer.headers.get(AGE) {
+            Some(age) => age.to_str().ok()?.trim().parse().map(Duration::from_secs).ok()?,
+            None => Duration::ZERO,
+        };
+        let policy = CachePolicy::new_options(request, answer, SystemTime::UNIX_EPOCH, RULES);
+        let lifetime = policy.time_to_live(SystemTime::UNIX_EPOCH);
+        if !policy.is_storable() || lifetime.is_zero() {
+            return None;
+        }
+        let mut fences = vec![coherence.fence_of_url(&target.url())];
+        for keys in answer.headers.get_all(SURROGATE_KEY) {
+            let keys = keys.to_str().ok()?.split_ascii_whitespace();
+            fences.extend(keys.map(|key| coherence.fence_of_key(key)));
+        }
+        // `s-maxage` alone would forbid stale answers as well (RFC 9111, section 4.2.4); who says `stale-if-error` beside it means
+        // caches like this one.
+        let forbids_stale = ["must-revalidate", "proxy-revalidate", "no-cache"]
+            .iter()
+            .any(|name| directives.has(name));
+        (fences.len() <= MAX_KEYS + 1).then(|| Self {
+            age,
+            lifetime,
+            stale_if_error: directives.seconds("stale-if-error").filter(|_| !forbids_stale),
+            is_purgeable: answer.headers.contains_key(SURROGATE_KEY),
+            is_for_all: ["public", "s-maxage", "must-revalidate"]
+                .iter()
+                .any(|name| directives.has(name)),
+            fences: fences.into(),
+        })
+    }
+}
+
+impl Entry {
+    pub(crate) fn new(mut headers: HeaderMap, body: Bytes, sent: Sent, terms: Terms) -> Self {
+        strip_hop_by_hop(&mut headers);
+        let keys = headers.get_all(SURROGATE_KEY).iter().cloned().collect();
+        for name in [AGE, SURROGATE_KEY, HeaderName::from_static("x-request-id")] {
+            headers.remove(name);
+        }
+        headers.insert(AGE, HeaderValue::from_static("0"));
+        headers.insert(CACHE_STATUS, HeaderValue::from_static("freshbase-edge"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let mut known_headers = headers.clone();
+        CONTENT_HEADERS.iter().for_each(|name| drop(known_headers.remove(name)));
+        Self {
+            headers,
+            known_headers,
+            body,
+            keys,
+            sent,
+            terms,
+        }
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Headers of the whole answer after the origin confirmed it (RFC 9111, section 3.2).
+    pub(crate) fn confirmed(&self, news: &HeaderMap) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        headers.remove(AGE);
+        headers.remove(CACHE_STATUS);
+        for keys in &self.keys {
+            headers.append(SURROGATE_KEY, keys.clone());
+        }
+        for name in news
+            .keys()
+            .filter(|name| !["content-length", "content-encoding", "content-range"].contains(&name.as_str()))
+        {
+            headers.remove(name);
+            for value in news.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        headers
+    }
+
+    pub(crate) fn age(&self, now: Duration) -> Duration {
+        self.terms.age + now.saturating_sub(self.sent.at)
+    }
+
+    /// What is left of its lifetime.
+    pub(crate) fn time_left(&self, now: Duration) -> Duration {
+        (self.sent.at + self.terms.lifetime).saturating_sub(now)
+    }
+
+    /// Whether nothing that the answer is made of was purged since it was asked for.
+    pub(crate) fn is_current(&self, coherence: &Coherence) -> bool {
+        coherence.is_current(self.sent.stamp, &self.terms.fences)
+    }
+
+    /// Whether it may be the answer without asking the origin.
+    pub(crate) fn is_fresh(&self, coherence: &Coherence, now: Duration) -> bool {
+        !self.time_left(now).is_zero() && coherence.is_intact(now) && self.is_current(coherence)
+    }
+
+    /// Whether the app prefers it to an error now. Never if it was purged: then it is known to be wrong, and perhaps forbidden.
+    pub(crate) fn is_better_than_nothing(&self, coherence: &Coherence, now: Duration) -> bool {
+        let Some(grace) = self.terms.stale_if_error else {
+            return false;
+        };
+        let expired = self.sent.at + self.terms.lifetime;
+        let good_until = match coherence.is_intact(now) {
+            true => expired,
+            false => expired.min(coherence.last_intact().unwrap_or_default().max(self.sent.at)),
+        };
+        self.is_current(coherence) && now.saturating_sub(good_until) <= grace
+    }
+
+    /// What makes the origin's answer to a revalidation short.
+    pub(crate) fn validator(&self) -> Option<&HeaderValue> {
+        self.headers.get(ETAG)
+    }
+
+    /// Whether the copy that a client has is this one (RFC 9110, section 13.2.2).
+    pub(crate) fn is_known_to(&self, request: &HeaderMap) -> bool {
+        is_known(&self.headers, request)
+    }
+
+    /// Bytes of memory, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 64)
+            .sum();
+        self.body.len() + headers + self.terms.fences.len() * 4 + 256
+    }
+}
+
+/// Whether a request's conditions say that the client has the answer with these headers.
+pub(crate) fn is_known(answer: &HeaderMap, request: &HeaderMap) -> bool {
+    use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+    if request.contains_key(IF_NONE_MATCH) {
+        let Some(tag) = answer.get(ETAG).and_then(|tag| tag.to_str().ok()) else {
+            return false;
+        };
+        let tag = without_weakness(tag);
+        return request
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|known| known.trim() == "*" || without_weakness(known) == tag);
+    }
+    match (request.get(IF_MODIFIED_SINCE), answer.get(LAST_MODIFIED)) {
+        // As origins do: the very date that they sent. Dates are not compared otherwise.
+        (Some(since), Some(modified)) => since == modified,
+        _ => false,
+    }
+}
+
+/// For the comparison that conditions of `GET` use, which does not care about weakness.
+fn without_weakness(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag)
+}

@@ -1,0 +1,229 @@
+//! Answers for everybody: asked for with requests that hold nothing but what is in the key.
+//!
+//! This is what keeps memory from being poisoned: no header that one client made up can have had a part in what others get.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, IF_NONE_MATCH};
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode, response};
+use http_body_util::{BodyExt, Empty};
+
+use crate::body::{EdgeBody, Resumed};
+use crate::edge::Inner;
+use crate::entry::{Entry, Sent, Terms};
+use crate::error::Failure;
+use crate::flight::{Landing, Leader};
+use crate::headers::{Peer, name_target};
+use crate::origin::Incomplete;
+use crate::purge::Coherence;
+use crate::shelf::Hint;
+use crate::target::Target;
+use crate::vary::Fields;
+
+/// What is to be asked for.
+#[derive(Debug)]
+pub(crate) struct Filling {
+    client: Parts,
+    peer: Peer,
+    /// What is in memory, to be confirmed.
+    old: Option<Arc<Entry>>,
+    fields: Fields,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Filled {
+    Stored(Arc<Entry>),
+    /// Nothing that can be stored.
+    Passing(Box<Response<EdgeBody>>),
+    Failed(Failure),
+}
+
+impl Filling {
+    pub(crate) fn of(client: &Parts, peer: Peer, old: Option<Arc<Entry>>, fields: Fields) -> Self {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.uri = client.uri.clone();
+        parts.headers = client.headers.clone();
+        Self {
+            client: parts,
+            peer,
+            old,
+            fields,
+        }
+    }
+
+    /// Whether the same answer to a request without anything personal could be stored. `answer` may also confirm a client's copy.
+    pub(crate) fn might_be_stored(target: &Target<'_>, answer: &Incomplete, coherence: &Coherence) -> bool {
+        let (mut head, ()) = Response::new(()).into_parts();
+        head.headers = answer.headers().clone();
+        let is_whole = [StatusCode::OK, StatusCode::NOT_MODIFIED].contains(&answer.status());
+        let (request, ()) = Request::new(()).into_parts();
+        is_whole
+            && Fields::of_answer(&head.headers).is_some()
+            && Terms::of(&request, &head, target, coherence).is_some()
+    }
+
+    /// A request of the key's content.
+    fn compose(&self, target: &Target<'_>) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = self.client.uri.clone();
+        let headers = request.headers_mut();
+        name_target(headers, target);
+        self.fields.copy(&self.client.headers, headers);
+        // Of several nodes behind the origin's address, some may have caches that do not know yet what the edge was told.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Some(tag) = self.old.as_ref().and_then(|old| old.validator()) {
+            headers.insert(IF_NONE_MATCH, tag.clone());
+        }
+        request
+    }
+
+    fn values(&self, fields: Fields) -> HeaderMap {
+        let mut values = HeaderMap::new();
+        fields.copy(&self.client.headers, &mut values);
+        values
+    }
+}
+
+impl Inner {
+    pub(crate) async fn run_fill(self: Arc<Self>, mut filling: Filling, leader: Leader) -> Filled {
+        let first = self.try_fill(&filling).await;
+        let filled = match first {
+            Ok(filled) => filled,
+            // It varies by more than what the request had.
+            Err(fields) => {
+                filling.fields = fields;
+                filling.old = None;
+                self.try_fill(&filling).await.unwrap_or(Filled::Failed(Failure::Down))
+            }
+        };
+        leader.land(match &filled {
+            Filled::Stored(entry) => Landing::Stored(entry.clone()),
+            Filled::Passing(_) | Filled::Failed(_) => Landing::Alone,
+        });
+        filled
+    }
+
+    /// The error is by which fields to ask again.
+    async fn try_fill(&self, filling: &Filling) -> Result<Filled, Fields> {
+        let client = &filling.client;
+        let Ok(target) = Target::of(client, filling.peer.is_tls) else {
+            return Ok(Filled::Failed(Failure::Malformed("the URL")));
+        };
+        let Some(variant) = filling.fields.variant(&client.headers) else {
+            return Ok(Filled::Failed(Failure::Malformed("a header")));
+        };
+        self.counts.fills.add();
+        // Both are read before the request is sent: purges that come from now on concern its answer.
+        let sent = Sent {
+            stamp: self.coherence.stamp(),
+            at: self.ticks.now(),
+        };
+        let request = filling.compose(&target);
+        let (composed, body) = request.into_parts();
+        let (as_sent, ()) = copy(&composed).into_parts();
+        let answer = match self.send(Request::from_parts(composed, body)).await {
+            Ok(answer) => answer,
+            Err(failure) => return Ok(Filled::Failed(failure)),
+        };
+        let (mut head, body) = answer.into_parts();
+        let confirmed = filling.old.as_ref().filter(|_| head.status == StatusCode::NOT_MODIFIED);
+        if let Some(old) = confirmed {
+            self.counts.confirmed.add();
+            head.headers = old.confirmed(&head.headers);
+            head.status = StatusCode::OK;
+        }
+        let terms = Terms::of(&as_sent, &head, &target, &self.coherence);
+        let varies = Fields::of_answer(&head.headers);
+        let limit = self.options.limits.answer.min(self.shelf.largest());
+        let (Some(terms), Some(varies), true) = (terms, varies, declared_length(&head) <= limit) else {
+            if !head.status.is_server_error() {
+                self.shelf.set_hint(&target, Hint::Personal);
+                self.shelf.forget(target.key(&variant));
+            }
+            let body = match confirmed {
+                Some(old) => EdgeBody::whole(old.body.clone()),
+                None => EdgeBody::passing(body),
+            };
+            return Ok(Filled::Passing(Box::new(Response::from_parts(head, body))));
+        };
+        let fields = filling.fields.and(varies);
+        let Some(full_variant) = fields.variant(&client.headers) else {
+            self.shelf.vary(&target, fields);
+            return Ok(Filled::Passing(Box::new(Response::from_parts(
+                head,
+                EdgeBody::passing(body),
+            ))));
+        };
+        if filling.values(fields) != filling.values(filling.fields) {
+            self.shelf.vary(&target, fields);
+            return Err(fields);
+        }
+        let bytes = match confirmed {
+            Some(old) => old.body.clone(),
+            None => match collect(body, limit).await {
+                Collected::Whole(bytes) => bytes,
+                Collected::TooLarge(body) => {
+                    self.shelf.set_hint(&target, Hint::Personal);
+                    return Ok(Filled::Passing(Box::new(Response::from_parts(
+                        head,
+                        EdgeBody::passing(body),
+                    ))));
+                }
+                Collected::Broken => return Ok(Filled::Failed(Failure::Down)),
+            },
+        };
+        let entry = Arc::new(Entry::new(head.headers, bytes, sent, terms));
+        if entry.is_current(&self.coherence) {
+            self.shelf.keep(&target, fields, &full_variant, entry.clone());
+        }
+        self.shelf.set_hint(&target, Hint::Storable);
+        Ok(Filled::Stored(entry))
+    }
+}
+
+fn copy(parts: &Parts) -> Request<()> {
+    let mut request = Request::new(());
+    *request.uri_mut() = parts.uri.clone();
+    *request.headers_mut() = parts.headers.clone();
+    request
+}
+
+fn declared_length(head: &response::Parts) -> usize {
+    let length = head
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
+}
+
+enum Collected<B> {
+    Whole(Bytes),
+    TooLarge(Resumed<B>),
+    Broken,
+}
+
+async fn collect<B>(mut body: B, limit: usize) -> Collected<B>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+{
+    let (mut read, mut n_bytes) = (VecDeque::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Collected::Broken };
+        let Ok(data) = frame.into_data() else { continue };
+        n_bytes += data.len();
+        read.push_back(data);
+        if n_bytes > limit {
+            return Collected::TooLarge(Resumed { read, rest: body });
+        }
+    }
+    if read.len() == 1 {
+        return Collected::Whole(read.pop_front().unwrap_or_default());
+    }
+    let mut whole = Vec::with_capacity(n_bytes);
+    read.iter().for_each(|bytes| whole.extend_from_slice(bytes));
+    Collected::Whole(whole.into())
+}

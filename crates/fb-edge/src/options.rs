@@ -1,0 +1,108 @@
+//! What an edge is told when it starts.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::body::BoxError;
+
+/// What an edge is for, and its limits.
+#[derive(Clone)]
+pub struct EdgeOptions {
+    /// The server behind the edge: `http://host:port` or `https://host`, without a path.
+    pub origin: String,
+    /// Authorities that the origin's certificate may come from besides those of browsers, in PEM.
+    pub authorities: Vec<Vec<u8>>,
+    /// Path of the purge stream at the origin.
+    pub purge_path: String,
+    /// What the edge proves to the origin that it is one with, sent as `Authorization: Bearer …` on the purge stream. Empty: nothing.
+    pub purge_secret: String,
+    /// Bytes of memory for answers. Default: 64 MiB.
+    pub memory: u64,
+    /// How old the last proof that no purge is missing may be when the edge answers from memory: what the edge adds to the
+    /// staleness of answers. Default: 5 seconds; should be several times the origin's beat.
+    pub bound: Duration,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// How much of anything.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest answer that is kept, in bytes. Larger ones pass through. Default: 1 MiB, and at most a quarter of one part of the memory.
+    pub answer: usize,
+    /// Requests to the origin at once, beyond which clients are told to come again. Default: 1,024.
+    pub origin_requests: usize,
+    /// Time for a connection to the origin. Default: 5 seconds.
+    pub connect: Duration,
+    /// How long either side may send nothing while the other waits for it. Default: 30 seconds.
+    pub silence: Duration,
+    /// How long idle connections to the origin are kept. Default: 30 seconds; should be shorter than the origin's own limit.
+    pub keep_alive: Duration,
+    /// Connections of clients at once; more wait. Default: 10,000.
+    pub connections: usize,
+    /// Time for the headers of a request. Default: 10 seconds.
+    pub request_head: Duration,
+    /// Bytes of a request's headers. Default: 32 KiB.
+    pub head_bytes: usize,
+    /// Time for requests that are under way when the edge stops. Default: 10 seconds.
+    pub shutdown: Duration,
+}
+
+impl EdgeOptions {
+    /// The defaults, in front of an origin.
+    pub fn of(origin: impl Into<String>) -> Self {
+        Self {
+            origin: origin.into(),
+            authorities: Vec::new(),
+            purge_path: "/edge/purges".to_owned(),
+            purge_secret: String::new(),
+            memory: 64 << 20,
+            bound: Duration::from_secs(5),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            answer: 1 << 20,
+            origin_requests: 1024,
+            connect: Duration::from_secs(5),
+            silence: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(30),
+            connections: 10_000,
+            request_head: Duration::from_secs(10),
+            head_bytes: 32 << 10,
+            shutdown: Duration::from_secs(10),
+        }
+    }
+}
+
+impl fmt::Debug for EdgeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EdgeOptions")
+            .field("origin", &self.origin)
+            .field("purge_path", &self.purge_path)
+            .field("purge_secret", &"***")
+            .field("memory", &self.memory)
+            .field("bound", &self.bound)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An edge cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EdgeError {
+    /// The origin is not the URL of a server.
+    #[error("the origin must be http:// or https:// with a host, and without a path")]
+    Origin,
+    /// The path or the secret of the purge stream does not fit into a request.
+    #[error("the path of the purge stream must begin with /, and its secret must be of visible ASCII characters")]
+    Purges,
+    /// TLS to the origin cannot be set up.
+    #[error("TLS to the origin cannot be set up")]
+    Tls(#[source] BoxError),
+}

@@ -1,0 +1,91 @@
+//! Answers to clients.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode, response};
+
+use crate::body::EdgeBody;
+use crate::entry::{Entry, is_known};
+use crate::headers::{SURROGATE_KEY, strip_hop_by_hop};
+
+/// How an answer came about (RFC 9211).
+pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// What is not in an answer to who has the content already.
+pub(crate) const CONTENT_HEADERS: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING];
+
+/// The values of `Cache-Status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    Memory,
+    /// Another request's answer that was under way.
+    Other,
+    /// The origin's, and now in memory.
+    Origin,
+    /// In memory, out of date, but the origin is down.
+    Stale,
+    /// The origin's.
+    Passed,
+}
+
+impl From {
+    fn value(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Memory => "freshbase-edge; hit",
+            Self::Other => "freshbase-edge; fwd=miss; collapsed",
+            Self::Origin => "freshbase-edge; fwd=miss; stored",
+            Self::Stale => "freshbase-edge; hit; detail=stale-if-error",
+            Self::Passed => "freshbase-edge; fwd=bypass",
+        })
+    }
+}
+
+/// Answers with what is in memory.
+pub(crate) fn with_entry(entry: &Entry, request: &Parts, now: Duration, from: From) -> Response<EdgeBody> {
+    let is_known = entry.is_known_to(&request.headers);
+    let body = match is_known || request.method == Method::HEAD {
+        true => Bytes::new(),
+        false => entry.body.clone(),
+    };
+    let mut answer = Response::new(EdgeBody::whole(body));
+    if is_known {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = answer.headers_mut();
+    *headers = if is_known { &entry.known_headers } else { &entry.headers }.clone();
+    // Rounded up: copies may live too short, but not too long.
+    let age = entry.age(now);
+    let age = age.as_secs() + u64::from(age.subsec_nanos() > 0);
+    headers.insert(AGE, HeaderValue::from(age));
+    headers.insert(CACHE_STATUS, from.value());
+    answer
+}
+
+/// Answers with what the origin says. `is_whole`: the origin was not told which copy the client has.
+pub(crate) fn with_answer<B>(
+    mut head: response::Parts,
+    body: B,
+    request: &Parts,
+    is_whole: bool,
+    passing: impl FnOnce(B) -> EdgeBody,
+) -> Response<EdgeBody> {
+    strip_hop_by_hop(&mut head.headers);
+    head.headers.remove(SURROGATE_KEY);
+    head.headers.append(CACHE_STATUS, From::Passed.value());
+    if is_whole && head.status == StatusCode::OK && is_known(&head.headers, &request.headers) {
+        let mut answer = Response::from_parts(head, EdgeBody::whole(Bytes::new()));
+        without_content(&mut answer);
+        return answer;
+    }
+    Response::from_parts(head, passing(body))
+}
+
+fn without_content(answer: &mut Response<EdgeBody>) {
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    for name in &CONTENT_HEADERS {
+        answer.headers_mut().remove(name);
+    }
+}

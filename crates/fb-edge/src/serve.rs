@@ -1,0 +1,100 @@
+//! Connections of clients.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::body::BoxError;
+use crate::edge::Edge;
+use crate::headers::Peer;
+
+impl Edge {
+    /// Serves plain connections until `stop` is done, then finishes what is under way.
+    pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let limits = &self.inner.options.limits;
+        let slots = Arc::new(Semaphore::new(limits.connections));
+        // Its end tells the connections.
+        let (running, stopping) = watch::channel(());
+        tokio::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                accepted = accept(&listener, &slots) => accepted,
+            };
+            let (stream, peer, slot) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file handles, mostly: a pause lets some connections end.
+                    tracing::warn!(error = %error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let _ = stream.set_nodelay(true);
+            let (edge, mut stopping) = (self.clone(), stopping.clone());
+            tokio::spawn(async move {
+                let stop = async move { while stopping.changed().await.is_ok() {} };
+                if let Err(error) = edge.connection(stream, peer, stop).await {
+                    tracing::debug!(error = %error, "a connection failed");
+                }
+                drop(slot);
+            });
+        }
+        drop(listener);
+        drop(running);
+        let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(limits.shutdown, slots.acquire_many(all)).await;
+    }
+
+    /// Serves one connection, HTTP/1.1 or HTTP/2, on bytes that are decrypted already. Once `stop` is done it takes no further
+    /// requests, and ends with those that are under way.
+    pub async fn connection<I>(&self, io: I, peer: Peer, stop: impl Future<Output = ()>) -> Result<(), BoxError>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let limits = &self.inner.options.limits;
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.request_head)
+            .max_buf_size(limits.head_bytes.max(8192));
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .max_concurrent_streams(128)
+            .keep_alive_interval(limits.silence)
+            .keep_alive_timeout(limits.request_head);
+        let edge = self.clone();
+        let service = service_fn(move |request| {
+            let edge = edge.clone();
+            async move { Ok::<_, std::convert::Infallible>(edge.answer(request, peer).await) }
+        });
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+        tokio::pin!(connection, stop);
+        tokio::select! {
+            served = &mut connection => return served,
+            () = &mut stop => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+}
+
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    let peer = Peer {
+        ip: peer.ip().to_canonical(),
+        is_tls: false,
+    };
+    Ok((stream, peer, slot))
+}

@@ -1,0 +1,11 @@
+//! The edge in front of a real origin, on loopback. Time is moved by hand; nothing sleeps.
+
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test binary")]
+
+mod coherent;
+mod kit;
+mod passing;
+mod poisoning;
+mod serving;
+mod stale;
+mod storing;
