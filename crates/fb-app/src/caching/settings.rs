@@ -33,7 +33,7 @@ impl Default for CachingSettings {
             staleness: 60,
             edge_staleness: 1,
             min_lifetime: 1,
-            max_lifetime: 3600,
+            max_lifetime: 60,
         }
     }
 }

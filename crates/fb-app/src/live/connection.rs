@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::budget::{Cost, LiveSource, Purse};
 use super::caller::LiveCaller;
+use super::command::{Command, Registered, Resumption, Seat};
 use super::outlet::{LiveEnd, LiveMessage, Outlet, RESULT_BYTES};
 use super::resume::{Log, Token};
 use super::tell::{Listener, first, head};
 use super::wish::{LiveWish, Resume};
-use super::worker::{Command, Registered, Resumption, Seat};
 use super::{MAX_MEMBERS, PER_CONNECTION};
 use crate::{App, AppError};
 

@@ -2,10 +2,11 @@
 //!
 //! The store's observer hands committed writes to [`feed`]; the task of [`worker`] matches them and puts messages into the
 //! [`outlet`] of each connection, behind the answers of the requests that wrote ([`fence`]). First and renewed results are read
-//! by [`read`]. Subscriptions outlive their connections for a while if they can be resumed ([`resume`]). Who is subscribed is looked at anew whenever rights change, and every [`worker::REVIEW`].
+//! by [`read`]. Subscriptions outlive their connections for a while if they can be resumed ([`resume`]). Who is subscribed is looked at anew whenever rights change, and every ten seconds.
 
 mod budget;
 mod caller;
+mod command;
 mod connection;
 mod feed;
 mod fence;
@@ -32,8 +33,9 @@ pub use outlet::{LiveEnd, LiveMessage, LiveText};
 pub use wish::{Events, LiveWish, Matches, Operations, Resume};
 
 use self::budget::Accounts;
+use self::command::Command;
 use self::outlet::Outlets;
-use self::worker::{Command, Worker, work};
+use self::worker::{Worker, work};
 use crate::App;
 
 /// Most subscriptions of one connection.
