@@ -7,9 +7,9 @@
 //!
 //! What concerns many objects at once (a class or a bucket changes, somebody empties the filter) makes the app *blind* until the last copy
 //! has ended that may be concerned: the filter contains everything. That is safe because copies are entered before the rules are looked
-//! at for good ([`App::load_to_keep`]): either that look sees the new rules, or the change sees the copy.
+//! at for good ([`crate::App::load_to_keep`]): either that look sees the new rules, or the change sees the copy.
 //!
-//! An app that falls asleep has stopped, as far as copies are concerned; see [`journal`] and [`restore`] for what it finds when it wakes up.
+//! An app that falls asleep has stopped, as far as copies are concerned; see `journal` and `restore` for what it finds when it wakes up.
 
 mod areas;
 mod element;
