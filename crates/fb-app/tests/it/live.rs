@@ -743,3 +743,49 @@ async fn s44_what_the_live_queries_of_an_address_cost_has_a_limit() {
         "{refused}"
     );
 }
+
+/// What is resumed goes on costing what it cost.
+#[tokio::test]
+async fn s44_coming_back_makes_nothing_cheaper() {
+    let it = Fixture::with_docs().await;
+    let few = LiveSource {
+        clients_per_address: 1,
+        ..LiveSource::default()
+    };
+    let names: Vec<String> = (0..400).map(|i| format!("some name or other {i}")).collect();
+    let heavy = |n: usize, resume: Resume| LiveWish {
+        resume,
+        ..wish("Doc", json!({ "s": { "$in": names }, "n": n }))
+    };
+    let first = it.app.live_connection(few);
+    let mut tokens = Vec::new();
+    while first
+        .subscribe(&tokens.len().to_string(), None, heavy(tokens.len(), Resume::Possible))
+        .await
+        .is_ok()
+    {
+        let message = first.next().await.unwrap().pop().unwrap();
+        let LiveMessage::Text(text) = message else {
+            panic!("{message:?}")
+        };
+        tokens.push(text.resume.unwrap());
+    }
+    assert!((5..20).contains(&tokens.len()), "{}", tokens.len());
+    drop(first);
+    let second = it.app.live_connection(few);
+    for (n, token) in tokens.iter().enumerate() {
+        let again = heavy(n, Resume::After(token.clone()));
+        second.subscribe(&n.to_string(), None, again).await.unwrap();
+    }
+    assert_eq!(it.app.live_stats().await.subscriptions, tokens.len());
+    let more = second.subscribe("more", None, heavy(1000, Resume::Possible)).await;
+    assert!(matches!(more, Err(AppError::TooManySubscriptions(_))), "{more:?}");
+    for n in 0..tokens.len() {
+        second.unsubscribe(&n.to_string());
+    }
+    it.app.live_stats().await;
+    second
+        .subscribe("more", None, heavy(1000, Resume::Possible))
+        .await
+        .unwrap();
+}

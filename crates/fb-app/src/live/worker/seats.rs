@@ -120,7 +120,9 @@ impl Worker {
             seated.outlet.push(subscriber, message);
         }
         (listener.head, listener.outlet) = (head, seat.outlet.clone());
-        *seated = seat;
+        // It goes on costing what it cost, on the accounts of who began it.
+        let charges = seated.charges.clone();
+        *seated = Seat { charges, ..seat };
         Some(())
     }
 
