@@ -8,11 +8,12 @@ use bytes::Bytes;
 use fb_files::{Contents, FileStore, FilesError, S3Config};
 use fb_types::{AppId, Timestamp};
 
+/// Enough for a storage that answers, however busy the machine is.
+const PATIENT: Duration = Duration::from_secs(30);
 const LARGE: usize = 20 * 1024 * 1024 + 12_345;
 
-/// A client without much patience.
 fn at(endpoint: String) -> FileStore {
-    with_patience(endpoint, Duration::from_millis(300))
+    with_patience(endpoint, PATIENT)
 }
 
 fn with_patience(endpoint: String, patience: Duration) -> FileStore {
@@ -67,7 +68,8 @@ async fn a_storage_that_is_gone_is_unavailable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_storage_is_unavailable() {
-    for (operation, error) in errors(&at(that_is_silent().await)).await {
+    let files = with_patience(that_is_silent().await, Duration::from_millis(300));
+    for (operation, error) in errors(&files).await {
         assert!(
             matches!(error, FilesError::Unavailable { .. }),
             "{operation}: {error:?}"
@@ -120,17 +122,17 @@ async fn a_missing_bucket_is_a_matter_of_setup() {
 }
 
 /// The same app directly and over something that can be told to fail.
-async fn proxied() -> (Proxy, Contents, Contents) {
+async fn proxied(patience: Duration) -> (Proxy, Contents, Contents) {
     let proxy = Proxy::before(&s3::endpoint()).await;
     let app: AppId = new_app();
-    // The real server is behind it, and the machine may be busy.
-    let over = with_patience(proxy.address.clone(), Duration::from_secs(3)).app(&app);
+    let over = with_patience(proxy.address.clone(), patience).app(&app);
     (proxy, over, s3::file_store().app(&app))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_that_is_cut_goes_on() {
-    let (proxy, over, direct) = proxied().await;
+    // What stalls has to be waited for, and the real server may be slow on a busy machine.
+    let (proxy, over, direct) = proxied(Duration::from_secs(3)).await;
     let bytes = pattern(LARGE);
     store(&direct, id(1), &bytes).await.unwrap();
     // More often than a single request is tried again.
@@ -143,7 +145,7 @@ async fn a_download_that_is_cut_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_from_a_storage_that_goes_away_fails() {
-    let (proxy, over, direct) = proxied().await;
+    let (proxy, over, direct) = proxied(PATIENT).await;
     store(&direct, id(1), &pattern(LARGE)).await.unwrap();
     let gone = std::iter::repeat_n(Plan::CutDownload(0), 100);
     proxy.plan([Plan::CutDownload(3_000_000)].into_iter().chain(gone));
@@ -153,7 +155,7 @@ async fn a_download_from_a_storage_that_goes_away_fails() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_is_cut_goes_on() {
-    let (proxy, over, direct) = proxied().await;
+    let (proxy, over, direct) = proxied(PATIENT).await;
     for (n, size) in [(1, 3_000_000), (2, LARGE)] {
         let bytes = pattern(size);
         proxy.plan([
@@ -170,7 +172,7 @@ async fn an_upload_that_is_cut_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_whose_answer_is_lost_has_worked() {
-    let (proxy, over, direct) = proxied().await;
+    let (proxy, over, direct) = proxied(PATIENT).await;
     let bytes = pattern(1000);
     // The storage has stored it, and the client does not hear of it.
     proxy.plan([Plan::CutDownload(5)]);
@@ -180,7 +182,7 @@ async fn an_upload_whose_answer_is_lost_has_worked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_to_a_storage_that_goes_away_fails_and_a_sweep_removes_its_parts() {
-    let (proxy, over, direct) = proxied().await;
+    let (proxy, over, direct) = proxied(PATIENT).await;
     let bytes = pattern(LARGE);
     let mut upload = over.create(id(1)).await.unwrap();
     write_in(&mut upload, &bytes.slice(..10_000_000), 1_000_000)
