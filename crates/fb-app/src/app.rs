@@ -114,6 +114,7 @@ impl Derived {
 
 impl CommitObserver for Derived {
     fn committed(&self, changes: &[Committed]) {
+        self.caching.changing();
         for Committed { change, after } in changes {
             match &change.subject {
                 Subject::Object(id) => {
@@ -129,15 +130,18 @@ impl CommitObserver for Derived {
         }
         // Behind the caches: whoever enters a copy behind this reads what is new.
         self.caching.committed(changes);
+        self.caching.changed();
         self.signal.committed(changes);
         self.feed.committed(changes);
     }
 
     fn altered(&self) {
+        self.caching.changing();
         self.cache.clear();
         self.principals.invalidate();
         let store = self.store.get().and_then(Weak::upgrade);
         self.caching.altered(store.map(|store| store.schema()));
+        self.caching.changed();
         self.feed.altered();
     }
 }

@@ -128,8 +128,16 @@ impl Reply {
 
     /// The same as what everybody may keep for so long. Answers to pages of other origins have further headers.
     pub(crate) fn kept_for(mut self, lifetime: Lifetime) -> Self {
+        use std::io::Write;
         let Lifetime { browser, edge } = lifetime;
-        self.set_header(CACHE_CONTROL, &format!("public, max-age={browser}, s-maxage={edge}"));
+        // On the stack, like tags.
+        let mut text = [0_u8; 72];
+        let mut rest = &mut text[..];
+        let _ = write!(rest, "public, max-age={browser}, s-maxage={edge}");
+        let free = rest.len();
+        if let Ok(value) = HeaderValue::from_bytes(&text[..72 - free]) {
+            self.0.headers_mut().insert(CACHE_CONTROL, value);
+        }
         self.vary_on("Origin");
         self
     }

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use fb_sketch::{KeyHash, Kind, LifetimeSettings, Lifetimes, Moment, Past, Settings, Sketch};
+use fb_sketch::{Fill, KeyHash, Kind, LifetimeSettings, Lifetimes, Moment, Past, Settings, Sketch};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -81,10 +81,24 @@ fn main() -> std::io::Result<()> {
     let length = new.since(old.version()).map_or(0, |delta| delta.len());
     writeln!(out, "difference of one key: {delta} ns, {length} bytes")?;
 
+    let mut idx = 0;
+    for key in &keys {
+        sketch.report_read(KeyHash::of(key), Kind::Object, at(now), HOUR);
+    }
+    let standing = per_call(1_000_000, |i| {
+        idx = (idx + 7919) % keys.len();
+        black_box(sketch.standing(KeyHash::of(&keys[idx]), at(now + i)));
+    });
+    writeln!(out, "further copy of a known key: {standing} ns, hashing included")?;
+
     let lifetimes = Lifetimes::new(LifetimeSettings::default(), at(0));
     let before = ALLOCATOR.current_usage();
+    let fill = Fill {
+        longest: Duration::from_mins(1),
+        others: 0,
+    };
     let fill = per_call(1_000_000, |i| {
-        black_box(lifetimes.fill(KeyHash::of(&keys[i % 100_000]), 1, at(i * 1_000)));
+        black_box(lifetimes.fill(KeyHash::of(&keys[i % 100_000]), 1, at(i * 1_000), fill));
     });
     let bytes = (ALLOCATOR.current_usage() - before) / lifetimes.n_keys();
     writeln!(

@@ -99,6 +99,10 @@ impl std::hash::Hasher for Mixed {
         }
     }
 
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
     fn write_u64(&mut self, number: u64) {
         let product = u128::from(number ^ self.0) * u128::from(0x9e37_79b9_7f4a_7c15_u64 ^ self.0.rotate_left(32) | 1);
         let folded = product as u64 ^ (product >> 64) as u64;

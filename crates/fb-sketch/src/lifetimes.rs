@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::KeyHash;
 use crate::economy::{Load, Price, Traffic, quantile};
+use crate::hash::Mixer;
 use crate::table::{Aged, Table};
 use crate::time::{Moment, Tick, Ticks};
 
@@ -38,7 +39,7 @@ pub struct LifetimeSettings {
     pub first_writes: f64,
     /// Reads per second of such an object. Default one per minute.
     pub first_reads: f64,
-    /// Objects with figures of their own. 48 bytes each in a table that grows with use, and is up to three quarters empty while it does. Default 262,144.
+    /// Objects with figures of their own. 44 bytes each in a table that grows with use, and is up to three quarters empty while it does. Default 262,144.
     pub max_keys: usize,
 }
 
@@ -54,6 +55,24 @@ impl Default for LifetimeSettings {
             first_writes: 1.0 / 3600.0,
             first_reads: 1.0 / 60.0,
             max_keys: 1 << 18,
+        }
+    }
+}
+
+/// What is known of a copy that is about to be handed out.
+#[derive(Debug, Clone, Copy)]
+pub struct Fill {
+    /// The longest lifetime it may have.
+    pub longest: Duration,
+    /// Copies handed out since the last call that were not reported by calls of their own.
+    pub others: u32,
+}
+
+impl Default for Fill {
+    fn default() -> Self {
+        Self {
+            longest: Duration::MAX,
+            others: 0,
         }
     }
 }
@@ -77,13 +96,13 @@ const N_SHARDS: usize = 16;
 #[derive(Debug)]
 struct Shard {
     objects: Table<Object>,
-    classes: HashMap<u32, Class>,
+    classes: HashMap<u32, Class, Mixer>,
     /// Sum and number of the last lifetimes in seconds, older ones count half.
     life: f64,
     n_lives: f64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Object {
     /// First and last time it was met.
     seen: Tick,
@@ -120,7 +139,7 @@ impl Lifetimes {
         let shard = |_| {
             Mutex::new(Shard {
                 objects: Table::new(settings.max_keys / N_SHARDS),
-                classes: HashMap::new(),
+                classes: HashMap::with_hasher(Mixer(0)),
                 life: 0.0,
                 n_lives: 0.0,
             })
@@ -144,21 +163,23 @@ impl Lifetimes {
     /// A copy of `key` is about to be handed out: says how long it should live, and counts it. `class` is any number that
     /// similar objects share.
     ///
-    /// Cost: about half a microsecond, most of it exponentials.
-    pub fn fill(&self, key: KeyHash, class: u32, now: Moment) -> Duration {
+    /// Cost: up to half a microsecond, most of it exponentials: one for each doubling from the shortest to the longest lifetime.
+    pub fn fill(&self, key: KeyHash, class: u32, now: Moment, fill: Fill) -> Duration {
         let tick = self.ticks.now(now);
         let mut shard = self.shard(key);
         let mut object = shard.touch(key, class, tick, &self.settings);
         if object.filled != Tick::MAX {
             let idle = secs(tick.saturating_sub(object.ends));
-            object.fills += 1.0;
+            let fills = 1.0 + fill.others as f32;
+            object.fills += fills;
             object.idle += idle;
             if object.fills > MEMORY {
-                object.fills /= 2.0;
-                object.idle /= 2.0;
+                let share = MEMORY / 2.0 / object.fills;
+                object.fills *= share;
+                object.idle *= share;
             }
             let class = shard.class(class);
-            class.fills += 1.0;
+            class.fills += f64::from(fills);
             class.idle += f64::from(idle);
         }
         let traffic = shard.traffic(&object, class, &self.settings);
@@ -168,6 +189,7 @@ impl Lifetimes {
         let price = self.price() * SPREAD.powf(spread);
         let max = quantile(self.settings.quantile, traffic.writes)
             .min(self.settings.max)
+            .min(fill.longest)
             .max(self.settings.min);
         let ttl = traffic.best_ttl(price, self.settings.min, max);
         object.filled = tick;

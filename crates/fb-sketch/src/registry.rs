@@ -31,7 +31,7 @@ struct Shard {
     swept: Tick,
 }
 
-/// 12 bytes beside the key's 8.
+/// 24 bytes beside the key's 8.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     /// No copy lives longer. Only grows.
@@ -40,6 +40,20 @@ struct Entry {
     asked: Tick,
     /// The end that is written down.
     durable: Tick,
+    /// The end that was granted last, and the tick from which it is not good enough any more.
+    granted: Tick,
+    renew: Tick,
+    /// Copies that were handed out under that grant, after the first.
+    n_copies: u32,
+}
+
+/// Whether what is registered of a key is good enough for another copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Until then a copy may live: more than half of the last grant is left.
+    Until(Moment),
+    /// A lifetime has to be found and registered. The last one was used for so many copies, after the first.
+    Ask(u32),
 }
 
 /// What became of a read.
@@ -125,12 +139,32 @@ impl Registry {
             granted = rest.max(unlogged).min(ttl);
         }
         entry.cached = entry.cached.max(end(granted));
+        entry.granted = self.ticks.now(now + granted);
+        entry.renew = self.ticks.now(now + granted / 2);
+        entry.n_copies = 0;
         Registered::Until(now + granted)
     }
 
-    /// The end of the longest-lived copy, if it lies ahead.
-    pub(crate) fn cached_until(&self, key: KeyHash, now: Moment) -> Option<Tick> {
-        let end = self.shard(key).entries.get(&key)?.cached;
+    pub(crate) fn standing(&self, key: KeyHash, now: Moment) -> Standing {
+        let tick = self.ticks.now(now);
+        let mut shard = self.shard(key);
+        let Some(entry) = shard.entries.get_mut(&key) else {
+            return Standing::Ask(0);
+        };
+        if tick >= entry.renew {
+            return Standing::Ask(entry.n_copies);
+        }
+        entry.n_copies = entry.n_copies.saturating_add(1);
+        Standing::Until(self.ticks.moment(entry.granted))
+    }
+
+    /// The end of the longest-lived copy, if it lies ahead. What was written gets a new lifetime with its next copy.
+    pub(crate) fn written(&self, key: KeyHash, now: Moment) -> Option<Tick> {
+        let mut shard = self.shard(key);
+        let entry = shard.entries.get_mut(&key)?;
+        entry.renew = 0;
+        let end = entry.cached;
+        drop(shard);
         (end > self.ticks.now(now)).then_some(end)
     }
 
@@ -171,6 +205,8 @@ impl Registry {
             let end = self.ticks.end(record.until);
             if let Some(entry) = self.shard(record.key).entries.get_mut(&record.key) {
                 entry.durable = entry.durable.max(end);
+                // The next copy may live longer.
+                entry.renew = 0;
             }
         }
     }

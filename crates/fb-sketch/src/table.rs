@@ -16,63 +16,69 @@ pub(crate) trait Aged {
 /// place of the one in its bucket that was not used for longest. No memory beside the places; deterministic.
 #[derive(Debug)]
 pub(crate) struct Table<V> {
-    places: Vec<Option<(KeyHash, V)>>,
+    buckets: Vec<Bucket<V>>,
     max_buckets: usize,
     len: usize,
 }
 
-impl<V: Aged + Clone> Table<V> {
+/// The keys lie together, so that a look at all of them waits for memory once. `FREE` is nobody's.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Bucket<V> {
+    keys: [u64; N_WAYS],
+    values: [V; N_WAYS],
+}
+
+const FREE: u64 = 0;
+
+/// The key as it is stored: the one that looks like a free place shares with another one.
+fn bits(key: KeyHash) -> u64 {
+    key.to_bits().max(1)
+}
+
+impl<V: Aged + Copy + Default> Table<V> {
     pub(crate) fn new(max_keys: usize) -> Self {
         Self {
-            places: Vec::new(),
+            buckets: Vec::new(),
             max_buckets: max_keys.div_ceil(N_WAYS).next_power_of_two(),
             len: 0,
         }
     }
 
-    fn bucket(&self, key: KeyHash) -> std::ops::Range<usize> {
-        let n_buckets = self.places.len() / N_WAYS;
-        if n_buckets == 0 {
-            return 0..0;
-        }
-        let spread = key.to_bits().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let start = (spread as usize & (n_buckets - 1)) * N_WAYS;
-        start..start + N_WAYS
+    fn bucket(&self, bits: u64) -> Option<usize> {
+        let spread = bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        Some(spread as usize & self.buckets.len().checked_sub(1)?)
+    }
+
+    /// Where a key is: its bucket, and its place in it.
+    fn find(&self, key: KeyHash) -> Option<(usize, usize)> {
+        let bits = bits(key);
+        let bucket = self.bucket(bits)?;
+        let place = self.buckets[bucket].keys.iter().position(|&known| known == bits)?;
+        Some((bucket, place))
     }
 
     pub(crate) fn get(&self, key: KeyHash) -> Option<&V> {
-        let places = &self.places[self.bucket(key)];
-        places
-            .iter()
-            .flatten()
-            .find(|(known, _)| *known == key)
-            .map(|(_, value)| value)
+        let (bucket, place) = self.find(key)?;
+        Some(&self.buckets[bucket].values[place])
     }
 
     pub(crate) fn get_mut(&mut self, key: KeyHash) -> Option<&mut V> {
-        let bucket = self.bucket(key);
-        self.places[bucket]
-            .iter_mut()
-            .flatten()
-            .find(|(known, _)| *known == key)
-            .map(|(_, value)| value)
+        let (bucket, place) = self.find(key)?;
+        Some(&mut self.buckets[bucket].values[place])
     }
 
     /// Enters a key that is not there; may push another one out.
     pub(crate) fn insert(&mut self, key: KeyHash, value: V) {
-        loop {
-            let bucket = self.bucket(key);
-            if let Some(free) = self.places[bucket.clone()].iter_mut().find(|place| place.is_none()) {
-                *free = Some((key, value));
-                self.len += 1;
-                return;
-            }
-            let n_buckets = self.places.len() / N_WAYS;
+        let bits = bits(key);
+        while !self.put(bits, value) {
+            let n_buckets = self.buckets.len();
             // Three quarters empty and yet a full bucket is bad luck, or made by somebody who chose keys: no reason to grow.
-            if n_buckets >= self.max_buckets || self.len * 4 < self.places.len() {
-                let oldest = bucket.min_by_key(|&i| self.places[i].as_ref().map(|(_, value)| value.used()));
-                if let Some(oldest) = oldest {
-                    self.places[oldest] = Some((key, value));
+            if n_buckets >= self.max_buckets || self.len * 4 < n_buckets * N_WAYS {
+                let Some(bucket) = self.bucket(bits) else { return };
+                let Bucket { keys, values } = &mut self.buckets[bucket];
+                if let Some(oldest) = (0..N_WAYS).min_by_key(|&place| values[place].used()) {
+                    (keys[oldest], values[oldest]) = (bits, value);
                 }
                 return;
             }
@@ -80,15 +86,31 @@ impl<V: Aged + Clone> Table<V> {
         }
     }
 
+    /// Takes a free place of the key's bucket. False if there is none.
+    fn put(&mut self, bits: u64, value: V) -> bool {
+        let Some(bucket) = self.bucket(bits) else { return false };
+        let Bucket { keys, values } = &mut self.buckets[bucket];
+        let Some(free) = keys.iter().position(|&known| known == FREE) else {
+            return false;
+        };
+        (keys[free], values[free]) = (bits, value);
+        self.len += 1;
+        true
+    }
+
     fn grow(&mut self, n_buckets: usize) {
-        let old = std::mem::replace(&mut self.places, vec![None; n_buckets * N_WAYS]);
+        let empty = Bucket {
+            keys: [FREE; N_WAYS],
+            values: [V::default(); N_WAYS],
+        };
+        let old = std::mem::replace(&mut self.buckets, vec![empty; n_buckets]);
         self.len = 0;
-        for (key, value) in old.into_iter().flatten() {
-            let bucket = self.bucket(key);
-            // A bucket is split in two, so its keys fit.
-            if let Some(free) = self.places[bucket].iter_mut().find(|place| place.is_none()) {
-                *free = Some((key, value));
-                self.len += 1;
+        for Bucket { keys, values } in old {
+            for (bits, value) in keys.into_iter().zip(values) {
+                if bits != FREE {
+                    // A bucket is split in two, so its keys fit.
+                    self.put(bits, value);
+                }
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Classes and buckets: what is counted of each, and until when copies of what is in it may live.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use fb_sketch::Moment;
 
 /// Most areas that are told apart; further ones share one.
@@ -37,33 +38,39 @@ pub struct AreaFigures {
     pub stale_writes: u64,
 }
 
-/// All classes, or all buckets, by name.
+/// All classes, or all buckets, by name. There are few, they are looked up with each read, and hardly ever is one new.
 #[derive(Debug, Default)]
-pub(crate) struct Areas(RwLock<HashMap<String, Arc<Area>>>);
+pub(crate) struct Areas(ArcSwap<HashMap<String, Arc<Area>>>);
 
 impl Areas {
-    /// An area that is known. The lock is held for a look.
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<Area>> {
-        let areas = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        areas.get(name).or_else(|| areas.get(OTHERS)).cloned()
+    /// Calls `look` with an area, if it is known.
+    pub(crate) fn look<T>(&self, name: &str, look: impl FnOnce(&Area) -> T) -> Option<T> {
+        let areas = self.0.load();
+        areas.get(name).or_else(|| areas.get(OTHERS)).map(|area| look(area))
     }
 
     pub(crate) fn get_or_insert(&self, name: &str) -> Arc<Area> {
-        if let Some(area) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-            return area.clone();
+        loop {
+            let areas = self.0.load();
+            let is_full = areas.len() >= MAX_AREAS;
+            if let Some(area) = areas.get(name).or_else(|| areas.get(OTHERS).filter(|_| is_full)) {
+                return area.clone();
+            }
+            let name = if is_full { OTHERS } else { name };
+            self.0.rcu(|areas| {
+                let mut areas = HashMap::clone(areas);
+                let number = u32::try_from(areas.len()).unwrap_or(u32::MAX);
+                areas
+                    .entry(name.to_owned())
+                    .or_insert_with(|| Arc::new(Area::new(number)));
+                areas
+            });
         }
-        let mut areas = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let name = if areas.len() < MAX_AREAS { name } else { OTHERS };
-        let number = u32::try_from(areas.len()).unwrap_or(u32::MAX);
-        let area = areas
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Area::new(number)));
-        area.clone()
     }
 
     /// When the last copy ends of what is in areas of which `is_meant` is true.
     pub(crate) fn until(&self, is_meant: impl Fn(&str) -> bool) -> Moment {
-        let areas = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let areas = self.0.load();
         let meant = areas.iter().filter(|(name, _)| *name == OTHERS || is_meant(name));
         let until = meant.map(|(_, area)| area.until.load(Ordering::SeqCst)).max();
         Moment::from_micros(until.unwrap_or_default())
@@ -71,7 +78,7 @@ impl Areas {
 
     /// Figures of all, in the order of their names, which get this prefix.
     pub(crate) fn figures(&self, prefix: &str) -> Vec<AreaFigures> {
-        let areas = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let areas = self.0.load();
         let figures = areas.iter().map(|(name, area)| AreaFigures {
             name: format!("{prefix}{name}"),
             reads: area.reads.load(Ordering::Relaxed),

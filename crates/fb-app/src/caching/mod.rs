@@ -7,7 +7,8 @@
 //!
 //! What concerns many objects at once (a class or a bucket changes, somebody empties the filter) makes the app *blind* until the last copy
 //! has ended that may be concerned: the filter contains everything. That is safe because copies are entered before the rules are looked
-//! at for good ([`crate::App::load_to_keep`]): either that look sees the new rules, or the change sees the copy.
+//! at for good ([`crate::App::load_to_keep`]): either that look sees the new rules, or the change sees the copy. If nothing changed between
+//! a look and the entry, that look is good enough, and most are. So is any look behind an entry of which enough is left.
 //!
 //! An app that falls asleep has stopped, as far as copies are concerned; see `journal` and `restore` for what it finds when it wakes up.
 
@@ -24,8 +25,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use fb_sketch::{
-    Aging, Durability, KeyHash, Kind, LifetimeSettings, Lifetimes, Moment, Past, Settings as SketchSettings, Sketch,
-    lifetime,
+    Aging, Durability, Fill, KeyHash, Kind, LifetimeSettings, Lifetimes, Moment, Past, Settings as SketchSettings,
+    Sketch, Standing, lifetime,
 };
 use fb_store::{Committed, Store};
 use fb_types::{ChangeKind, ClassDef, Clock, Schema, Subject, Timestamp};
@@ -69,6 +70,9 @@ pub(crate) struct Caching {
     marking: tokio::sync::Mutex<()>,
     /// Newest change that the observer was told of.
     seq: AtomicU64,
+    /// Changes that the observer has begun with, and those it is done with.
+    begun: AtomicU64,
+    done: AtomicU64,
     classes: Areas,
     buckets: Areas,
     /// When the last copy ends that an earlier process handed out; microseconds.
@@ -80,6 +84,10 @@ pub(crate) struct Caching {
     /// Held while the books are tended.
     tended: tokio::sync::Mutex<tend::Tended>,
 }
+
+/// A time in which nothing changed, by the number of changes before it.
+#[derive(Debug, Clone, Copy)]
+struct Stillness(u64);
 
 /// What is kept of copies.
 struct Books {
@@ -101,6 +109,8 @@ impl Caching {
             is_marked: AtomicBool::new(false),
             marking: tokio::sync::Mutex::default(),
             seq: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            done: AtomicU64::new(0),
             classes: Areas::default(),
             buckets: Areas::default(),
             earlier: AtomicU64::new(0),
@@ -140,12 +150,17 @@ impl Caching {
         self.books.get_or_init(|| self.new_books(Past::Blank))
     }
 
-    /// Enters a copy that is about to be made, and says how long it may live. `None` if it must not be kept.
-    fn promise(&self, area: &Area, key: KeyHash, settings: &CachingSettings) -> Option<Lifetime> {
+    /// Enters a copy that is about to be made, and says until when it may live. `others` are copies of which the books' estimates do not
+    /// know yet.
+    fn promise(&self, area: &Area, key: KeyHash, settings: &CachingSettings, others: u32) -> Moment {
         let Books { sketch, lifetimes } = self.books();
         let now = self.now();
         let edge = settings.edge();
-        let wish = settings.clamp(lifetimes.fill(key, area.number, now));
+        let fill = Fill {
+            longest: settings.longest(),
+            others,
+        };
+        let wish = settings.clamp(lifetimes.fill(key, area.number, now, fill));
         // Foreign caches may hand out a copy at the end of its time there as if it were new.
         let all = lifetime(wish, edge, Aging::Reset);
         let until = sketch.report_read(key, Kind::Object, now, all);
@@ -154,14 +169,51 @@ impl Caching {
         if browser < wish {
             lifetimes.granted(key, now + browser);
         }
-        // With the lock that the caller's next look at object and rules takes, this orders copy and change.
+        // With what the caller does next, be it a look at object and rules or at the changes, this orders copy and change.
         fence(Ordering::SeqCst);
+        until
+    }
+
+    /// What an answer says that leaves now and may be kept until then. `None` if it must not be kept.
+    fn lifetime(&self, area: &Area, until: Moment, settings: &CachingSettings) -> Option<Lifetime> {
+        let edge = settings.edge();
+        let browser = until.since(self.now()).saturating_sub(edge).min(settings.longest());
         area.count_read(browser);
         let lifetime = Lifetime {
             browser: browser.as_secs(),
             edge: edge.as_secs(),
         };
         (lifetime.browser > 0).then_some(lifetime)
+    }
+
+    /// Whether what is registered of `key` is good enough for one more copy of what is read after this call.
+    fn standing(&self, key: KeyHash) -> Standing {
+        match self.books.get() {
+            Some(books) => books.sketch.standing(key, self.now()),
+            None => Standing::Ask(0),
+        }
+    }
+
+    /// Before the observer tells anybody of a change, and when it has told all. Between the two a change may be half visible.
+    pub(crate) fn changing(&self) {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn changed(&self) {
+        self.done.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// To be taken before something is read; `None` while something is changing.
+    fn stillness(&self) -> Option<Stillness> {
+        let done = self.done.load(Ordering::SeqCst);
+        let begun = self.begun.load(Ordering::SeqCst);
+        (done == begun).then_some(Stillness(begun))
+    }
+
+    /// Whether nothing has begun to change since then. What was read since then, and is entered in the books by now, is as good as
+    /// if it had been entered first: a change that it does not show will find it there.
+    fn is_still(&self, stillness: Option<Stillness>) -> bool {
+        stillness.is_some_and(|Stillness(begun)| self.begun.load(Ordering::SeqCst) == begun)
     }
 
     /// On the writer, after the commit and before its acknowledgement. What was inserted has no copies.
@@ -177,27 +229,26 @@ impl Caching {
             }
             match &change.subject {
                 Subject::Object(id) => {
-                    let area = self.classes.get(id.class().as_str());
-                    self.written(books, area.as_deref(), element::of_object(id.class(), id.key()));
+                    let key = element::of_object(id.class().as_str(), id.key());
+                    self.written(books, &self.classes, id.class().as_str(), key);
                 }
                 Subject::File(id) => {
-                    let area = self.buckets.get(id.bucket().as_str());
-                    self.written(books, area.as_deref(), element::of_file(id));
+                    self.written(books, &self.buckets, id.bucket().as_str(), element::of_file(id));
                 }
                 Subject::Bucket(name) => self.doubt_until(self.buckets.until(|other| other == name.as_str())),
             }
         }
     }
 
-    fn written(&self, books: &Books, area: Option<&Area>, key: KeyHash) {
+    fn written(&self, books: &Books, areas: &Areas, area: &str, key: KeyHash) {
         let now = self.now();
         let is_stale = books.sketch.report_write(key, now).is_some();
-        if let Some(area) = area {
+        areas.look(area, |area| {
             books.lifetimes.written(key, area.number, now);
             if is_stale {
                 area.count_write();
             }
-        }
+        });
     }
 
     /// The schema is another one, and stored objects may have been rewritten. On the writer, like [`Self::committed`].

@@ -134,7 +134,7 @@ impl Caching {
             for change in &changes {
                 at = change.seq.0;
                 let key = match &change.subject {
-                    Subject::Object(id) => element::of_object(id.class(), id.key()),
+                    Subject::Object(id) => element::of_object(id.class().as_str(), id.key()),
                     Subject::File(id) => element::of_file(id),
                     Subject::Bucket(_) => {
                         sketch.doubt(self.now(), last);

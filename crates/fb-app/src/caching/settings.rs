@@ -21,7 +21,7 @@ pub struct CachingSettings {
     pub edge_staleness: u32,
     /// Shortest lifetime in seconds, 1 to 86,400. Default 1.
     pub min_lifetime: u32,
-    /// Longest lifetime in seconds, up to 86,400. Default 3,600. For up to that time after a change of a class or a bucket every
+    /// Longest lifetime in seconds, up to 86,400. Default 60. For up to that time after a change of a class or a bucket every
     /// copy is asked about.
     pub max_lifetime: u32,
 }
@@ -53,8 +53,12 @@ impl CachingSettings {
     }
 
     pub(crate) fn clamp(&self, lifetime: Duration) -> Duration {
-        let [min, max] = [self.min_lifetime, self.max_lifetime].map(|secs| Duration::from_secs(secs.into()));
-        lifetime.min(max).max(min)
+        let min = Duration::from_secs(self.min_lifetime.into());
+        lifetime.min(self.longest()).max(min)
+    }
+
+    pub(crate) fn longest(&self) -> Duration {
+        Duration::from_secs(self.max_lifetime.into())
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fb_sketch::{Durability, KeyHash, Kind, Moment, Past, Settings, Sketch};
+use fb_sketch::{Durability, KeyHash, Kind, Moment, Past, Settings, Sketch, Standing};
 use proptest::prelude::*;
 
 pub(crate) fn at_ms(ms: u64) -> Moment {
@@ -24,6 +24,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 enum Step {
     Read { key: usize, ttl_ms: u64 },
+    Again { key: usize },
     Write { key: usize },
     Pass { ms: u64 },
     Tick,
@@ -33,6 +34,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..12_usize, 0..30_000_u64).prop_map(|(key, ttl_ms)| Step::Read { key, ttl_ms }),
+        3 => (0..12_usize).prop_map(|key| Step::Again { key }),
         4 => (0..12_usize).prop_map(|key| Step::Write { key }),
         3 => (0..8_000_u64).prop_map(|ms| Step::Pass { ms }),
         1 => Just(Step::Tick),
@@ -67,6 +69,12 @@ proptest! {
                     prop_assert!(until == at_ms(now) || until == at_ms(now + ttl_ms), "granted or refused");
                     let known = cached.entry(n).or_insert(until);
                     *known = until.max(*known);
+                }
+                Step::Again { key: n } => {
+                    if let Standing::Until(until) = sketch.standing(key(n), at_ms(now)) {
+                        prop_assert!(until > at_ms(now), "not worth it");
+                        prop_assert!(cached.get(&n).is_some_and(|&known| until <= known), "never promised");
+                    }
                 }
                 Step::Write { key: n } => {
                     let left = sketch.report_write(key(n), at_ms(now));
@@ -131,6 +139,46 @@ fn a_shorter_lifetime_does_not_shorten_what_was_promised() {
     sketch.report_read(key(1), Kind::Object, at_ms(0), 60 * SECOND);
     sketch.report_read(key(1), Kind::Object, at_ms(1), SECOND);
     assert!(sketch.report_write(key(1), at_ms(2)).unwrap() >= 59 * SECOND);
+}
+
+#[test]
+fn what_was_granted_is_good_for_more_copies_until_half_of_it_is_over() {
+    let sketch = sketch(Settings::default());
+    assert_eq!(sketch.standing(key(1), at_ms(0)), Standing::Ask(0), "nobody read it");
+    sketch.report_read(key(1), Kind::Object, at_ms(0), 60 * SECOND);
+    for ms in [0, 10_000, 29_900] {
+        assert_eq!(sketch.standing(key(1), at_ms(ms)), Standing::Until(at_ms(60_000)));
+    }
+    assert_eq!(sketch.standing(key(1), at_ms(30_000)), Standing::Ask(3));
+    sketch.report_read(key(1), Kind::Object, at_ms(30_000), 40 * SECOND);
+    assert_eq!(sketch.standing(key(1), at_ms(49_900)), Standing::Until(at_ms(70_000)));
+    assert_eq!(sketch.standing(key(1), at_ms(50_000)), Standing::Ask(1));
+    sketch.report_read(key(1), Kind::Object, at_ms(50_000), SECOND);
+    assert_eq!(
+        sketch.standing(key(1), at_ms(50_000)),
+        Standing::Until(at_ms(51_000)),
+        "the last grant counts"
+    );
+}
+
+#[test]
+fn what_was_written_or_written_down_gets_a_new_lifetime() {
+    let sketch = sketch(Settings {
+        durability: Durability::Journaled { unlogged: 10 * SECOND },
+        ..Settings::default()
+    });
+    let until = |sketch: &Sketch, ms| match sketch.standing(key(1), at_ms(ms)) {
+        Standing::Until(until) => Some(until),
+        Standing::Ask(_) => None,
+    };
+    sketch.report_read(key(1), Kind::Object, at_ms(0), 60 * SECOND);
+    assert_eq!(until(&sketch, 1), Some(at_ms(10_000)));
+    sketch.written_down(&sketch.take_records());
+    assert_eq!(until(&sketch, 2), None);
+    sketch.report_read(key(1), Kind::Object, at_ms(2), 60 * SECOND);
+    assert!(until(&sketch, 3).is_some());
+    sketch.report_write(key(1), at_ms(4));
+    assert_eq!(until(&sketch, 5), None);
 }
 
 #[test]

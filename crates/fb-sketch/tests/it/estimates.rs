@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fb_sketch::{Admission, Aging, LifetimeSettings, Lifetimes, Load, Queries, QuerySettings, Worth, lifetime};
+use fb_sketch::{Admission, Aging, Fill, LifetimeSettings, Lifetimes, Load, Queries, QuerySettings, Worth, lifetime};
 
 use crate::books::{at_ms, key};
 
@@ -16,13 +16,13 @@ fn lifetimes() -> Lifetimes {
 #[test]
 fn what_is_never_written_gets_longer_and_longer_lives() {
     let lifetimes = lifetimes();
-    let first = lifetimes.fill(key(1), 0, at_ms(0));
+    let first = lifetimes.fill(key(1), 0, at_ms(0), Fill::default());
     let mut now = 0;
     for _ in 0..50 {
         now += DAY_MS;
-        lifetimes.fill(key(1), 0, at_ms(now));
+        lifetimes.fill(key(1), 0, at_ms(now), Fill::default());
     }
-    let last = lifetimes.fill(key(1), 0, at_ms(now + DAY_MS));
+    let last = lifetimes.fill(key(1), 0, at_ms(now + DAY_MS), Fill::default());
     assert!(last > first, "{first:?} {last:?}");
     assert_eq!(last, Duration::from_hours(24));
 }
@@ -31,16 +31,16 @@ fn what_is_never_written_gets_longer_and_longer_lives() {
 fn what_is_written_all_the_time_gets_short_lives_at_once() {
     let lifetimes = lifetimes();
     for hour in 0..100 {
-        lifetimes.fill(key(1), 0, at_ms(hour * 3_600_000));
+        lifetimes.fill(key(1), 0, at_ms(hour * 3_600_000), Fill::default());
     }
-    let quiet = lifetimes.fill(key(1), 0, at_ms(400_000_000));
+    let quiet = lifetimes.fill(key(1), 0, at_ms(400_000_000), Fill::default());
     let mut now = 400_000_000;
     for _ in 0..30 {
         now += 2_000;
         lifetimes.written(key(1), 0, at_ms(now));
-        lifetimes.fill(key(1), 0, at_ms(now + 100));
+        lifetimes.fill(key(1), 0, at_ms(now + 100), Fill::default());
     }
-    let busy = lifetimes.fill(key(1), 0, at_ms(now + 200));
+    let busy = lifetimes.fill(key(1), 0, at_ms(now + 200), Fill::default());
     assert!(quiet > 3_600 * SECOND && busy < 120 * SECOND, "{quiet:?} {busy:?}");
 }
 
@@ -49,9 +49,9 @@ fn new_objects_are_taken_to_be_like_their_class() {
     let lifetimes = lifetimes();
     for round in 0..200 {
         for n in 0..50 {
-            lifetimes.fill(key(n), 1, at_ms(round * 10_000));
+            lifetimes.fill(key(n), 1, at_ms(round * 10_000), Fill::default());
             lifetimes.written(key(n), 1, at_ms(round * 10_000 + 5_000));
-            lifetimes.fill(key(1_000 + n), 2, at_ms(round * 10_000));
+            lifetimes.fill(key(1_000 + n), 2, at_ms(round * 10_000), Fill::default());
         }
     }
     let now = at_ms(2_000_000);
@@ -62,14 +62,14 @@ fn new_objects_are_taken_to_be_like_their_class() {
     );
     assert!((busy.writes - 0.1).abs() < 0.02, "{busy:?}");
     assert!(quiet.writes < 0.001, "{quiet:?}");
-    assert!(lifetimes.fill(key(5_000), 1, now) < lifetimes.fill(key(5_001), 2, now));
+    assert!(lifetimes.fill(key(5_000), 1, now, Fill::default()) < lifetimes.fill(key(5_001), 2, now, Fill::default()));
 }
 
 #[test]
 fn the_true_lifetime_of_a_copy_is_told() {
     let lifetimes = lifetimes();
     assert_eq!(lifetimes.written(key(1), 0, at_ms(0)), None, "nobody had one");
-    lifetimes.fill(key(1), 0, at_ms(1_000));
+    lifetimes.fill(key(1), 0, at_ms(1_000), Fill::default());
     assert_eq!(lifetimes.written(key(1), 0, at_ms(9_000)), Some(8 * SECOND));
     assert_eq!(lifetimes.written(key(1), 0, at_ms(9_500)), None, "it is gone already");
 }
@@ -79,7 +79,7 @@ fn rates_are_learned() {
     let lifetimes = lifetimes();
     // Written every 20 s, read 5 s after each copy ended.
     for round in 0..500 {
-        lifetimes.fill(key(1), 0, at_ms(round * 20_000));
+        lifetimes.fill(key(1), 0, at_ms(round * 20_000), Fill::default());
         lifetimes.written(key(1), 0, at_ms(round * 20_000 + 15_000));
     }
     let traffic = lifetimes.traffic(key(1), 0, at_ms(10_000_000));
@@ -94,7 +94,7 @@ fn a_full_filter_shortens_lives_and_an_empty_one_lengthens_them() {
     let lifetimes = lifetimes();
     let ttl = |n| {
         lifetimes.written(key(n), 0, at_ms(1_000_000));
-        lifetimes.fill(key(n), 0, at_ms(1_000_000))
+        lifetimes.fill(key(n), 0, at_ms(1_000_000), Fill::default())
     };
     let before = ttl(1);
     for second in 0..200 {
@@ -126,7 +126,7 @@ fn memory_is_bounded_whatever_the_keys() {
     };
     let lifetimes = Lifetimes::new(settings, at_ms(0));
     for n in 0..50_000 {
-        lifetimes.fill(key(n), n as u32, at_ms(n as u64));
+        lifetimes.fill(key(n), n as u32, at_ms(n as u64), Fill::default());
     }
     assert!(lifetimes.n_keys() <= 1_024);
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fb_sketch::{
-    Admission, KeyHash, Kind, LifetimeSettings, Lifetimes, Load, Moment, Past, Queries, QuerySettings, Settings,
+    Admission, Fill, KeyHash, Kind, LifetimeSettings, Lifetimes, Load, Moment, Past, Queries, QuerySettings, Settings,
     Sketch, Traffic, Worth,
 };
 
@@ -267,7 +267,12 @@ pub fn run(workload: &Workload) -> Outcome {
                 hits.hits += 1;
                 continue;
             }
-            let mut ttl = lifetimes.fill(objects[object], (object % workload.n_tables) as u32, at(now));
+            let mut ttl = lifetimes.fill(
+                objects[object],
+                (object % workload.n_tables) as u32,
+                at(now),
+                Fill::default(),
+            );
             if workload.knows_rates {
                 let share = object_ranks.share(object) * workload.per_second / 100.0;
                 let traffic = Traffic {
