@@ -31,7 +31,7 @@ impl App {
             area: bucket,
             element: element::of_object(bucket, key),
         };
-        let load = async || self.load(caller, bucket, key).await;
+        let load = || self.load(caller, bucket, key);
         self.keep(wanted, Seen::is_public, load).await
     }
 
@@ -47,21 +47,21 @@ impl App {
             area: id.bucket().as_str(),
             element: element::of_file(id),
         };
-        let load = async || self.open_file(caller, id).await;
+        let load = || self.open_file(caller, id);
         self.keep(wanted, may_keep, load).await
     }
 
-    async fn keep<T>(
+    async fn keep<T, F: Future<Output = Result<T, AppError>>>(
         &self,
         wanted: Wanted<'_>,
         may_keep: impl Fn(&T) -> bool,
-        load: impl AsyncFn() -> Result<T, AppError>,
+        load: impl Fn() -> F,
     ) -> Result<(T, Option<Lifetime>), AppError> {
         let settings = self.settings();
         if !settings.caching.enabled {
             return Ok((load().await?, None));
         }
-        let begin = async || self.caching().begin(self.store()).await;
+        let begin = self.caching().begin(self.store());
         self.caching()
             .keep(&settings.caching, wanted, may_keep, begin, load)
             .await
@@ -103,13 +103,13 @@ impl Caching {
     /// changes between the books and that look is seen by the look; what changes behind it finds the copy in the books.
     ///
     /// `begin` says whether copies may be handed out at all by now.
-    async fn keep<T, E>(
+    async fn keep<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         settings: &CachingSettings,
         wanted: Wanted<'_>,
         may_keep: impl Fn(&T) -> bool,
-        begin: impl AsyncFnOnce() -> bool,
-        load: impl AsyncFn() -> Result<T, E>,
+        begin: impl Future<Output = bool>,
+        load: impl Fn() -> F,
     ) -> Result<(T, Option<Lifetime>), E> {
         let Wanted { areas, area, element } = wanted;
         let stillness = self.stillness();
@@ -125,7 +125,7 @@ impl Caching {
             }
             Standing::Ask(others) => others,
         };
-        if !begin().await {
+        if !begin.await {
             return Ok((loaded, None));
         }
         let area = areas.get_or_insert(area);
@@ -163,6 +163,7 @@ fn is_kept(bucket: &str) -> bool {
 mod tests {
     use std::cell::Cell;
     use std::convert::Infallible;
+    use std::future::ready;
 
     use fb_store::Committed;
     use fb_types::{Change, ChangeKind, Clock, ObjectId, Seq, Subject, Timestamp, Version};
@@ -225,7 +226,7 @@ mod tests {
         /// Reads it; the numbers are written behind each look, before its result is used.
         async fn read(&self, writes: &[i32]) -> (i32, Option<Lifetime>, usize) {
             let n_looks = Cell::new(0);
-            let load = async || {
+            let load = || async {
                 let value = self.value.get();
                 if let Some(&next) = writes.get(n_looks.replace(n_looks.get() + 1)) {
                     self.write(next);
@@ -239,7 +240,7 @@ mod tests {
             };
             let kept = self
                 .caching
-                .keep(&self.settings, wanted, |&value| value > 0, async || true, load);
+                .keep(&self.settings, wanted, |&value| value > 0, ready(true), load);
             let (value, lifetime) = kept.await.unwrap();
             (value, lifetime, n_looks.get())
         }
@@ -287,7 +288,7 @@ mod tests {
     async fn what_is_registered_while_it_is_looked_at_is_no_lifetime_for_that_look() {
         let world = World::new();
         let n_looks = Cell::new(0);
-        let load = async || {
+        let load = || async {
             let value = world.value.get();
             if n_looks.replace(n_looks.get() + 1) == 0 {
                 // Somebody else's write, and then somebody else's copy of the new state.
@@ -301,9 +302,7 @@ mod tests {
             area: "Todo",
             element: KeyHash::of("/db/Todo/a"),
         };
-        let kept = world
-            .caching
-            .keep(&world.settings, wanted, |_| true, async || true, load);
+        let kept = world.caching.keep(&world.settings, wanted, |_| true, ready(true), load);
         assert_eq!(kept.await.unwrap().0, 2);
     }
 
