@@ -58,7 +58,7 @@ impl App {
 
     /// A caller's query in typed form. Which objects it finds, and in which order, tells about the fields it names: all
     /// of them must be readable on every object.
-    fn checked(
+    pub(crate) fn checked(
         &self,
         schema: &Schema,
         class: &Class,

@@ -154,6 +154,11 @@ impl Queries {
         Admission::InsteadOf(old.key)
     }
 
+    /// Requests per second for `key` that came to the origin.
+    pub fn requests(&self, key: KeyHash, now: Moment) -> f64 {
+        self.counts.rate(key, now)
+    }
+
     /// How long the result that is about to be handed out should live. `writes` is the rate at which something changes it, as
     /// far as is known: the sum over its objects of [`Traffic::writes`](crate::Traffic::writes), plus what enters.
     pub fn fill(&mut self, key: KeyHash, now: Moment, writes: f64) -> Duration {

@@ -11,6 +11,9 @@ use fb_sketch::Moment;
 /// Most areas that are told apart; further ones share one.
 const MAX_AREAS: usize = 1000;
 
+/// Time over which rates are averaged.
+const MEMORY: Duration = Duration::from_secs(30);
+
 /// The area of what has no area of its own.
 const OTHERS: &str = "";
 
@@ -23,12 +26,15 @@ pub(crate) struct Area {
     granted_secs: AtomicU64,
     /// No copy lives longer; microseconds.
     until: AtomicU64,
+    /// Writes of anything in it, and what came of them per second lately, as the bits of a float.
+    all_writes: AtomicU64,
+    write_rate: AtomicU64,
 }
 
 /// What was counted of a class or a bucket since the app is awake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AreaFigures {
-    /// `/db/<class>` or `/file/<bucket>`; `/db/` or `/file/` alone for all beyond the first thousand
+    /// `/db/<class>`, `/file/<bucket>`, or `/query/<class>` for results of queries; the prefix alone for all beyond the first thousand
     pub name: String,
     /// Answers that got a lifetime
     pub reads: u64,
@@ -76,6 +82,13 @@ impl Areas {
         Moment::from_micros(until.unwrap_or_default())
     }
 
+    /// So much time has passed since the last call.
+    pub(crate) fn measure(&self, passed: Duration) {
+        for area in self.0.load().values() {
+            area.measure(passed);
+        }
+    }
+
     /// Figures of all, in the order of their names, which get this prefix.
     pub(crate) fn figures(&self, prefix: &str) -> Vec<AreaFigures> {
         let areas = self.0.load();
@@ -99,6 +112,8 @@ impl Area {
             writes: AtomicU64::new(0),
             granted_secs: AtomicU64::new(0),
             until: AtomicU64::new(0),
+            all_writes: AtomicU64::new(0),
+            write_rate: AtomicU64::new(0),
         }
     }
 
@@ -114,5 +129,24 @@ impl Area {
 
     pub(crate) fn count_write(&self) {
         self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Something in it was written, whether or not somebody may have a copy.
+    pub(crate) fn count_any_write(&self) {
+        self.all_writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes per second, over about half a minute.
+    pub(crate) fn write_rate(&self) -> f64 {
+        f64::from_bits(self.write_rate.load(Ordering::Relaxed))
+    }
+
+    /// So much time has passed since the last call.
+    fn measure(&self, passed: Duration) {
+        let passed = passed.as_secs_f64().max(1e-3);
+        let rate = self.all_writes.swap(0, Ordering::Relaxed) as f64 / passed;
+        let share = -(-passed / MEMORY.as_secs_f64()).exp_m1();
+        let smooth = self.write_rate() + (rate - self.write_rate()) * share;
+        self.write_rate.store(smooth.to_bits(), Ordering::Relaxed);
     }
 }

@@ -18,6 +18,7 @@ const SPACE: &str = "caching";
 const STATE: &str = "state";
 const DOUBT: &str = "doubt";
 const COPIES: &str = "copies";
+const RESULTS: &str = "results";
 
 /// Copies in one record of the store, 16 bytes each.
 const BATCH: usize = 4096;
@@ -124,21 +125,34 @@ fn expiring(key: String, value: Vec<u8>, until: i64, space: &'static str) -> Wri
 
 /// Writes of all these records. `number` makes the names of their places, from which it moves on.
 pub(super) fn put_copies(records: &[Record], since: u64, times: Times, boot: u64, number: &mut u64) -> Vec<Write> {
-    let batches = records.chunks(BATCH).map(|batch| {
-        let mut value = Vec::with_capacity(16 * (batch.len() + 1));
-        value.extend_from_slice(&since.to_be_bytes());
-        value.extend_from_slice(&times.wall.to_be_bytes());
-        let mut last = times.wall;
-        for record in batch {
-            let until = times.wall_of(record.until);
-            last = last.max(until);
-            value.extend_from_slice(&record.key.to_bits().to_be_bytes());
-            value.extend_from_slice(&until.to_be_bytes());
-        }
-        *number += 1;
-        expiring(format!("{boot:016x}{number:012x}"), value, last, COPIES)
-    });
-    batches.collect()
+    let mut writes = Vec::new();
+    for (kind, space) in SPACES {
+        let records: Vec<&Record> = records.iter().filter(|record| record.kind == kind).collect();
+        writes.extend(
+            records
+                .chunks(BATCH)
+                .map(|batch| batch_of(space, batch, since, times, boot, number)),
+        );
+    }
+    writes
+}
+
+/// The space for copies of each kind.
+const SPACES: [(Kind, &str); 2] = [(Kind::Object, COPIES), (Kind::Query, RESULTS)];
+
+fn batch_of(space: &'static str, batch: &[&Record], since: u64, times: Times, boot: u64, number: &mut u64) -> Write {
+    let mut value = Vec::with_capacity(16 * (batch.len() + 1));
+    value.extend_from_slice(&since.to_be_bytes());
+    value.extend_from_slice(&times.wall.to_be_bytes());
+    let mut last = times.wall;
+    for record in batch {
+        let until = times.wall_of(record.until);
+        last = last.max(until);
+        value.extend_from_slice(&record.key.to_bits().to_be_bytes());
+        value.extend_from_slice(&until.to_be_bytes());
+    }
+    *number += 1;
+    expiring(format!("{boot:016x}{number:012x}"), value, last, space)
 }
 
 /// Everything that is written down and has not ended.
@@ -148,9 +162,21 @@ pub(super) async fn copies(store: &dyn Store, times: Times) -> Result<Journal, A
         since: u64::MAX,
         written: i64::MIN,
     };
+    for (kind, space) in SPACES {
+        read_copies(store, times, (kind, space), &mut journal).await?;
+    }
+    Ok(journal)
+}
+
+async fn read_copies(
+    store: &dyn Store,
+    times: Times,
+    (kind, space): (Kind, &str),
+    journal: &mut Journal,
+) -> Result<(), AppError> {
     let mut after: Option<String> = None;
     loop {
-        let page = store.records(COPIES, after.as_deref(), PAGE).await?;
+        let page = store.records(space, after.as_deref(), PAGE).await?;
         let is_last = page.len() < PAGE;
         for (key, value) in page {
             let (numbers, rest) = value.as_chunks::<8>();
@@ -166,14 +192,13 @@ pub(super) async fn copies(store: &dyn Store, times: Times) -> Result<Journal, A
             for [key, until] in copies {
                 if let Some(until) = times.moment_of(i64::from_be_bytes(*until)) {
                     let key = KeyHash::from_bits(u64::from_be_bytes(*key));
-                    let kind = Kind::Object;
                     journal.records.push(Record { key, kind, until });
                 }
             }
             after = Some(key);
         }
         if is_last {
-            return Ok(journal);
+            return Ok(());
         }
     }
 }

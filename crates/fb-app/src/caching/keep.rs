@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use fb_auth::{Principal, authorize_admin};
 use fb_sketch::{KeyHash, Snapshot, Standing};
@@ -67,12 +68,17 @@ impl App {
             .await
     }
 
-    /// Which copies are out of date, by everything that was acknowledged before this call.
+    /// Which copies are out of date, by everything that was acknowledged before this call. While results of queries are watched it waits
+    /// for the matcher; if that takes half a second, it contains everything.
     ///
     /// Cost: two locks; after a change also a copy of the bits.
-    pub fn filter(&self) -> Arc<Snapshot> {
+    pub async fn filter(&self) -> Arc<Snapshot> {
         let caching = self.caching();
+        // Before: what is acknowledged meanwhile need not be in it.
         let now = caching.now();
+        if caching.results.are_watched() && !self.matched().await {
+            caching.books().sketch.doubt(now, now + BLIND);
+        }
         caching.books().sketch.snapshot(now)
     }
 
@@ -86,6 +92,9 @@ impl App {
         self.tend_caching().await
     }
 }
+
+/// How long everything is asked about when the matcher lags behind.
+const BLIND: Duration = Duration::from_secs(2);
 
 /// What is to be kept.
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +158,7 @@ fn may_keep(file: &OpenFile) -> bool {
 }
 
 /// The server's own classes (users, roles, devices, logs) are nobody's to keep.
-fn is_kept(bucket: &str) -> bool {
+pub(super) fn is_kept(bucket: &str) -> bool {
     static OWN: LazyLock<HashSet<String>> = LazyLock::new(|| {
         let references = predefined().into_iter().map(|def| def.class);
         references

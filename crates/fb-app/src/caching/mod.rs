@@ -17,6 +17,7 @@ mod element;
 mod journal;
 mod keep;
 mod restore;
+mod results;
 mod settings;
 mod tend;
 
@@ -33,6 +34,9 @@ use fb_types::{ChangeKind, ClassDef, Clock, Schema, Subject, Timestamp};
 
 pub use self::areas::AreaFigures;
 use self::areas::{Area, Areas};
+use self::keep::is_kept;
+use self::results::Results;
+pub use self::results::{Kept, ResultForm};
 pub use self::settings::CachingSettings;
 use self::settings::LONGEST;
 pub use self::tend::CachingFigures;
@@ -75,6 +79,7 @@ pub(crate) struct Caching {
     done: AtomicU64,
     classes: Areas,
     buckets: Areas,
+    results: Results,
     /// When the last copy ends that an earlier process handed out; microseconds.
     earlier: AtomicU64,
     /// The schema that copies were handed out under.
@@ -113,6 +118,7 @@ impl Caching {
             done: AtomicU64::new(0),
             classes: Areas::default(),
             buckets: Areas::default(),
+            results: Results::default(),
             earlier: AtomicU64::new(0),
             schema: Mutex::default(),
             has_new_doubt: AtomicBool::new(false),
@@ -223,7 +229,11 @@ impl Caching {
         }
         fence(Ordering::SeqCst);
         let Some(books) = self.books.get() else { return };
+        let are_results_watched = self.results.are_watched();
         for Committed { change, .. } in changes {
+            if are_results_watched && let Subject::Object(id) = &change.subject {
+                self.results.areas.look(id.class().as_str(), Area::count_any_write);
+            }
             if change.kind == ChangeKind::Insert && !matches!(change.subject, Subject::Bucket(_)) {
                 continue;
             }
@@ -265,10 +275,11 @@ impl Caching {
             (Some(old), Some(new)) => {
                 let changed = Changed::between(&old, &new);
                 if !changed.is_empty() {
-                    self.doubt_until(self.classes.until(|class| changed.concerns(&old, class)));
+                    let concerns = |class: &str| changed.concerns(&old, class);
+                    self.doubt_until(self.classes.until(concerns).max(self.results.areas.until(concerns)));
                 }
             }
-            _ => self.doubt_until(self.classes.until(|_| true)),
+            _ => self.doubt_until(self.classes.until(|_| true).max(self.results.areas.until(|_| true))),
         }
     }
 

@@ -20,6 +20,7 @@ pub(super) struct Tended {
     /// The feed when records were last taken: those to come are of younger copies.
     since: u64,
     n_batches: u64,
+    at: Moment,
     adjusted: Moment,
 }
 
@@ -48,6 +49,7 @@ impl App {
     /// Writes down of which copies nothing is on disk yet, and forgets what has ended. Called about once a second; until it is,
     /// lifetimes are short. Cost: a few locks, and a commit if there is something to write.
     pub async fn tend_caching(&self) -> Result<(), AppError> {
+        self.end_idle_watches();
         self.caching().tend(self.store()).await
     }
 
@@ -59,7 +61,7 @@ impl App {
     /// The same for administrators, who get empty ones.
     pub fn show_caching(&self, caller: &Principal) -> Result<CachingFigures, AppError> {
         authorize_admin(caller, "read figures of caching")?;
-        self.filter();
+        self.caching().books();
         self.caching_figures()
             .ok_or_else(|| AppError::internal("reading figures", "the filter was just made"))
     }
@@ -71,6 +73,8 @@ impl Caching {
         let mut tended = self.tended.lock().await;
         let now = self.now();
         books.sketch.tick(now);
+        self.results.areas.measure(now.since(tended.at));
+        tended.at = now;
         if now.since(tended.adjusted) >= ADJUST {
             tended.adjusted = now;
             let load = Load {
@@ -135,6 +139,7 @@ impl Caching {
         let secs = |end: Moment| end.since(now).as_secs_f64().ceil() as u64;
         let mut areas = self.classes.figures("/db/");
         areas.extend(self.buckets.figures("/file/"));
+        areas.extend(self.results.areas.figures("/query/"));
         Some(CachingFigures {
             sketch: sketch.stats(now),
             blind_seconds: secs(sketch.blind_until()),

@@ -34,6 +34,11 @@ pub(super) enum Command {
     /// A subscriber may not any more.
     End(Subscriber, Box<AppError>),
     Reviewed,
+    /// A query is to be watched for the sake of copies of its result.
+    Watch(Box<Watching>),
+    Unwatch(Subscriber),
+    /// Says when everything up to here is matched.
+    Settle(Seq, oneshot::Sender<()>),
     /// The app is closed.
     Close,
     Stats(oneshot::Sender<LiveStats>),
@@ -91,4 +96,11 @@ pub(super) struct Resumption {
     pub(super) seat: Seat,
     /// If it does.
     pub(super) done: oneshot::Sender<bool>,
+}
+
+/// A query that is to be watched.
+pub(super) struct Watching {
+    pub(super) registration: Registration,
+    pub(super) schema_rev: u32,
+    pub(super) done: oneshot::Sender<Result<(), Refused>>,
 }

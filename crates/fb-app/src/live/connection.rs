@@ -17,7 +17,7 @@ use super::outlet::{LiveEnd, LiveMessage, Outlet, RESULT_BYTES};
 use super::resume::{Log, Token};
 use super::tell::{Listener, first, head};
 use super::wish::{LiveWish, Resume};
-use super::{MAX_MEMBERS, PER_CONNECTION};
+use super::{MAX_MEMBERS, PER_CONNECTION, TRIES};
 use crate::{App, AppError};
 
 /// The sort order of a live query. Fields that the class does not have are the same in all objects, so they are left out; the protocol's
@@ -49,9 +49,6 @@ fn sort_order(json: &Value, schema: &Schema, class: &Class, limits: &Limits) -> 
 
 /// What a row in a window takes besides its object, roughly.
 const EACH_ROW: usize = 200;
-
-/// How often a first result is read when too much is written meanwhile.
-const TRIES: usize = 5;
 
 /// The subscriptions of one client, and what it is told. Dropping it ends them, but for those that can be resumed: they go on for a minute.
 pub struct LiveConnection {

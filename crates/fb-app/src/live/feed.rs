@@ -119,6 +119,11 @@ impl Feed {
         self.rights_rev.load(Ordering::SeqCst)
     }
 
+    /// The newest position that the observer was told.
+    pub(super) fn newest(&self) -> Seq {
+        Seq(self.newest.load(Ordering::SeqCst))
+    }
+
     /// True while there are live queries.
     pub(crate) fn is_on(&self) -> bool {
         self.is_on.load(Ordering::SeqCst)
@@ -141,8 +146,8 @@ impl Feed {
         let size = |waiting: &Waiting| EACH + waiting.image.body.as_ref().map_or(0, bytes::Bytes::len);
         queue.bytes -= writes.iter().map(size).sum::<usize>();
         Taken {
-            position: queue.writes.is_empty().then(|| Seq(self.newest.load(Ordering::SeqCst))),
-            void_up_to: std::mem::take(&mut queue.is_void).then(|| Seq(self.newest.load(Ordering::SeqCst))),
+            position: queue.writes.is_empty().then(|| self.newest()),
+            void_up_to: std::mem::take(&mut queue.is_void).then(|| self.newest()),
             writes,
         }
     }

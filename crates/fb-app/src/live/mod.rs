@@ -14,6 +14,7 @@ mod outlet;
 mod read;
 mod resume;
 mod tell;
+mod watch;
 mod wish;
 mod worker;
 
@@ -30,6 +31,7 @@ pub(crate) use feed::Feed;
 pub(crate) use fence::about_to_commit;
 pub use fence::{TicketSlot, WriteTicket};
 pub use outlet::{LiveEnd, LiveMessage, LiveText};
+pub(crate) use watch::Watch;
 pub use wish::{Events, LiveWish, Matches, Operations, Resume};
 
 use self::budget::Accounts;
@@ -40,6 +42,8 @@ use crate::App;
 
 /// Most subscriptions of one connection.
 const PER_CONNECTION: usize = 200;
+/// How often a first result is read when too much is written meanwhile.
+const TRIES: usize = 5;
 /// Most objects in a result without a limit.
 const MAX_MEMBERS: u64 = 10_000;
 
@@ -128,10 +132,7 @@ impl Live {
 impl App {
     /// Sizes of the app's live queries; all nought if nobody ever subscribed. What was committed before is matched then.
     pub async fn live_stats(&self) -> LiveStats {
-        let commands = {
-            let task = self.live().task.lock().unwrap_or_else(PoisonError::into_inner);
-            task.as_ref().map(|task| task.commands.clone())
-        };
+        let commands = self.live().running();
         let (to, answer) = oneshot::channel();
         match commands {
             Some(commands) if commands.send(Command::Stats(to)).is_ok() => answer.await.unwrap_or_default(),

@@ -12,14 +12,14 @@ use super::MAX_MEMBERS;
 use crate::{App, AppError};
 
 /// A result at one position.
-pub(super) struct Snapshot {
-    pub(super) seq: Seq,
-    pub(super) rows: Vec<Row>,
+pub(crate) struct Snapshot {
+    pub(crate) seq: Seq,
+    pub(crate) rows: Vec<Row>,
 }
 
 impl App {
     /// The rows that a live query is registered with, in the current shape of the class. More than `most` are an error.
-    pub(super) async fn live_snapshot(
+    pub(crate) async fn live_snapshot(
         &self,
         schema: &Schema,
         class: &Class,

@@ -3,6 +3,7 @@
 mod renew;
 mod review;
 mod seats;
+mod watches;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use fb_live::{Event, Image, Limits, Matcher, Output, Subscriber, ViewId};
 use fb_types::Seq;
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use self::review::REVIEW;
@@ -54,6 +55,10 @@ pub(super) struct Worker {
     taken: VecDeque<Waiting>,
     position: Option<Seq>,
     out: Vec<Output>,
+    /// Who is watched for the sake of copies.
+    watches: HashSet<Subscriber>,
+    /// Who waits until so much is matched.
+    settling: Vec<(Seq, oneshot::Sender<()>)>,
     renewing: HashSet<ViewId>,
     next_renewal: Instant,
     is_reviewing: bool,
@@ -80,6 +85,8 @@ impl Worker {
             taken: VecDeque::new(),
             position: None,
             out: Vec::new(),
+            watches: HashSet::new(),
+            settling: Vec::new(),
             renewing: HashSet::new(),
             next_renewal: Instant::now(),
             is_reviewing: false,
@@ -168,6 +175,7 @@ impl Worker {
             Some(position) => {
                 self.matcher.advance(position, &mut self.out);
                 self.put_out(0);
+                self.settle();
                 false
             }
             None => true,
@@ -183,10 +191,22 @@ impl Worker {
 
     fn put(&mut self, output: Output, behind: u64) {
         match output {
-            Output::Tell { to, event } => self.outgoing.push_back((behind, Outgoing::Event(to, event))),
+            Output::Tell { to, event } => {
+                if self.tell_watches(&to, event.what) {
+                    self.outgoing.push_back((behind, Outgoing::Event(to, event)));
+                }
+            }
             Output::Renew {
-                view, query, scopes, ..
-            } => self.renew(view, query, scopes),
+                view,
+                query,
+                scopes,
+                is_dry,
+            } => {
+                if is_dry {
+                    self.doubt_watches(&view);
+                }
+                self.renew(view, query, scopes);
+            }
         }
     }
 
@@ -273,12 +293,22 @@ impl Worker {
                 self.renewing.remove(&view);
                 for subscriber in self.matcher.subscribers(&view).iter() {
                     self.end(*subscriber, AppError::Busy { retry_after: 1 });
+                    self.lose_watch(*subscriber);
                 }
                 self.rest();
             }
             Command::End(subscriber, error) => {
                 self.end(subscriber, *error);
                 self.rest();
+            }
+            Command::Watch(watching) => self.watch(*watching),
+            Command::Unwatch(subscriber) => {
+                self.unwatch(subscriber);
+                self.rest();
+            }
+            Command::Settle(seq, to) => {
+                self.settling.push((seq, to));
+                self.settle();
             }
             Command::Reviewed => self.is_reviewing = false,
             Command::Stats(to) => {
@@ -315,6 +345,7 @@ pub(super) async fn work(worker: Worker, commands: mpsc::UnboundedReceiver<Comma
         && let Some(app) = app.upgrade()
     {
         tracing::error!(app = %app.id(), "the task of live queries panicked; all of them begin anew");
+        app.caching().results_lost();
     }
     feed.switch(false);
     outlets.end_all();

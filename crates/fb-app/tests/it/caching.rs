@@ -12,25 +12,25 @@ use fb_types::{BucketName, ClassAcl, ClassDef, ClassName, FileId};
 use super::*;
 
 /// About as long as everything is asked about after a restart.
-const BLIND: i64 = 14;
+pub(crate) const BLIND: i64 = 14;
 /// Lifetime in seconds, once it is written down.
-const LIFE: i64 = 600;
+pub(crate) const LIFE: i64 = 600;
 
-fn key(key: &str) -> ObjectKey {
+pub(crate) fn key(key: &str) -> ObjectKey {
     ObjectKey::from_raw(key).unwrap()
 }
 
-fn class(name: &str, acl: Value) -> SchemaEdit {
+pub(crate) fn class(name: &str, acl: Value) -> SchemaEdit {
     let fields = json!({ "n": { "type": "/db/Integer" } });
     let def = json!({ "class": format!("/db/{name}"), "acl": acl, "fields": fields });
     SchemaEdit::Merge(ClassDef::from_json(&def).unwrap())
 }
 
-fn everybody() -> Value {
+pub(crate) fn everybody() -> Value {
     json!({ "load": { "*": "allow" }, "query": { "*": "allow" } })
 }
 
-async fn set(app: &App, name: &str, object: Value) {
+pub(crate) async fn set(app: &App, name: &str, object: Value) {
     let object = object.as_object().unwrap();
     let root = root_of(app).await;
     app.update(&root, "Open", &key(name), Condition::None, object)
@@ -38,7 +38,7 @@ async fn set(app: &App, name: &str, object: Value) {
         .unwrap();
 }
 
-async fn root_of(app: &App) -> Principal {
+pub(crate) async fn root_of(app: &App) -> Principal {
     let root = app.login(&SOURCE, "root", &Secret::new(PASSWORD), true).await.unwrap();
     app.authenticate(token(&root)).await.unwrap().principal
 }
@@ -48,22 +48,22 @@ async fn keep(app: &App, name: &str) -> Option<Lifetime> {
     app.load_to_keep(&anybody, "Open", &key(name)).await.unwrap().1
 }
 
-fn is_listed(app: &App, id: &str) -> bool {
-    app.filter().filter().contains(KeyHash::of(id))
+pub(crate) async fn is_listed(app: &App, id: &str) -> bool {
+    app.filter().await.filter().contains(KeyHash::of(id))
 }
 
-fn is_stale(app: &App, name: &str) -> bool {
-    is_listed(app, &format!("/db/Open/{name}"))
+async fn is_stale(app: &App, name: &str) -> bool {
+    is_listed(app, &format!("/db/Open/{name}")).await
 }
 
 /// Contains even what does not exist.
-fn is_blind(app: &App) -> bool {
-    is_listed(app, "/db/Open/never") && is_listed(app, "/db/Open/ever")
+pub(crate) async fn is_blind(app: &App) -> bool {
+    is_listed(app, "/db/Open/never").await && is_listed(app, "/db/Open/ever").await
 }
 
 impl Fixture {
     /// A class `Open` that everybody may read, and lifetimes that are always the same.
-    async fn with_open() -> Self {
+    pub(crate) async fn with_open() -> Self {
         let it = Self::new().await;
         it.edit(class("Open", everybody())).await;
         it.set(json!({ "caching": { "minLifetime": LIFE, "maxLifetime": LIFE } }))
@@ -71,12 +71,12 @@ impl Fixture {
         it
     }
 
-    async fn edit(&self, edit: SchemaEdit) {
+    pub(crate) async fn edit(&self, edit: SchemaEdit) {
         self.app.edit_schema(&self.admin.principal, vec![edit]).await.unwrap();
     }
 
     /// The app as it would come up if the process were killed now: from a copy of its files.
-    async fn crashed(&self) -> (Arc<Apps>, Arc<App>, tempfile::TempDir) {
+    pub(crate) async fn crashed(&self) -> (Arc<Apps>, Arc<App>, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         copy(self._dir.path(), dir.path());
         let apps = self.apps_at(dir.path()).await;
@@ -105,7 +105,7 @@ async fn what_was_read_and_then_written_is_in_the_filter_until_its_copies_end() 
         set(app, name, json!({ "n": 1 })).await;
     }
     assert!(keep(app, "read").await.is_some() && keep(app, "deleted").await.is_some());
-    assert!(!is_stale(app, "read"), "it was not written since");
+    assert!(!is_stale(app, "read").await, "it was not written since");
     for name in ["read", "unread"] {
         set(app, name, json!({ "n": 2 })).await;
     }
@@ -113,10 +113,10 @@ async fn what_was_read_and_then_written_is_in_the_filter_until_its_copies_end() 
     app.delete(root, "Open", &key("deleted"), Condition::None)
         .await
         .unwrap();
-    assert!(is_stale(app, "read") && is_stale(app, "deleted"));
-    assert!(!is_stale(app, "unread") && !is_blind(app));
+    assert!(is_stale(app, "read").await && is_stale(app, "deleted").await);
+    assert!(!is_stale(app, "unread").await && !is_blind(app).await);
     it.pass(BLIND);
-    assert!(!is_stale(app, "read") && !is_stale(app, "deleted"));
+    assert!(!is_stale(app, "read").await && !is_stale(app, "deleted").await);
 }
 
 #[tokio::test]
@@ -129,9 +129,9 @@ async fn lifetimes_are_short_until_they_are_written_down() {
     assert_eq!(keep(&it.app, "a").await, Some(Lifetime { browser: life, edge: 1 }));
     set(&it.app, "a", json!({ "n": 2 })).await;
     it.pass(LIFE);
-    assert!(is_stale(&it.app, "a"));
+    assert!(is_stale(&it.app, "a").await);
     it.pass(10);
-    assert!(!is_stale(&it.app, "a"));
+    assert!(!is_stale(&it.app, "a").await);
     it.set(json!({ "caching": { "enabled": false } })).await;
     assert_eq!(keep(&it.app, "a").await, None);
 }
@@ -171,7 +171,7 @@ async fn s39_what_is_not_for_everybody_gets_no_lifetime_and_never_into_the_filte
     assert_eq!(user, None);
     for (bucket, name, object) in rows {
         put(bucket, name, object).await;
-        assert!(!is_listed(app, &format!("/db/{bucket}/{name}")));
+        assert!(!is_listed(app, &format!("/db/{bucket}/{name}")).await);
     }
     let figures = app.caching_figures().unwrap();
     assert_eq!((figures.sketch.keys, figures.sketch.stale), (0, 0));
@@ -191,20 +191,20 @@ async fn s40_copies_of_what_is_made_private_are_asked_about() {
         json!({ "n": 1, "acl": { "read": { "/db/Role/1": "allow" } } }),
     )
     .await;
-    assert!(is_stale(app, "a") && !is_stale(app, "b"));
+    assert!(is_stale(app, "a").await && !is_stale(app, "b").await);
     // A new class concerns nobody.
     it.edit(class("Other", everybody())).await;
-    assert!(!is_blind(app));
+    assert!(!is_blind(app).await);
     let acl = ClassDef::from_json(&json!({ "class": "/db/Open", "acl": { "load": { "/db/Role/1": "allow" } } }));
     let acl = acl.unwrap().acl;
     let open = ClassName::new("Open").unwrap();
     it.edit(SchemaEdit::UpdateAcl { class: open, acl }).await;
-    assert!(is_stale(app, "b") && is_blind(app));
+    assert!(is_stale(app, "b").await && is_blind(app).await);
     // Neither does a class that nobody has copies of.
     it.pass(BLIND);
-    assert!(!is_blind(app));
+    assert!(!is_blind(app).await);
     it.edit(SchemaEdit::Delete(ClassName::new("Other").unwrap())).await;
-    assert!(!is_blind(app));
+    assert!(!is_blind(app).await);
 }
 
 #[tokio::test]
@@ -224,14 +224,14 @@ async fn files_and_their_buckets_are_treated_alike() {
     let anybody = Principal::anonymous();
     let (_, lifetime) = app.open_file_to_keep(&anybody, &id).await.unwrap();
     assert_eq!(lifetime, Some(Lifetime { browser: 9, edge: 1 }));
-    assert!(!is_listed(app, &id.to_string()));
+    assert!(!is_listed(app, &id.to_string()).await);
     it.upload("a b ü.txt", b"two".to_vec()).await;
-    assert!(is_listed(app, &id.to_string()) && !is_blind(app));
+    assert!(is_listed(app, &id.to_string()).await && !is_blind(app).await);
     it.pass(BLIND);
-    assert!(!is_listed(app, &id.to_string()));
+    assert!(!is_listed(app, &id.to_string()).await);
     app.open_file_to_keep(&anybody, &id).await.unwrap().1.unwrap();
     set_bucket(acl(json!({ "/db/Role/1": "allow" }))).await;
-    assert!(is_listed(app, &id.to_string()));
+    assert!(is_listed(app, &id.to_string()).await);
     assert_eq!(app.open_file_to_keep(root, &id).await.unwrap().1, None);
 }
 
@@ -252,19 +252,19 @@ async fn after_a_crash_copies_are_asked_about_for_seconds_and_outdated_ones_for_
     set(&it.app, "before", json!({ "n": 2 })).await;
 
     let (apps, app, _dir) = it.crashed().await;
-    assert!(is_blind(&app));
+    assert!(is_blind(&app).await);
     for name in ["after", "short"] {
         set(&app, name, json!({ "n": 2 })).await;
     }
     it.pass(9);
-    assert!(is_blind(&app), "the copy without a record may be alive");
+    assert!(is_blind(&app).await, "the copy without a record may be alive");
     it.pass(BLIND - 9);
-    assert!(!is_blind(&app));
-    assert!(is_stale(&app, "before"), "the change was in the feed");
-    assert!(is_stale(&app, "after"), "the copy was in the journal");
-    assert!(!is_stale(&app, "never written"));
+    assert!(!is_blind(&app).await);
+    assert!(is_stale(&app, "before").await, "the change was in the feed");
+    assert!(is_stale(&app, "after").await, "the copy was in the journal");
+    assert!(!is_stale(&app, "never written").await);
     it.pass(3 * LIFE);
-    assert!(!is_stale(&app, "before") && !is_stale(&app, "after"));
+    assert!(!is_stale(&app, "before").await && !is_stale(&app, "after").await);
     apps.close().await;
 }
 
@@ -280,12 +280,12 @@ async fn after_a_crash_behind_a_change_of_rules_everything_is_asked_about() {
     // Before anybody has looked after the books.
     let (apps, app, _dir) = it.crashed().await;
     it.pass(LIFE);
-    assert!(is_blind(&app));
+    assert!(is_blind(&app).await);
     apps.close().await;
     it.app.tend_caching().await.unwrap();
     let (apps, app, _dir) = it.crashed().await;
     it.pass(BLIND);
-    assert!(!is_blind(&app), "by now it is known when the last copy ended");
+    assert!(!is_blind(&app).await, "by now it is known when the last copy ended");
     apps.close().await;
 }
 
@@ -321,19 +321,19 @@ async fn an_app_that_slept_knows_its_copies() {
     pass(60);
     let app = apps.by_name("main").await.unwrap().unwrap();
     pass(3);
-    assert!(!is_blind(&app), "what was not written down has ended long ago");
+    assert!(!is_blind(&app).await, "what was not written down has ended long ago");
     set(&app, "a", json!({ "n": 2 })).await;
-    assert!(is_stale(&app, "a") && !is_stale(&app, "b"));
+    assert!(is_stale(&app, "a").await && !is_stale(&app, "b").await);
     drop(app);
     sleep().await;
     let app = apps.by_name("main").await.unwrap().unwrap();
-    assert!(is_stale(&app, "a"));
+    assert!(is_stale(&app, "a").await);
     drop(app);
     sleep().await;
     // All copies have ended.
     pass(3 * LIFE);
     let app = apps.by_name("main").await.unwrap().unwrap();
-    assert!(!is_stale(&app, "a") && !is_blind(&app));
+    assert!(!is_stale(&app, "a").await && !is_blind(&app).await);
 }
 
 #[tokio::test]
@@ -344,11 +344,11 @@ async fn a_clock_that_went_back_makes_everything_doubtful() {
     it.app.tend_caching().await.unwrap();
     it.pass(-3600);
     let (apps, app, _dir) = it.crashed().await;
-    assert!(is_blind(&app));
+    assert!(is_blind(&app).await);
     it.pass(23 * HOUR);
-    assert!(is_blind(&app));
+    assert!(is_blind(&app).await);
     it.pass(2 * HOUR);
-    assert!(!is_blind(&app));
+    assert!(!is_blind(&app).await);
     apps.close().await;
 }
 
@@ -358,14 +358,14 @@ async fn flushing_makes_clients_ask_about_everything_and_is_for_administrators()
     set(&it.app, "a", json!({ "n": 1 })).await;
     keep(&it.app, "a").await.unwrap();
     assert!(it.app.distrust_copies(&Principal::anonymous()).await.is_err());
-    assert!(!is_blind(&it.app));
+    assert!(!is_blind(&it.app).await);
     it.app.distrust_copies(&it.admin.principal).await.unwrap();
-    assert!(is_blind(&it.app));
+    assert!(is_blind(&it.app).await);
     let (apps, app, _dir) = it.crashed().await;
-    assert!(is_blind(&app));
+    assert!(is_blind(&app).await);
     apps.close().await;
     it.pass(BLIND);
-    assert!(!is_blind(&it.app));
+    assert!(!is_blind(&it.app).await);
 }
 
 /// A copy that is older than an acknowledged write is named by every filter that is made behind the acknowledgement.
@@ -406,7 +406,7 @@ async fn no_copy_escapes_a_write_beside_its_read() {
             tokio::task::yield_now().await;
         }
         let known = acknowledged.load(Ordering::SeqCst);
-        let is_listed = is_stale(&app, "a");
+        let is_listed = is_stale(&app, "a").await;
         if n < known {
             n_outdated += 1;
             assert!(is_listed, "the copy {body} is not named after write {known}");

@@ -9,6 +9,7 @@ mod jobs;
 mod letters;
 mod live;
 mod logs;
+mod results;
 mod triggers;
 
 use std::sync::atomic::{AtomicI64, Ordering};

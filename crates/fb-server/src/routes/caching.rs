@@ -32,7 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn get_bloom_filter(ctx: Ctx) -> Result<Reply, ApiError> {
     let edge = ctx.app.settings().caching.edge_staleness;
-    let snapshot = ctx.app.filter();
+    let snapshot = ctx.app.filter().await;
     let tags = ctx.request.header(header::IF_NONE_MATCH).unwrap_or_default();
     let mut known = tags.split(',').filter_map(FilterVersion::parse);
     let (reply, is_for_all) = if known.any(|version| version == snapshot.version()) {

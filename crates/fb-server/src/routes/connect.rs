@@ -66,7 +66,7 @@ async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
     };
     let is_private = session.is_some() || !device.is_null();
     let caching = ctx.app.settings().caching.clone();
-    let filter: Value = serde_json::from_slice(&ctx.app.filter().json())
+    let filter: Value = serde_json::from_slice(&ctx.app.filter().await.json())
         .map_err(|e| fb_app::AppError::internal("reading the filter", e))?;
     let mut body = json!({
         "bloomFilterRefresh": caching.filter_refresh(),

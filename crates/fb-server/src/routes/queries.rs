@@ -1,6 +1,7 @@
 //! `/db/{bucket}/query` and `/db/{bucket}/count`.
 
 use fb_app::QueryRequest;
+use fb_app::caching::{Kept, ResultForm};
 use http::header;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -21,8 +22,9 @@ const PART: [(&str, &str); 3] = [
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         route!(GET "/db/{bucket}/query" adhoc_query, "Query objects", Access::Class(&["query"]),
-            query: &[Q, PART[0], PART[1], PART[2], ("eager", "false: ids and versions only")],
-            answers: &[(200, Some("ObjectList"))]),
+            query: &[Q, PART[0], PART[1], PART[2], ("eager", "false: ids and versions only"),
+                ("cached", "objects, ids, or true for whichever is cheaper: what everybody may see, with a lifetime")],
+            answers: &[(200, Some("ObjectList")), (304, None)]),
         route!(POST "/db/{bucket}/query" adhoc_query_post, "Query objects with the filter in the body",
             Access::Class(&["query"]), query: &PART, body: "Filter", answers: &[(200, Some("ObjectList"))]),
         route!(GET "/db/{bucket}/count" adhoc_count, "Count objects", Access::Class(&["query"]),
@@ -34,7 +36,10 @@ pub(crate) fn routes() -> Vec<Route> {
 
 async fn adhoc_query(ctx: Ctx) -> Result<Reply, ApiError> {
     let filter = filter_from_url(&ctx)?;
-    run(&ctx, filter).await
+    match cached_form(&ctx)? {
+        Some(form) => run_to_keep(&ctx, filter, form).await,
+        None => run(&ctx, filter).await,
+    }
 }
 
 async fn adhoc_query_post(mut ctx: Ctx) -> Result<Reply, ApiError> {
@@ -52,26 +57,83 @@ async fn adhoc_count_post(mut ctx: Ctx) -> Result<Reply, ApiError> {
     count(&ctx, filter).await
 }
 
+/// The form of a result that may be kept, if it is asked for.
+fn cached_form(ctx: &Ctx) -> Result<Option<ResultForm>, ApiError> {
+    Ok(match ctx.request.query("cached")?.as_deref() {
+        None | Some("" | "false") => None,
+        Some("true") => Some(ResultForm::Any),
+        Some("objects") => Some(ResultForm::Objects),
+        Some("ids") => Some(ResultForm::Ids),
+        Some(_) => return Err(ApiError::bad_request("cached must be true, objects or ids.")),
+    })
+}
+
+/// The result that everybody gets, under the URL as it was asked for: that is the name of its copies in the filter.
+async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply, ApiError> {
+    let caller = ctx.caller()?;
+    let query = query_request(ctx, filter)?;
+    let name = ctx.bucket()?;
+    let kept = match ctx.code.is_some() || ctx.request.has_token_in_url() {
+        // Such URLs are nobody else's.
+        true => Kept {
+            body: ctx.app.query(&caller, &name, query).await?,
+            lifetime: None,
+            is_public: false,
+        },
+        false => {
+            let (bucket, rest) = (ctx.request.raw_param("bucket"), ctx.request.uri.query());
+            let url = format!("/db/{bucket}/query?{}", rest.unwrap_or_default());
+            ctx.app.query_to_keep(&caller, &name, query, form, &url).await?
+        }
+    };
+    let tag = format!("\"{:016x}\"", hash(&kept.body));
+    let tags = ctx.request.header(header::IF_NONE_MATCH).unwrap_or_default();
+    let mut known = tags.split(',').map(|known| known.trim().trim_start_matches("W/"));
+    let mut reply = match known.any(|known| known == tag) {
+        true => Reply::empty(304),
+        false => Reply::json_bytes(200, kept.body),
+    };
+    reply.set_header(header::ETAG, &tag);
+    Ok(match kept.lifetime {
+        Some(lifetime) => reply.kept_for(lifetime),
+        None if kept.is_public => reply.header(header::CACHE_CONTROL, "no-cache"),
+        None => reply.header(header::CACHE_CONTROL, "private, no-cache"),
+    })
+}
+
+/// The same bytes have the same tag, also after a restart.
+fn hash(body: &[u8]) -> u64 {
+    use std::hash::Hasher;
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(body);
+    hasher.finish()
+}
+
 async fn run(ctx: &Ctx, filter: Value) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
+    let query = query_request(ctx, filter)?;
+    let found = ctx.app.query(&caller, &ctx.bucket()?, query).await?;
+    let found = match ctx.request.query("eager")?.as_deref() {
+        Some("false") => ids_and_versions(&found)?,
+        _ => found,
+    };
+    Ok(Reply::json_bytes(200, found).header(header::CACHE_CONTROL, "private, no-cache"))
+}
+
+/// The query of a request with this filter.
+fn query_request(ctx: &Ctx, filter: Value) -> Result<QueryRequest, ApiError> {
     let request = &ctx.request;
     let sort = match request.query("sort")?.as_deref() {
         None | Some("") => Value::Null,
         Some(text) => parse_query_json(text, "the sort order")?,
     };
-    let query = QueryRequest {
+    Ok(QueryRequest {
         filter,
         sort,
         offset: request.number("start")?.unwrap_or(0),
         // A negative count is no number of objects: it stands for the default.
         limit: request.number("count")?,
-    };
-    let found = ctx.app.query(&caller, &ctx.bucket()?, query).await?;
-    let found = match request.query("eager")?.as_deref() {
-        Some("false") => ids_and_versions(&found)?,
-        _ => found,
-    };
-    Ok(Reply::json_bytes(200, found).header(header::CACHE_CONTROL, "private, no-cache"))
+    })
 }
 
 /// The form of results that asks the client to load the objects one by one: `[{"/db/Todo/1": 3}, …]`.

@@ -166,6 +166,7 @@ impl Worker {
         if self.matcher.is_idle() {
             self.taken.clear();
             self.feed.switch(false);
+            self.settle();
         }
     }
 
@@ -181,6 +182,7 @@ impl Worker {
         for subscriber in subscribers {
             self.forget(subscriber);
         }
+        self.lose_watches();
         self.renewing.clear();
         self.rest();
     }

@@ -1,0 +1,97 @@
+//! Queries that are watched for the sake of copies of their results.
+
+use fb_live::{Refused, Subscriber, ViewId, What};
+
+use super::super::command::Watching;
+use super::super::watch::WATCH;
+use super::Worker;
+
+impl Worker {
+    pub(super) fn watch(&mut self, watching: Watching) {
+        let Watching {
+            registration,
+            schema_rev,
+            done,
+        } = watching;
+        let is_current = self.app.upgrade().is_some_and(|app| app.schema().rev() == schema_rev);
+        if !is_current {
+            self.matcher.give_back(registration.ticket);
+            self.rest();
+            let _ = done.send(Err(Refused::TooLate));
+            return;
+        }
+        let subscriber = registration.subscriber;
+        let mut out = Vec::new();
+        // Before: its first events may come with it.
+        self.watches.insert(subscriber);
+        let result = self.matcher.register(registration, &mut out);
+        if result.is_err() {
+            self.watches.remove(&subscriber);
+        }
+        self.out.append(&mut out);
+        self.put_out(0);
+        if done.send(result).is_err() {
+            // Nobody waits for it any more.
+            self.unwatch(subscriber);
+            self.rest();
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, subscriber: Subscriber) {
+        if self.watches.remove(&subscriber) {
+            self.matcher.cancel(subscriber);
+        }
+    }
+
+    /// Copies of these results are out of date. False if nobody else is to be told.
+    pub(super) fn tell_watches(&self, to: &[Subscriber], what: What) -> bool {
+        if self.watches.is_empty() {
+            return true;
+        }
+        let Some(app) = self.app.upgrade() else { return true };
+        let mut n_others = 0;
+        for subscriber in to {
+            match subscriber & WATCH {
+                0 => n_others += 1,
+                _ => app.caching().result_changed(*subscriber, what),
+            }
+        }
+        n_others > 0
+    }
+
+    /// What becomes of this result is not told until it is read again.
+    pub(super) fn doubt_watches(&self, view: &ViewId) {
+        if !self.watches.is_empty() {
+            self.tell_watches(&self.matcher.subscribers(view), What::Add);
+        }
+    }
+
+    pub(super) fn lose_watch(&mut self, subscriber: Subscriber) {
+        if self.watches.contains(&subscriber) {
+            if let Some(app) = self.app.upgrade() {
+                app.caching().result_lost(subscriber);
+            }
+            self.unwatch(subscriber);
+        }
+    }
+
+    pub(super) fn lose_watches(&mut self) {
+        if let Some(app) = self.app.upgrade() {
+            app.caching().results_lost();
+        }
+        for subscriber in std::mem::take(&mut self.watches) {
+            self.matcher.cancel(subscriber);
+        }
+    }
+
+    /// Answers those who waited for what is matched by now. Without queries nothing is.
+    pub(super) fn settle(&mut self) {
+        let position = match self.feed.is_on() {
+            true => self.matcher.position(),
+            false => fb_types::Seq(u64::MAX),
+        };
+        for (_, to) in self.settling.extract_if(.., |(seq, _)| *seq <= position) {
+            let _ = to.send(());
+        }
+    }
+}
