@@ -202,10 +202,9 @@ impl Worker {
                 scopes,
                 is_dry,
             } => {
-                if is_dry {
-                    self.doubt_watches(&view);
+                if !is_dry || self.lose_dry_watches(&view) {
+                    self.renew(view, query, scopes);
                 }
-                self.renew(view, query, scopes);
             }
         }
     }

@@ -257,6 +257,31 @@ async fn a_request_that_is_given_up_leaves_nothing_half_watched() {
 }
 
 #[tokio::test]
+async fn a_window_that_runs_dry_is_watched_anew() {
+    let it = Fixture::with_open().await;
+    let root = &it.admin.principal;
+    let first = Ask::of(json!({})).sorted(json!({ "n": 1 }), 2);
+    for round in 0..10 {
+        let objects = |n: i64| -> Vec<Value> {
+            let object = |i: i64| json!({ "id": format!("/db/Open/o{i}"), "n": n + i });
+            (0..60).map(object).collect()
+        };
+        it.app.import(root, "Open", objects(0)).await.unwrap();
+        set(&it, "first", json!({ "n": 1_000_000 })).await;
+        it.pass(BLIND);
+        first.kept(&it.app).await.lifetime.unwrap();
+        // More than is known behind the window, at once.
+        let moved = objects(1_000).into_iter().take(50).collect();
+        it.app.import(root, "Open", moved).await.unwrap();
+        assert!(first.is_listed(&it.app).await);
+        it.pass(BLIND);
+        first.kept(&it.app).await;
+        set(&it, "first", json!({ "n": -1 })).await;
+        assert!(first.is_listed(&it.app).await, "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn too_large_results_and_deep_pages_get_no_lifetime() {
     let it = Fixture::with_open().await;
     for n in 0..3 {

@@ -59,11 +59,16 @@ impl Worker {
         n_others > 0
     }
 
-    /// What becomes of this result is not told until it is read again.
-    pub(super) fn doubt_watches(&self, view: &ViewId) {
-        if !self.watches.is_empty() {
-            self.tell_watches(&self.matcher.subscribers(view), What::Add);
+    /// What becomes of this result is not told until it is read again: copies that were made meanwhile would not be found. Whoever asks
+    /// for it next has it watched anew. False if nobody else sees this result.
+    pub(super) fn lose_dry_watches(&mut self, view: &ViewId) -> bool {
+        if self.watches.is_empty() {
+            return true;
         }
+        for subscriber in self.matcher.subscribers(view).iter() {
+            self.lose_watch(*subscriber);
+        }
+        !self.matcher.subscribers(view).is_empty()
     }
 
     pub(super) fn lose_watch(&mut self, subscriber: Subscriber) {
