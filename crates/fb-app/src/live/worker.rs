@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use fb_live::{Event, Image, Limits, Matcher, Output, Subscriber, ViewId};
+use fb_live::{Event, Image, Limits, Matcher, Output, Refused, Subscriber, ViewId};
 use fb_types::Seq;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
@@ -57,6 +57,8 @@ pub(super) struct Worker {
     out: Vec<Output>,
     /// Who is watched for the sake of copies.
     watches: HashSet<Subscriber>,
+    /// Watches that are about to begin, from this position on.
+    beginning: Vec<(Seq, Subscriber, oneshot::Sender<Result<(), Refused>>)>,
     /// Who waits until so much is matched.
     settling: Vec<(Seq, oneshot::Sender<()>)>,
     renewing: HashSet<ViewId>,
@@ -86,6 +88,7 @@ impl Worker {
             position: None,
             out: Vec::new(),
             watches: HashSet::new(),
+            beginning: Vec::new(),
             settling: Vec::new(),
             renewing: HashSet::new(),
             next_renewal: Instant::now(),

@@ -20,7 +20,7 @@ impl Worker {
             let _ = done.send(Err(Refused::TooLate));
             return;
         }
-        let subscriber = registration.subscriber;
+        let (subscriber, seq) = (registration.subscriber, registration.seq);
         let mut out = Vec::new();
         // Before: its first events may come with it.
         self.watches.insert(subscriber);
@@ -30,10 +30,29 @@ impl Worker {
         }
         self.out.append(&mut out);
         self.put_out(0);
-        if done.send(result).is_err() {
-            // Nobody waits for it any more.
-            self.unwatch(subscriber);
-            self.rest();
+        match result {
+            // What it is told begins when the matcher has got that far.
+            Ok(()) => self.beginning.push((seq, subscriber, done)),
+            Err(refused) => drop(done.send(Err(refused))),
+        }
+        self.begin_watches();
+    }
+
+    /// Answers those whose watches are in effect.
+    fn begin_watches(&mut self) {
+        let position = self.matcher.position();
+        for (_, subscriber, done) in self
+            .beginning
+            .extract_if(.., |(seq, ..)| *seq <= position)
+            .collect::<Vec<_>>()
+        {
+            // Others may see the same result and be waiting for it to be read again.
+            let is_told = self.matcher.is_told(subscriber) && self.watches.contains(&subscriber);
+            let answer = if is_told { Ok(()) } else { Err(Refused::TooLate) };
+            if done.send(answer).is_err() || !is_told {
+                self.unwatch(subscriber);
+                self.rest();
+            }
         }
     }
 
@@ -91,6 +110,7 @@ impl Worker {
 
     /// Answers those who waited for what is matched by now. Without queries nothing is.
     pub(super) fn settle(&mut self) {
+        self.begin_watches();
         let position = match self.feed.is_on() {
             true => self.matcher.position(),
             false => fb_types::Seq(u64::MAX),
