@@ -7,16 +7,22 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fb_app::caching::{Lifetime, PurgeSink};
-use fb_auth::Secret;
+use fb_app::Session;
+use fb_app::caching::{Guarded, Lifetime, PurgeSink, Shown};
+use fb_app::files::OpenFile;
+use fb_app::objects::Seen;
+use fb_auth::{LoadRules, PrincipalNote, Secret};
 use fb_edge::{
-    EDGE_BOUND, EDGE_SECRET, Monotonic, PURGED_UP_TO, Purge, PurgeLog, Resume, SURROGATE_CONTROL, SURROGATE_KEY, Ticks,
+    CALLER, EDGE_BOUND, EDGE_SECRET, GUARD, Monotonic, PURGED_UP_TO, Purge, PurgeLog, Resume, SURROGATE_CONTROL, SURROGATE_KEY, Ticks,
 };
 use futures_util::StreamExt;
+use fb_types::{FileId, ObjectKey};
+use http::Method;
 use http::header::{self, HeaderName};
 use tokio::sync::watch;
 
 use crate::context::{Ctx, Request};
+use crate::error::ApiError;
 use crate::reply::Reply;
 
 /// Where edges follow the purges. Not a path of any app: an edge does not pass it on.
@@ -31,6 +37,9 @@ const KEPT: usize = 1 << 16;
 /// Names in one purge, and their bytes; more make several of them.
 const NAMES: usize = 200;
 const NAME_BYTES: usize = 16 << 10;
+
+/// Largest description of rules or of a caller that is put into a header, in bytes.
+const MAX_NOTE: usize = 6 << 10;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -99,6 +108,22 @@ pub(crate) struct Edge {
     bound: Duration,
     /// It asks for itself, not for a client.
     pub(crate) is_own: bool,
+}
+
+/// As [`GUARD`] has it.
+#[derive(serde::Serialize)]
+struct Guard<'a> {
+    app: &'a str,
+    rules: &'a LoadRules,
+}
+
+/// As [`CALLER`] has it.
+#[derive(serde::Serialize)]
+struct Caller<'a> {
+    app: &'a str,
+    caller: &'a PrincipalNote,
+    seconds: u64,
+    names: &'a [String],
 }
 
 impl Edges {
@@ -177,6 +202,12 @@ impl Edges {
     }
 }
 
+/// JSON in a header: base64, as ids in it may have any character. `None` if it is larger than headers should be.
+fn in_header(value: &impl serde::Serialize) -> Option<String> {
+    let json = serde_json::to_vec(value).ok().filter(|json| json.len() <= MAX_NOTE)?;
+    Some(data_encoding::BASE64URL_NOPAD.encode(&json))
+}
+
 /// Takes the last address off the route that the edge wrote: that of its client. None stands there if the edge asks for itself.
 fn take_client(headers: &mut http::HeaderMap) -> Option<IpAddr> {
     let all: Vec<&str> = headers
@@ -197,6 +228,68 @@ fn take_client(headers: &mut http::HeaderMap) -> Option<IpAddr> {
 }
 
 impl Ctx {
+    /// How the caller showed its token, if it is an edge that passes it on which may decide by itself who gets the answer.
+    fn shown_to_edge(&self) -> Option<(&Session, Shown<'_>)> {
+        let edge = self.request.edge?;
+        let staleness = self.app.settings().caching.edge_staleness;
+        let session = self.session.as_ref().ok()?.as_ref()?;
+        let (token, is_in_url) = self.request.token()?;
+        let shown = match is_in_url {
+            false => Shown::Header(token),
+            true => Shown::Url {
+                token,
+                path: self.request.path(),
+            },
+        };
+        let is_read = self.request.method == Method::GET && self.code.is_none();
+        (is_read && edge.bound <= Duration::from_secs(staleness.into())).then_some((session, shown))
+    }
+
+    /// An object that is not for everybody, for an edge.
+    pub(crate) async fn object_for_edge(
+        &self,
+        bucket: &str,
+        key: &ObjectKey,
+    ) -> Result<Option<(Seen, Guarded)>, ApiError> {
+        match self.shown_to_edge() {
+            Some((session, shown)) => Ok(Box::pin(self.app.load_for_edge(session, shown, bucket, key)).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The same for a file.
+    pub(crate) async fn file_for_edge(&self, id: &FileId) -> Result<Option<(OpenFile, Guarded)>, ApiError> {
+        match self.shown_to_edge() {
+            Some((session, shown)) => Ok(Box::pin(self.app.open_file_for_edge(session, shown, id)).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The answer with what the edge needs to give it to others who may see it.
+    pub(crate) fn guarded(&self, mut reply: Reply, guarded: &Guarded) -> Reply {
+        let app = self.app.id().as_str();
+        let guard = in_header(&Guard {
+            app,
+            rules: &guarded.rules,
+        });
+        let caller = in_header(&Caller {
+            app,
+            caller: &guarded.caller,
+            seconds: guarded.seconds,
+            names: &guarded.caller_names,
+        });
+        let is_private = |value: &header::HeaderValue| value.as_bytes().starts_with(b"private");
+        let is_meant = reply.headers_mut().get(header::CACHE_CONTROL).is_some_and(is_private);
+        if let (true, Some(guard), Some(caller)) = (is_meant && matches!(reply.status(), 200 | 304), guard, caller) {
+            reply.set_header(GUARD, &guard);
+            reply.set_header(CALLER, &caller);
+            reply.set_header(SURROGATE_KEY, &guarded.names.join(" "));
+            reply.set_header(SURROGATE_CONTROL, &format!("max-age={}", guarded.seconds));
+            reply.vary_on("Origin");
+        }
+        reply
+    }
+
     /// The answer as what everybody may keep for so long; caches that are told of purges get the names of what it is made of, and may
     /// keep it for as long as its reader.
     pub(crate) fn kept(&self, reply: Reply, lifetime: Lifetime, names: impl FnOnce() -> Vec<String>) -> Reply {
@@ -208,7 +301,11 @@ impl Ctx {
         };
         if is_told {
             reply.set_header(SURROGATE_KEY, &names().join(" "));
-            reply.set_header(SURROGATE_CONTROL, &format!("max-age={}", lifetime.browser));
+            let stale = self.app.settings().caching.stale_if_error;
+            reply.set_header(
+                SURROGATE_CONTROL,
+                &format!("max-age={}, stale-if-error={stale}", lifetime.browser),
+            );
         }
         reply
     }

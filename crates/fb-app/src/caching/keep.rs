@@ -85,13 +85,18 @@ impl App {
 }
 
 fn may_keep(file: &OpenFile) -> bool {
-    let says_itself = |name: &str| name == "cache-control" || name == "expires" || name == "pragma";
+    file.is_public() && !says_itself(file)
+}
+
+/// Whether a file's own headers say what caches may do.
+pub(super) fn says_itself(file: &OpenFile) -> bool {
+    let is_for_caches = |name: &str| name == "cache-control" || name == "expires" || name == "pragma";
     let mut names = file.entry().headers.keys();
-    file.is_public() && !names.any(|name| says_itself(name) || fb_files::headers::is_for_shared_caches(name))
+    names.any(|name| is_for_caches(name) || fb_files::headers::is_for_shared_caches(name))
 }
 
 /// The server's own classes (users, roles, devices, logs) are nobody's to keep.
-fn is_kept(bucket: &str) -> bool {
+pub(super) fn is_kept(bucket: &str) -> bool {
     static OWN: LazyLock<HashSet<String>> = LazyLock::new(|| {
         let references = predefined().into_iter().map(|def| def.class);
         references

@@ -13,6 +13,7 @@
 
 mod areas;
 mod element;
+mod guarded;
 mod journal;
 mod keep;
 mod purges;
@@ -35,6 +36,7 @@ pub(crate) use self::purges::Purges;
 pub use self::purges::{LONGEST_PRIVATE, PRIVATE, PurgeSink, tags};
 
 pub use self::areas::AreaFigures;
+pub use self::guarded::{Guarded, Shown};
 use self::areas::{Area, Areas};
 pub use self::settings::CachingSettings;
 use self::settings::LONGEST;

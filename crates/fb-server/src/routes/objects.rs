@@ -49,6 +49,11 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
         }
         None => ctx.app.load_to_keep(&caller, &bucket, &key).await?,
     };
+    let for_edge = match &lifetime {
+        None => ctx.object_for_edge(&bucket, &key).await?,
+        Some(_) => None,
+    };
+    let (seen, guarded) = for_edge.map_or((seen, None), |(seen, guarded)| (seen, Some(guarded)));
     let reply = match !seen.depends_on_caller() && not_modified(&ctx.request, seen.version()) {
         true => {
             let reply = Reply::empty(304).etag(seen.version());
@@ -61,7 +66,7 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
             let app = ctx.app.id();
             vec![tags::app(app), tags::class(app, &bucket), tags::object(app, &bucket, &key)]
         }),
-        None => reply,
+        None => guarded.iter().fold(reply, |reply, guarded| ctx.guarded(reply, guarded)),
     })
 }
 

@@ -10,6 +10,13 @@ use crate::reply::Reply;
 pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let id = ctx.file_id()?;
+    if is_plain_but_for_token(ctx.request.uri.query())
+        && let Some((file, guarded)) = ctx.file_for_edge(&id).await?
+        && !file.is_public()
+    {
+        let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
+        return Ok(ctx.guarded(reply, &guarded));
+    }
     if ctx.code.is_some() || !is_plain(ctx.request.uri.query()) {
         let file = ctx.app.open_file(&caller, &id).await?;
         return content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await;
@@ -28,9 +35,15 @@ pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
 /// True if the URL says nothing but which file it is, and what gets around caches. Variants of images change with the
 /// app's settings; URLs with tokens are somebody's own.
 fn is_plain(query: Option<&str>) -> bool {
-    query.is_none_or(|query| {
-        query
-            .split('&')
-            .all(|pair| pair.is_empty() || pair.split('=').next() == Some("BCB"))
-    })
+    has_only(query, &["BCB"])
+}
+
+/// The same with a token in the URL.
+fn is_plain_but_for_token(query: Option<&str>) -> bool {
+    has_only(query, &["BCB", "BAT"])
+}
+
+fn has_only(query: Option<&str>, names: &[&str]) -> bool {
+    let is_known = |pair: &str| pair.is_empty() || pair.split('=').next().is_some_and(|name| names.contains(&name));
+    query.is_none_or(|query| query.split('&').all(is_known))
 }
