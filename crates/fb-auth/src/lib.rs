@@ -14,6 +14,7 @@ mod gains;
 mod grant;
 mod hex;
 mod kernel;
+mod load_rules;
 mod password;
 mod principal;
 mod seal;
@@ -34,6 +35,7 @@ pub use kernel::{
     Admin, Denied, Errand, FieldRight, Operation, authorize, authorize_admin, authorize_class, authorize_code,
     field_rights, system,
 };
+pub use load_rules::{LoadRules, PrincipalNote};
 pub use password::{HashCost, Hasher, MAX_PASSWORD, PasswordError, PasswordPolicy, Verdict, leak_query};
 pub use principal::{Principal, Roles};
 pub use seal::{CannotOpen, Sealer};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{CACHE_CONTROL, PRAGMA};
+use http::{HeaderMap, HeaderName};
 
 /// Names and values of `Cache-Control`, in lower case. Of a name that comes twice the first one counts.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -11,8 +11,17 @@ pub(crate) struct Directives(Vec<(String, Option<String>)>);
 
 impl Directives {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut found = Self::of_header(headers, &CACHE_CONTROL);
+        if found.0.is_empty() && headers.get(PRAGMA).is_some_and(|value| value == "no-cache") {
+            found.0.push(("no-cache".to_owned(), None));
+        }
+        found
+    }
+
+    /// Those of another header of the same form.
+    pub(crate) fn of_header(headers: &HeaderMap, name: &HeaderName) -> Self {
         let mut found = Vec::new();
-        for value in headers.get_all(CACHE_CONTROL) {
+        for value in headers.get_all(name) {
             let Ok(value) = value.to_str() else {
                 // Whatever it says, it is not that anything may be kept.
                 found.push(("no-store".to_owned(), None));
@@ -29,9 +38,6 @@ impl Directives {
                 };
                 found.push((name.trim().to_ascii_lowercase(), value));
             }
-        }
-        if found.is_empty() && headers.get(PRAGMA).is_some_and(|value| value == "no-cache") {
-            found.push(("no-cache".to_owned(), None));
         }
         Self(found)
     }

@@ -11,17 +11,21 @@ use tokio::sync::Semaphore;
 
 use crate::ask::Ask;
 use crate::body::{BoxError, EdgeBody, Timed};
+use crate::callers::Callers;
+use crate::disk::Disk;
 use crate::entry::Entry;
 use crate::error::Failure;
 use crate::fill::{Filled, Filling};
 use crate::flight::{Flights, Landing, Leader, Role};
+use crate::guarded::Guarded;
 use crate::headers::{Peer, are_unseen, forward, has_credentials};
 use crate::options::{EdgeError, EdgeOptions};
 use crate::origin::{Incomplete, Origin};
-use crate::purge::Coherence;
-use crate::respond::{From, with_answer, with_entry};
+use crate::proof::{GUARD, PURGED_UP_TO};
+use crate::purge::{Coherence, Resume};
+use crate::respond::{From, needs_body, with_answer, with_entry};
 use crate::shelf::{Hint, Shelf};
-use crate::stats::{Counts, EdgeStats};
+use crate::stats::{Counts, EdgeStats, Sizes};
 use crate::target::Target;
 use crate::time::Ticks;
 use crate::vary::Fields;
@@ -41,6 +45,12 @@ pub(crate) struct Inner {
     pub(crate) ticks: Arc<dyn Ticks>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) shelf: Shelf,
+    /// What is not for everybody, and for whom it is.
+    pub(crate) guarded: Shelf,
+    pub(crate) callers: Callers,
+    pub(crate) disk: Option<Disk>,
+    /// Large answers that come in.
+    pub(crate) large: Semaphore,
     pub(crate) flights: Arc<Flights>,
     pub(crate) origin: Origin,
     pub(crate) counts: Counts,
@@ -49,21 +59,25 @@ pub(crate) struct Inner {
 }
 
 /// A request of which an answer may be in memory.
-struct Asked<'r> {
+pub(crate) struct Asked<'r> {
     ask: Ask,
-    parts: &'r Parts,
-    target: Target<'r>,
-    peer: Peer,
+    pub(crate) parts: &'r Parts,
+    pub(crate) target: Target<'r>,
+    pub(crate) peer: Peer,
     found: Option<Arc<Entry>>,
+    /// What the caller that shows a token may have.
+    guarded: Option<Guarded<'r>>,
     /// What answers of the target vary by, if the request's values of that are fit for keys.
     fields: Option<Fields>,
     /// When memory was looked at.
-    at: Duration,
+    pub(crate) at: Duration,
 }
 
 /// What a look into memory came to.
 enum Found<'r> {
     Answer(Response<EdgeBody>),
+    /// The answer's body is on disk.
+    OnDisk(Arc<Entry>, Asked<'r>),
     /// The request is none for memory.
     Pass(Target<'r>),
     Miss(Asked<'r>),
@@ -86,7 +100,16 @@ impl Edge {
         options.check()?;
         let inner = Inner {
             coherence: Arc::new(Coherence::new(N_MARKS, options.bound)),
-            shelf: Shelf::new(options.memory),
+            shelf: Shelf::new(options.memory - options.memory / 4),
+            guarded: Shelf::new(options.memory / 4),
+            callers: Callers::new(),
+            disk: match &options.disk {
+                Some((dir, n_bytes)) => {
+                    Some(Disk::open(dir, *n_bytes).map_err(|error| EdgeError::Disk(dir.clone(), error))?)
+                }
+                None => None,
+            },
+            large: Semaphore::new(options.limits.large_answers),
             flights: Arc::default(),
             origin: Origin::new(&options)?,
             counts: Counts::default(),
@@ -123,24 +146,33 @@ impl Edge {
     pub fn stats(&self) -> EdgeStats {
         let inner = &self.inner;
         let is_intact = inner.coherence.is_intact(inner.ticks.now());
-        inner.counts.stats(
-            inner.shelf.size(),
-            inner.flights.len(),
-            inner.coherence.count(),
-            is_intact,
-        )
+        inner
+            .counts
+            .stats(inner.sizes(), inner.flights.len(), inner.coherence.count(), is_intact)
     }
 }
 
 impl Inner {
+    fn sizes(&self) -> Sizes {
+        let (entries, bytes) = self.shelf.size();
+        let (guarded_entries, guarded_bytes) = self.guarded.size();
+        Sizes {
+            entries: entries + guarded_entries,
+            guarded_entries,
+            bytes: bytes + guarded_bytes,
+            disk_bytes: self.disk.as_ref().map_or(0, Disk::bytes),
+            callers: self.callers.len(),
+        }
+    }
+
     /// Answers from memory, or says what is to be done.
     fn look<'r>(&self, parts: &'r Parts, is_empty: bool, peer: Peer) -> Result<Found<'r>, Failure> {
         if [Method::CONNECT, Method::TRACE].contains(&parts.method) {
             return Err(Failure::Method);
         }
         let target = Target::of(parts, peer.is_tls).map_err(Failure::Malformed)?;
-        // It is for edges, not for their clients.
-        if parts.uri.path() == self.options.purge_path {
+        // These are for edges, not for their clients.
+        if parts.uri.path() == self.options.purge_path || parts.uri.path().starts_with("/.freshbase/") {
             return Err(Failure::NotHere);
         }
         let Some(ask) = Ask::of(parts, !is_empty).filter(|_| target.is_short()) else {
@@ -149,25 +181,47 @@ impl Inner {
         let now = self.ticks.now();
         let (found, fields) = self.shelf.find(&target, &parts.headers);
         let found = found.filter(|entry| entry.terms().is_for_all || !has_credentials(&parts.headers));
-        if let Some(entry) = &found
-            && entry.is_fresh(&self.coherence, now)
-            && ask.takes(entry, now)
-        {
-            self.counts.hits.add();
-            return Ok(Found::Answer(with_entry(entry, parts, now, From::Memory)));
+        let hit = found.clone();
+        let hit = hit.filter(|entry| entry.is_fresh(&self.coherence, now) && ask.takes(entry, now));
+        let guarded = match &hit {
+            None => self.look_guarded(parts, &target),
+            Some(_) => None,
+        };
+        let guarded_hit = guarded.as_ref().filter(|guarded| self.permits(guarded, now));
+        if guarded_hit.is_some() {
+            self.counts.guarded.add();
         }
-        if ask.only_if_stored {
+        let hit = hit.or_else(|| {
+            let entry = guarded_hit?.found.clone();
+            entry.filter(|entry| ask.takes(entry, now))
+        });
+        if let Some(entry) = &hit {
+            self.counts.hits.add();
+            let body = match needs_body(entry, parts) {
+                true => entry.content.in_memory(),
+                false => Some(Bytes::new()),
+            };
+            if let Some(body) = body {
+                return Ok(Found::Answer(with_entry(entry, body, parts, now, From::Memory)));
+            }
+        }
+        if ask.only_if_stored && hit.is_none() {
             return Err(Failure::NotStored);
         }
-        Ok(Found::Miss(Asked {
+        let asked = Asked {
             ask,
             parts,
             target,
             peer,
             found,
+            guarded,
             fields,
             at: now,
-        }))
+        };
+        Ok(match hit {
+            Some(entry) => Found::OnDisk(entry, asked),
+            None => Found::Miss(asked),
+        })
     }
 
     async fn fetch<B>(
@@ -184,6 +238,14 @@ impl Inner {
         match found {
             Found::Answer(answer) => Ok(answer),
             Found::Pass(target) => Ok(passed(self.pass(parts, body, &target, peer).await?, parts)),
+            Found::OnDisk(entry, mut asked) => match self.with(&entry, parts, From::Memory).await {
+                Some(answer) => Ok(answer),
+                None => {
+                    // It had to make room in this moment.
+                    asked.found = None;
+                    self.alone(&asked).await
+                }
+            },
             Found::Miss(asked) if parts.method == Method::HEAD || asked.fields.is_none() => self.alone(&asked).await,
             Found::Miss(asked) => self.miss(&asked).await,
         }
@@ -200,6 +262,11 @@ impl Inner {
     }
 
     async fn miss(self: &Arc<Self>, asked: &Asked<'_>) -> Result<Response<EdgeBody>, Failure> {
+        if let Some(guarded) = asked.guarded.as_ref().filter(|guarded| self.is_guarded(guarded))
+            && let Some(answer) = self.fill_guarded(asked, guarded).await?
+        {
+            return Ok(answer);
+        }
         let plan = self.plan(asked);
         let first = match plan {
             Plan::Pass => None,
@@ -241,7 +308,7 @@ impl Inner {
                 Ok(match follower.landing().await {
                     Landing::Stored(entry) if self.is_for(&entry, asked) => {
                         self.counts.collapsed.add();
-                        Some(with_entry(&entry, asked.parts, self.ticks.now(), From::Other))
+                        self.with(&entry, asked.parts, From::Other).await
                     }
                     Landing::Stored(_) | Landing::Alone => None,
                 })
@@ -270,23 +337,19 @@ impl Inner {
         // A task of its own: others wait for it, whatever becomes of this client.
         let task = tokio::spawn(self.clone().run_fill(filling, leader));
         let filled = task.await.unwrap_or(Filled::Failed(Failure::Down));
-        let now = self.ticks.now();
-        let or_stale = |failure| match &asked.found {
-            Some(entry) if entry.is_better_than_nothing(&self.coherence, now) => {
-                self.counts.stale.add();
-                Ok(Some(with_entry(entry, asked.parts, now, From::Stale)))
-            }
-            Some(_) | None => failure,
-        };
         match filled {
             Filled::Stored(entry) if entry.terms().is_for_all || !has_credentials(&asked.parts.headers) => {
-                Ok(Some(with_entry(&entry, asked.parts, now, From::Origin)))
+                Ok(self.with(&entry, asked.parts, From::Origin).await)
             }
-            Filled::Stored(_) => Ok(None),
-            Filled::Failed(failure) => or_stale(Err(failure)),
+            Filled::Stored(_) | Filled::Gone => Ok(None),
+            Filled::Failed(failure) => match self.stale(asked).await {
+                Some(answer) => Ok(Some(answer)),
+                None => Err(failure),
+            },
             Filled::Passing(answer) if answer.status().is_server_error() => {
-                let answer = passed_whole(*answer, asked.parts);
-                or_stale(Ok(are_unseen(&asked.parts.headers).then_some(answer)))
+                let stale = self.stale(asked).await;
+                let is_for_client = are_unseen(&asked.parts.headers);
+                Ok(stale.or_else(|| is_for_client.then(|| passed_whole(*answer, asked.parts))))
             }
             // It was the answer to less than what this client asked.
             Filled::Passing(_) if !are_unseen(&asked.parts.headers) => Ok(None),
@@ -302,22 +365,33 @@ impl Inner {
             |failure| failure.is_origins(),
             |answer| answer.status().is_server_error(),
         );
-        let now = self.ticks.now();
-        if is_down
-            && let Some(entry) = &asked.found
-            && entry.is_better_than_nothing(&self.coherence, now)
-        {
-            self.counts.stale.add();
-            return Ok(with_entry(entry, asked.parts, now, From::Stale));
+        if is_down && let Some(answer) = self.stale(asked).await {
+            return Ok(answer);
         }
         let answer = answer?;
         self.learn(asked, &answer);
         Ok(passed(answer, asked.parts))
     }
 
-    /// Remembers whether there may be an answer for everybody.
+    /// What is out of date, if the app prefers that to an error.
+    async fn stale(&self, asked: &Asked<'_>) -> Option<Response<EdgeBody>> {
+        let entry = asked.found.as_ref()?;
+        if !entry.is_better_than_nothing(&self.coherence, self.ticks.now()) {
+            return None;
+        }
+        self.counts.stale.add();
+        self.with(entry, asked.parts, From::Stale).await
+    }
+
+    /// Remembers whether there may be an answer for everybody, or one for those whom its rules let.
     fn learn(&self, asked: &Asked<'_>, answer: &Incomplete) {
         if asked.parts.method == Method::HEAD || answer.status().is_server_error() {
+            return;
+        }
+        if let Some(guarded) = &asked.guarded
+            && answer.headers().contains_key(GUARD)
+        {
+            self.learn_guarded(guarded, true);
             return;
         }
         if Filling::might_be_stored(&asked.target, answer, &self.coherence) {
@@ -343,16 +417,24 @@ impl Inner {
         *request.uri_mut() = parts.uri.clone();
         *request.headers_mut() = parts.headers.clone();
         forward(request.headers_mut(), target, peer);
-        self.send(request).await
+        let answer = self.send(request).await?;
+        let place = answer.headers().get(PURGED_UP_TO).and_then(|value| value.to_str().ok());
+        if let Some(place) = place.and_then(Resume::of_header)
+            && self.coherence.is_intact(self.ticks.now())
+        {
+            self.coherence.has_reached(place).await;
+        }
+        Ok(answer)
     }
 
     /// Sends a request to the origin, if there are not too many under way.
-    pub(crate) async fn send<B>(&self, request: Request<B>) -> Result<Incomplete, Failure>
+    pub(crate) async fn send<B>(&self, mut request: Request<B>) -> Result<Incomplete, Failure>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| Failure::Busy)?;
+        self.options.prove(request.headers_mut());
         let answer = self.origin.send(request).await?;
         Ok(answer.map(|body| body.holding(slot)))
     }

@@ -1,5 +1,6 @@
 //! What is stored: which answers, for how long, and with what.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -7,8 +8,11 @@ use http::header::{AGE, CONTENT_LENGTH, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request, response};
 use http_cache_semantics::{CacheOptions, CachePolicy};
 
+use crate::callers::Guard;
+use crate::content::Content;
 use crate::directives::Directives;
 use crate::headers::{SURROGATE_KEY, has_secrets, strip_hop_by_hop};
+use crate::proof::{FOR_EDGES, SURROGATE_CONTROL};
 use crate::purge::{Coherence, FenceKey, Stamp};
 use crate::respond::{CACHE_STATUS, CONTENT_HEADERS};
 use crate::target::Target;
@@ -32,14 +36,16 @@ pub(crate) struct Sent {
 }
 
 /// An answer in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// Of the whole answer, without what concerns the edge only. `Age` and `Cache-Status` hold places, so that setting them for
     /// each client moves nothing.
     pub(crate) headers: HeaderMap,
     /// The same, of an answer to who has the content already.
     pub(crate) known_headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) content: Content,
+    /// Who may have it; `None`: everybody.
+    pub(crate) guard: Option<Arc<Guard>>,
     /// What it is purged by, for confirmations that do not say it again.
     keys: Vec<HeaderValue>,
     sent: Sent,
@@ -82,39 +88,74 @@ impl Terms {
             Some(age) => age.to_str().ok()?.trim().parse().map(Duration::from_secs).ok()?,
             None => Duration::ZERO,
         };
+        // Whoever is told of purges may keep it for longer than others.
+        let surrogate = Directives::of_header(&answer.headers, &SURROGATE_CONTROL);
+        let is_purgeable = answer.headers.contains_key(SURROGATE_KEY);
         let policy = CachePolicy::new_options(request, answer, SystemTime::UNIX_EPOCH, RULES);
-        let lifetime = policy.time_to_live(SystemTime::UNIX_EPOCH);
+        let lifetime = match surrogate.seconds("max-age").filter(|_| is_purgeable) {
+            Some(lifetime) => lifetime.saturating_sub(age),
+            None => policy.time_to_live(SystemTime::UNIX_EPOCH),
+        };
         if !policy.is_storable() || lifetime.is_zero() {
             return None;
         }
-        let mut fences = vec![coherence.fence_of_url(&target.url())];
-        for keys in answer.headers.get_all(SURROGATE_KEY) {
-            let keys = keys.to_str().ok()?.split_ascii_whitespace();
-            fences.extend(keys.map(|key| coherence.fence_of_key(key)));
-        }
+        let fences = fences(answer, target, coherence)?;
         // `s-maxage` alone would forbid stale answers as well (RFC 9111, section 4.2.4); who says `stale-if-error` beside it means
         // caches like this one.
         let forbids_stale = ["must-revalidate", "proxy-revalidate", "no-cache"]
             .iter()
             .any(|name| directives.has(name));
-        (fences.len() <= MAX_KEYS + 1).then(|| Self {
+        Some(Self {
             age,
             lifetime,
-            stale_if_error: directives.seconds("stale-if-error").filter(|_| !forbids_stale),
-            is_purgeable: answer.headers.contains_key(SURROGATE_KEY),
+            stale_if_error: [&directives, &surrogate]
+                .iter()
+                .find_map(|said| said.seconds("stale-if-error"))
+                .filter(|grace| !forbids_stale && !grace.is_zero()),
+            is_purgeable,
             is_for_all: ["public", "s-maxage", "must-revalidate"]
                 .iter()
                 .any(|name| directives.has(name)),
-            fences: fences.into(),
+            fences,
         })
     }
+
+    /// The terms of an answer that is not for everybody: it may be used as long as the origin says and nothing of it is purged, and never
+    /// if the origin is down. `None`: it must not be stored.
+    pub(crate) fn guarded(answer: &response::Parts, target: &Target<'_>, coherence: &Coherence) -> Option<Self> {
+        let lifetime = Directives::of_header(&answer.headers, &SURROGATE_CONTROL).seconds("max-age")?;
+        let directives = Directives::of(&answer.headers);
+        let is_meant = answer.status == StatusCode::OK && directives.has("private") && !directives.has("no-store");
+        let is_plain = !has_secrets(&answer.headers) && !answer.headers.contains_key(AGE);
+        if !is_meant || !is_plain || lifetime.is_zero() || !answer.headers.contains_key(SURROGATE_KEY) {
+            return None;
+        }
+        Some(Self {
+            age: Duration::ZERO,
+            lifetime,
+            stale_if_error: None,
+            is_purgeable: true,
+            is_for_all: false,
+            fences: fences(answer, target, coherence)?,
+        })
+    }
+}
+
+/// The marks of an answer's URL and keys. `None`: there are too many.
+fn fences(answer: &response::Parts, target: &Target<'_>, coherence: &Coherence) -> Option<Box<[FenceKey]>> {
+    let mut fences = vec![coherence.fence_of_url(&target.url())];
+    for keys in answer.headers.get_all(SURROGATE_KEY) {
+        let keys = keys.to_str().ok()?.split_ascii_whitespace();
+        fences.extend(keys.map(|key| coherence.fence_of_key(key)));
+    }
+    (fences.len() <= MAX_KEYS + 1).then(|| fences.into())
 }
 
 impl Entry {
     pub(crate) fn new(mut headers: HeaderMap, body: Bytes, sent: Sent, terms: Terms) -> Self {
         strip_hop_by_hop(&mut headers);
         let keys = headers.get_all(SURROGATE_KEY).iter().cloned().collect();
-        for name in [AGE, SURROGATE_KEY, HeaderName::from_static("x-request-id")] {
+        for name in FOR_EDGES.iter().chain(&[AGE, HeaderName::from_static("x-request-id")]) {
             headers.remove(name);
         }
         headers.insert(AGE, HeaderValue::from_static("0"));
@@ -125,10 +166,27 @@ impl Entry {
         Self {
             headers,
             known_headers,
-            body,
+            content: Content::Memory(body),
+            guard: None,
             keys,
             sent,
             terms,
+        }
+    }
+
+    /// The same for those whom the guard lets.
+    pub(crate) fn guarded_by(self, guard: Arc<Guard>) -> Self {
+        Self {
+            guard: Some(guard),
+            ..self
+        }
+    }
+
+    /// The same with its body elsewhere.
+    pub(crate) fn with_content(&self, content: Content) -> Self {
+        Self {
+            content,
+            ..self.clone()
         }
     }
 
@@ -205,7 +263,7 @@ impl Entry {
             .iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 64)
             .sum();
-        self.body.len() + headers + self.terms.fences.len() * 4 + 256
+        self.content.weight() + headers + self.terms.fences.len() * 4 + 256
     }
 }
 

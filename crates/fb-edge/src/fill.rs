@@ -8,20 +8,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderValue, IF_NONE_MATCH};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, response};
+use http::{Request, Response, StatusCode, response};
 use http_body_util::{BodyExt, Empty};
+use tokio::sync::SemaphorePermit;
 
 use crate::body::{EdgeBody, Resumed};
+use crate::content::Content;
 use crate::edge::Inner;
 use crate::entry::{Entry, Sent, Terms};
 use crate::error::Failure;
 use crate::flight::{Landing, Leader};
-use crate::headers::{Peer, name_target};
+use crate::headers::{Peer, name_client, name_target};
 use crate::origin::Incomplete;
 use crate::purge::Coherence;
 use crate::shelf::Hint;
 use crate::target::Target;
 use crate::vary::Fields;
+
+/// Bodies from this size on are kept on disk, if there is one.
+const FOR_DISK: usize = 64 << 10;
 
 /// What is to be asked for.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ pub(crate) enum Filled {
     /// Nothing that can be stored.
     Passing(Box<Response<EdgeBody>>),
     Failed(Failure),
+    /// What the origin confirmed is not there any more.
+    Gone,
 }
 
 impl Filling {
@@ -66,12 +73,13 @@ impl Filling {
             && Terms::of(&request, &head, target, coherence).is_some()
     }
 
-    /// A request of the key's content.
+    /// A request of the key's content, on behalf of the client as far as limits are concerned.
     fn compose(&self, target: &Target<'_>) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = self.client.uri.clone();
         let headers = request.headers_mut();
         name_target(headers, target);
+        name_client(headers, self.peer);
         self.fields.copy(&self.client.headers, headers);
         // Of several nodes behind the origin's address, some may have caches that do not know yet what the edge was told.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -79,12 +87,6 @@ impl Filling {
             headers.insert(IF_NONE_MATCH, tag.clone());
         }
         request
-    }
-
-    fn values(&self, fields: Fields) -> HeaderMap {
-        let mut values = HeaderMap::new();
-        fields.copy(&self.client.headers, &mut values);
-        values
     }
 }
 
@@ -102,7 +104,7 @@ impl Inner {
         };
         leader.land(match &filled {
             Filled::Stored(entry) => Landing::Stored(entry.clone()),
-            Filled::Passing(_) | Filled::Failed(_) => Landing::Alone,
+            Filled::Passing(_) | Filled::Failed(_) | Filled::Gone => Landing::Alone,
         });
         filled
     }
@@ -138,14 +140,18 @@ impl Inner {
         }
         let terms = Terms::of(&as_sent, &head, &target, &self.coherence);
         let varies = Fields::of_answer(&head.headers);
-        let limit = self.options.limits.answer.min(self.shelf.largest());
+        let in_memory = self.options.limits.answer.min(self.shelf.largest());
+        let (limit, _place) = self.limit(declared_length(&head), in_memory);
         let (Some(terms), Some(varies), true) = (terms, varies, declared_length(&head) <= limit) else {
             if !head.status.is_server_error() {
                 self.shelf.set_hint(&target, Hint::Personal);
                 self.shelf.forget(target.key(&variant));
             }
             let body = match confirmed {
-                Some(old) => EdgeBody::whole(old.body.clone()),
+                Some(old) => match old.content.read().await {
+                    Some(bytes) => EdgeBody::whole(bytes),
+                    None => return Ok(self.gone(&target, &variant)),
+                },
                 None => EdgeBody::passing(body),
             };
             return Ok(Filled::Passing(Box::new(Response::from_parts(head, body))));
@@ -158,12 +164,15 @@ impl Inner {
                 EdgeBody::passing(body),
             ))));
         };
-        if filling.values(fields) != filling.values(filling.fields) {
+        if fields.values(&client.headers) != filling.fields.values(&client.headers) {
             self.shelf.vary(&target, fields);
             return Err(fields);
         }
         let bytes = match confirmed {
-            Some(old) => old.body.clone(),
+            Some(old) => match old.content.read().await {
+                Some(bytes) => bytes,
+                None => return Ok(self.gone(&target, &variant)),
+            },
             None => match collect(body, limit).await {
                 Collected::Whole(bytes) => bytes,
                 Collected::TooLarge(body) => {
@@ -177,11 +186,43 @@ impl Inner {
             },
         };
         let entry = Arc::new(Entry::new(head.headers, bytes, sent, terms));
-        if entry.is_current(&self.coherence) {
-            self.shelf.keep(&target, fields, &full_variant, entry.clone());
+        if entry.is_current(&self.coherence)
+            && let Some(kept) = self.on_disk(&entry, in_memory).await
+        {
+            self.shelf.keep(&target, fields, &full_variant, kept);
         }
         self.shelf.set_hint(&target, Hint::Storable);
         Ok(Filled::Stored(entry))
+    }
+
+    /// How large an answer may be to be kept, and the place that a large one takes while it comes in.
+    fn limit(&self, declared: usize, in_memory: usize) -> (usize, Option<SemaphorePermit<'_>>) {
+        if declared <= in_memory || self.disk.is_none() {
+            return (in_memory, None);
+        }
+        match self.large.try_acquire() {
+            Ok(place) => (self.options.limits.answer_on_disk, Some(place)),
+            Err(_) => (in_memory, None),
+        }
+    }
+
+    /// The entry as it is kept: with its body on disk if that is large. `None` if it cannot be kept.
+    async fn on_disk(&self, entry: &Arc<Entry>, in_memory: usize) -> Option<Arc<Entry>> {
+        let (Some(disk), Some(body)) = (&self.disk, entry.content.in_memory()) else {
+            return Some(entry.clone());
+        };
+        if body.len() < FOR_DISK.min(in_memory) {
+            return Some(entry.clone());
+        }
+        let piece = disk.put(body).await?;
+        let content = Content::Disk(Arc::downgrade(&piece));
+        Some(Arc::new(entry.with_content(content)))
+    }
+
+    /// The origin confirmed what is not there any more: the client's own request fetches it.
+    fn gone(&self, target: &Target<'_>, variant: &str) -> Filled {
+        self.shelf.forget(target.key(variant));
+        Filled::Gone
     }
 }
 
@@ -192,7 +233,7 @@ fn copy(parts: &Parts) -> Request<()> {
     request
 }
 
-fn declared_length(head: &response::Parts) -> usize {
+pub(crate) fn declared_length(head: &response::Parts) -> usize {
     let length = head
         .headers
         .get(CONTENT_LENGTH)
@@ -200,13 +241,14 @@ fn declared_length(head: &response::Parts) -> usize {
     length.unwrap_or(0)
 }
 
-enum Collected<B> {
+/// What came of reading a body.
+pub(crate) enum Collected<B> {
     Whole(Bytes),
     TooLarge(Resumed<B>),
     Broken,
 }
 
-async fn collect<B>(mut body: B, limit: usize) -> Collected<B>
+pub(crate) async fn collect<B>(mut body: B, limit: usize) -> Collected<B>
 where
     B: hyper::body::Body<Data = Bytes> + Unpin,
 {

@@ -31,7 +31,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// With these, clients have servers take a request for another one. Clients have no say in that.
-const FORGERIES: [&str; 17] = [
+const FORGERIES: [&str; 19] = [
+    "freshbase-edge",
+    "freshbase-edge-bound",
     "forwarded",
     "x-forwarded",
     "x-forwarded-by",
@@ -99,6 +101,11 @@ pub(crate) fn forward(headers: &mut HeaderMap, target: &Target<'_>, peer: Peer) 
     route.extend_from_slice(peer.ip.to_string().as_bytes());
     set(headers, FORWARDED_FOR, &route);
     name_target(headers, target);
+}
+
+/// Says on whose behalf a request of the edge itself is: limits count for that client.
+pub(crate) fn name_client(headers: &mut HeaderMap, peer: Peer) {
+    set(headers, FORWARDED_FOR, peer.ip.to_string().as_bytes());
 }
 
 /// Sets the host that a request is for, as its key has it.

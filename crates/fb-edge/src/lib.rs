@@ -69,15 +69,20 @@
 
 mod ask;
 mod body;
+mod callers;
+mod content;
 mod directives;
+mod disk;
 mod edge;
 mod entry;
 mod error;
 mod fill;
 mod flight;
+mod guarded;
 mod headers;
 mod options;
 mod origin;
+mod proof;
 mod purge;
 mod respond;
 mod serve;
@@ -95,6 +100,7 @@ pub use body::{BoxError, EdgeBody};
 pub use edge::Edge;
 pub use headers::{Peer, SURROGATE_KEY};
 pub use options::{EdgeError, EdgeOptions, Limits};
+pub use proof::{CALLER, EDGE_BOUND, EDGE_SECRET, GUARD, PURGED_UP_TO, SURROGATE_CONTROL};
 pub use purge::{Line, MAX_LINE, Malformed, Purge, PurgeLog, Resume, STREAM_VERSION, TooFarBehind};
 pub use stats::EdgeStats;
 pub use time::{Monotonic, Ticks};

@@ -14,10 +14,13 @@ pub struct EdgeOptions {
     pub authorities: Vec<Vec<u8>>,
     /// Path of the purge stream at the origin.
     pub purge_path: String,
-    /// What the edge proves to the origin that it is one with, sent as `Authorization: Bearer …` on the purge stream. Empty: nothing.
-    pub purge_secret: String,
+    /// What the edge proves to the origin that it is one with, in each request ([`EDGE_SECRET`](crate::EDGE_SECRET)). Over `http://` whoever sees
+    /// the traffic has it. Empty: nothing.
+    pub secret: String,
     /// Bytes of memory for answers. Default: 64 MiB.
     pub memory: u64,
+    /// A directory for large answers, and how many bytes of them. What is in it is removed: it is for this process alone.
+    pub disk: Option<(std::path::PathBuf, u64)>,
     /// How old the last proof that no purge is missing may be when the edge answers from memory: what the edge adds to the
     /// staleness of answers. Default: 5 seconds; should be several times the origin's beat.
     pub bound: Duration,
@@ -30,6 +33,10 @@ pub struct EdgeOptions {
 pub struct Limits {
     /// Largest answer that is kept, in bytes. Larger ones pass through. Default: 1 MiB, and at most a quarter of one part of the memory.
     pub answer: usize,
+    /// The same for answers on disk; they are in memory while they come in. Default: 8 MiB.
+    pub answer_on_disk: usize,
+    /// Answers larger than [`answer`](Self::answer) that may come in at once; further ones pass through. Default: 16.
+    pub large_answers: usize,
     /// Requests to the origin at once, beyond which clients are told to come again. Default: 1,024.
     pub origin_requests: usize,
     /// Time for a connection to the origin. Default: 5 seconds.
@@ -54,9 +61,10 @@ impl EdgeOptions {
         Self {
             origin: origin.into(),
             authorities: Vec::new(),
-            purge_path: "/edge/purges".to_owned(),
-            purge_secret: String::new(),
+            purge_path: "/.freshbase/purges".to_owned(),
+            secret: String::new(),
             memory: 64 << 20,
+            disk: None,
             bound: Duration::from_secs(5),
             limits: Limits::default(),
         }
@@ -67,6 +75,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             answer: 1 << 20,
+            answer_on_disk: 8 << 20,
+            large_answers: 16,
             origin_requests: 1024,
             connect: Duration::from_secs(5),
             silence: Duration::from_secs(30),
@@ -84,8 +94,9 @@ impl fmt::Debug for EdgeOptions {
         f.debug_struct("EdgeOptions")
             .field("origin", &self.origin)
             .field("purge_path", &self.purge_path)
-            .field("purge_secret", &"***")
+            .field("secret", &"***")
             .field("memory", &self.memory)
+            .field("disk", &self.disk)
             .field("bound", &self.bound)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
@@ -100,8 +111,11 @@ pub enum EdgeError {
     #[error("the origin must be http:// or https:// with a host, and without a path")]
     Origin,
     /// The path or the secret of the purge stream does not fit into a request.
-    #[error("the path of the purge stream must begin with /, and its secret must be of visible ASCII characters")]
+    #[error("the path of the purge stream must begin with /, and the secret must be of visible ASCII characters")]
     Purges,
+    /// The directory for large answers cannot be used.
+    #[error("the directory {0} cannot be used for answers; it must be the edge's own")]
+    Disk(std::path::PathBuf, #[source] std::io::Error),
     /// TLS to the origin cannot be set up.
     #[error("TLS to the origin cannot be set up")]
     Tls(#[source] BoxError),

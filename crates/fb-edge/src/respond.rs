@@ -9,7 +9,8 @@ use http::{Method, Response, StatusCode, response};
 
 use crate::body::EdgeBody;
 use crate::entry::{Entry, is_known};
-use crate::headers::{SURROGATE_KEY, strip_hop_by_hop};
+use crate::headers::strip_hop_by_hop;
+use crate::proof::FOR_EDGES;
 
 /// How an answer came about (RFC 9211).
 pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -44,11 +45,13 @@ impl From {
 }
 
 /// Answers with what is in memory.
-pub(crate) fn with_entry(entry: &Entry, request: &Parts, now: Duration, from: From) -> Response<EdgeBody> {
+///
+/// `body` is that of the entry; it may be empty if [`needs_body`] is false.
+pub(crate) fn with_entry(entry: &Entry, body: Bytes, request: &Parts, now: Duration, from: From) -> Response<EdgeBody> {
     let is_known = entry.is_known_to(&request.headers);
-    let body = match is_known || request.method == Method::HEAD {
-        true => Bytes::new(),
-        false => entry.body.clone(),
+    let body = match needs_body(entry, request) {
+        true => body,
+        false => Bytes::new(),
     };
     let mut answer = Response::new(EdgeBody::whole(body));
     if is_known {
@@ -73,7 +76,7 @@ pub(crate) fn with_answer<B>(
     passing: impl FnOnce(B) -> EdgeBody,
 ) -> Response<EdgeBody> {
     strip_hop_by_hop(&mut head.headers);
-    head.headers.remove(SURROGATE_KEY);
+    FOR_EDGES.iter().for_each(|name| drop(head.headers.remove(name)));
     head.headers.append(CACHE_STATUS, From::Passed.value());
     if is_whole && head.status == StatusCode::OK && is_known(&head.headers, &request.headers) {
         let mut answer = Response::from_parts(head, EdgeBody::whole(Bytes::new()));
@@ -81,6 +84,11 @@ pub(crate) fn with_answer<B>(
         return answer;
     }
     Response::from_parts(head, passing(body))
+}
+
+/// Whether the answer to a request has the entry's body in it.
+pub(crate) fn needs_body(entry: &Entry, request: &Parts) -> bool {
+    request.method != Method::HEAD && !entry.is_known_to(&request.headers)
 }
 
 fn without_content(answer: &mut Response<EdgeBody>) {

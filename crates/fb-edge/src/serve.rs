@@ -18,6 +18,33 @@ use crate::headers::Peer;
 impl Edge {
     /// Serves plain connections until `stop` is done, then finishes what is under way.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        self.serve_with(listener, false, |stream| async { Ok(stream) }, stop)
+            .await;
+    }
+
+    /// The same for encrypted ones: `handshake` makes an encrypted connection of a plain one.
+    pub async fn serve_encrypted<I, H>(
+        &self,
+        listener: TcpListener,
+        handshake: impl Fn(TcpStream) -> H,
+        stop: impl Future<Output = ()>,
+    ) where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        H: Future<Output = Result<I, BoxError>> + Send + 'static,
+    {
+        self.serve_with(listener, true, handshake, stop).await;
+    }
+
+    async fn serve_with<I, H>(
+        &self,
+        listener: TcpListener,
+        is_tls: bool,
+        handshake: impl Fn(TcpStream) -> H,
+        stop: impl Future<Output = ()>,
+    ) where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        H: Future<Output = Result<I, BoxError>> + Send + 'static,
+    {
         let limits = &self.inner.options.limits;
         let slots = Arc::new(Semaphore::new(limits.connections));
         // Its end tells the connections.
@@ -40,7 +67,19 @@ impl Edge {
             };
             let _ = stream.set_nodelay(true);
             let (edge, mut stopping) = (self.clone(), stopping.clone());
+            let peer = Peer { is_tls, ..peer };
+            let handshake = tokio::time::timeout(limits.request_head, handshake(stream));
             tokio::spawn(async move {
+                let shaken = tokio::select! {
+                    shaken = handshake => shaken,
+                    // Nothing is ever sent: this is the end of the sender.
+                    _ = stopping.changed() => return,
+                };
+                let stream = match shaken {
+                    Ok(Ok(stream)) => stream,
+                    Ok(Err(error)) => return tracing::debug!(error = %error, "a handshake failed"),
+                    Err(_) => return tracing::debug!("a handshake took too long"),
+                };
                 let stop = async move { while stopping.changed().await.is_ok() {} };
                 if let Err(error) = edge.connection(stream, peer, stop).await {
                     tracing::debug!(error = %error, "a connection failed");

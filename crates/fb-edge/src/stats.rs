@@ -19,6 +19,7 @@ impl Count {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) hits: Count,
+    pub(crate) guarded: Count,
     pub(crate) fills: Count,
     pub(crate) confirmed: Count,
     pub(crate) followed: Count,
@@ -33,6 +34,8 @@ pub(crate) struct Counts {
 pub struct EdgeStats {
     /// Answers from memory.
     pub hits: u64,
+    /// Those of them that were not for everybody: the edge decided.
+    pub guarded_hits: u64,
     /// Requests to the origin for answers that others may get.
     pub fills: u64,
     /// Those of them that confirmed what was in memory.
@@ -47,26 +50,37 @@ pub struct EdgeStats {
     pub stale: u64,
     /// Purges that have taken effect.
     pub purges: u64,
-    /// Answers in memory now.
+    /// Answers that are kept now.
     pub entries: usize,
-    /// Their bytes.
+    /// Those of them that are not for everybody.
+    pub guarded_entries: usize,
+    /// Bytes of memory that answers take.
     pub bytes: u64,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Tokens of which it is known what they are worth.
+    pub callers: usize,
     /// Requests now that others may wait for.
     pub under_way: usize,
     /// Whether the edge may answer from memory now.
     pub is_intact: bool,
 }
 
+/// How much there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) entries: usize,
+    pub(crate) guarded_entries: usize,
+    pub(crate) bytes: u64,
+    pub(crate) disk_bytes: u64,
+    pub(crate) callers: usize,
+}
+
 impl Counts {
-    pub(crate) fn stats(
-        &self,
-        (entries, bytes): (usize, u64),
-        under_way: usize,
-        purges: u64,
-        is_intact: bool,
-    ) -> EdgeStats {
+    pub(crate) fn stats(&self, sizes: Sizes, under_way: usize, purges: u64, is_intact: bool) -> EdgeStats {
         EdgeStats {
             hits: self.hits.get(),
+            guarded_hits: self.guarded.get(),
             fills: self.fills.get(),
             confirmed: self.confirmed.get(),
             followed: self.followed.get(),
@@ -74,8 +88,11 @@ impl Counts {
             passed: self.passed.get(),
             stale: self.stale.get(),
             purges,
-            entries,
-            bytes,
+            entries: sizes.entries,
+            guarded_entries: sizes.guarded_entries,
+            bytes: sizes.bytes,
+            disk_bytes: sizes.disk_bytes,
+            callers: sizes.callers,
             under_way,
             is_intact,
         }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::HeaderValue;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 
 use crate::edge::{Edge, Inner};
 use crate::options::{EdgeError, EdgeOptions};
 use crate::origin::Incomplete;
+use crate::proof::{EDGE_BOUND, EDGE_SECRET};
 use crate::purge::{Follow, Gap};
 
 /// Pauses between attempts.
@@ -40,15 +41,26 @@ enum Ended {
 impl EdgeOptions {
     pub(crate) fn check(&self) -> Result<(), EdgeError> {
         let is_path = self.purge_path.starts_with('/') && self.purge_path.parse::<Uri>().is_ok();
-        (is_path && self.bearer().is_ok())
-            .then_some(())
-            .ok_or(EdgeError::Purges)
+        (is_path && self.proof().is_ok()).then_some(()).ok_or(EdgeError::Purges)
     }
 
-    fn bearer(&self) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.purge_secret))?;
+    fn proof(&self) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+        let mut value = HeaderValue::from_str(&self.secret)?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    /// What every request to the origin has.
+    pub(crate) fn prove(&self, headers: &mut http::HeaderMap) {
+        headers.remove(EDGE_SECRET);
+        headers.remove(EDGE_BOUND);
+        if !self.secret.is_empty()
+            && let Ok(proof) = self.proof()
+        {
+            headers.insert(EDGE_SECRET, proof);
+            let bound = u64::try_from(self.bound.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(EDGE_BOUND, HeaderValue::from(bound));
+        }
     }
 }
 
@@ -83,11 +95,7 @@ impl Inner {
         };
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.uri_mut() = uri.parse().map_err(|_| Ended::Connection)?;
-        if !self.options.purge_secret.is_empty()
-            && let Ok(bearer) = self.options.bearer()
-        {
-            request.headers_mut().insert(AUTHORIZATION, bearer);
-        }
+        self.options.prove(request.headers_mut());
         let answer: Incomplete = self.origin.send(request).await.map_err(|_| Ended::Connection)?;
         if answer.status() != StatusCode::OK {
             return Err(Ended::Refused(answer.status()));

@@ -13,6 +13,7 @@ use crate::body::EdgeBody;
 use crate::edge::Inner;
 use crate::error::Failure;
 use crate::headers::{Peer, forward, strip_hop_by_hop};
+use crate::proof::FOR_EDGES;
 use crate::target::Target;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
@@ -34,11 +35,15 @@ impl Inner {
         let (parts, _) = request.into_parts();
         let tunnelled = async {
             let target = Target::of(&parts, peer.is_tls).map_err(Failure::Malformed)?;
+            if parts.uri.path().starts_with("/.freshbase/") {
+                return Err(Failure::NotHere);
+            }
             let mut forwarded = Request::new(Empty::<Bytes>::new());
             *forwarded.uri_mut() = parts.uri.clone();
             *forwarded.headers_mut() = parts.headers.clone();
             forward(forwarded.headers_mut(), &target, peer);
             upgrading(forwarded.headers_mut());
+            self.options.prove(forwarded.headers_mut());
             // Not counted among the requests to the origin: they last, and the limit of connections holds for them.
             self.origin.send(forwarded).await
         };
@@ -50,6 +55,7 @@ impl Inner {
         let origin = hyper::upgrade::on(&mut answer);
         let (mut head, body) = answer.into_parts();
         strip_hop_by_hop(&mut head.headers);
+        FOR_EDGES.iter().for_each(|name| drop(head.headers.remove(name)));
         if !is_upgraded {
             return Response::from_parts(head, EdgeBody::passing(body));
         }

@@ -74,6 +74,18 @@ impl Fields {
         Some(variant)
     }
 
+    /// Whether the answer is another one for who says who it is.
+    pub(crate) fn has_credentials(self) -> bool {
+        self.0 & (8 | 16) != 0
+    }
+
+    /// The request's values of these fields, as the origin is told of them.
+    pub(crate) fn values(self, request: &HeaderMap) -> HeaderMap {
+        let mut values = HeaderMap::new();
+        self.copy(request, &mut values);
+        values
+    }
+
     /// Gives a request to the origin these fields of a client's request, and no others.
     pub(crate) fn copy(self, from: &HeaderMap, to: &mut HeaderMap) {
         for (name, bit) in KNOWN {

@@ -89,6 +89,7 @@ impl App {
         let caching = self.caching();
         let last = caching.books().sketch.last_expiry();
         caching.doubt_until(last);
+        caching.purges.app();
         self.tend_caching().await
     }
 }
@@ -152,9 +153,14 @@ impl Caching {
 }
 
 fn may_keep(file: &OpenFile) -> bool {
-    let says_itself = |name: &str| name == "cache-control" || name == "expires" || name == "pragma";
+    file.is_public() && !says_itself(file)
+}
+
+/// Whether a file's own headers say what caches may do.
+pub(super) fn says_itself(file: &OpenFile) -> bool {
+    let is_for_caches = |name: &str| name == "cache-control" || name == "expires" || name == "pragma";
     let mut names = file.entry().headers.keys();
-    file.is_public() && !names.any(|name| says_itself(name) || fb_files::headers::is_for_shared_caches(name))
+    names.any(|name| is_for_caches(name) || fb_files::headers::is_for_shared_caches(name))
 }
 
 /// The server's own classes (users, roles, devices, logs) are nobody's to keep.
@@ -175,8 +181,9 @@ mod tests {
     use std::future::ready;
 
     use fb_store::Committed;
-    use fb_types::{Change, ChangeKind, Clock, ObjectId, Seq, Subject, Timestamp, Version};
+    use fb_types::{AppId, Change, ChangeKind, Clock, ObjectId, Seq, Subject, Timestamp, Version};
 
+    use super::super::Purges;
     use super::*;
 
     /// Time stands still.
@@ -201,8 +208,9 @@ mod tests {
 
     impl World {
         fn new() -> Self {
+            let purges = Purges::new(AppId::new("main").unwrap(), None);
             Self {
-                caching: Caching::new(Arc::new(Still), Timestamp::from_millis(0)),
+                caching: Caching::new(Arc::new(Still), Timestamp::from_millis(0), purges),
                 value: Cell::new(1),
                 settings: CachingSettings::default(),
             }

@@ -24,6 +24,9 @@ pub struct CachingSettings {
     /// Longest lifetime in seconds, up to 86,400. Default 60. For up to that time after a change of a class or a bucket every
     /// copy is asked about.
     pub max_lifetime: u32,
+    /// For how many seconds beyond their lifetime edges may answer with copies while this server is down: 0 to 86,400, default 0. Only
+    /// with what everybody may read, and never with what they know to be outdated.
+    pub stale_if_error: u32,
 }
 
 impl Default for CachingSettings {
@@ -34,6 +37,7 @@ impl Default for CachingSettings {
             edge_staleness: 1,
             min_lifetime: 1,
             max_lifetime: 60,
+            stale_if_error: 0,
         }
     }
 }
@@ -70,6 +74,9 @@ impl CachingSettings {
         }
         if !(1..=86_400).contains(&self.min_lifetime) || !(self.min_lifetime..=86_400).contains(&self.max_lifetime) {
             return Err("caching.minLifetime must be 1 to maxLifetime, and that at most 86400".into());
+        }
+        if self.stale_if_error > 86_400 {
+            return Err("caching.staleIfError must be 0 to 86400".into());
         }
         Ok(())
     }

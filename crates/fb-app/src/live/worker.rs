@@ -11,13 +11,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use fb_live::{Event, Image, Limits, Matcher, Output, Refused, Subscriber, ViewId};
+use fb_live::{Event, Image, Limits, Matcher, Output, Subscriber, ViewId};
 use fb_types::Seq;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use self::review::REVIEW;
+use self::watches::Beginning;
 use super::LiveStats;
 use super::command::{Command, Held, Resumption, Seat};
 use super::feed::{Feed, Waiting};
@@ -58,7 +59,7 @@ pub(super) struct Worker {
     /// Who is watched for the sake of copies.
     watches: HashSet<Subscriber>,
     /// Watches that are about to begin, from this position on.
-    beginning: Vec<(Seq, Subscriber, oneshot::Sender<Result<(), Refused>>)>,
+    beginning: Vec<Beginning>,
     /// Who waits until so much is matched.
     settling: Vec<(Seq, oneshot::Sender<()>)>,
     renewing: HashSet<ViewId>,

@@ -4,7 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::wire::Purge;
+use tokio::sync::watch;
+
+use super::wire::{Purge, Resume};
 
 /// Marks of purges, and until when it is known that none is missing.
 ///
@@ -25,6 +27,8 @@ pub(crate) struct Coherence {
     /// The same, but not taken back when the stream is lost.
     last_intact: AtomicU64,
     bound: Duration,
+    /// Up to where the purges of the stream are applied.
+    reached: watch::Sender<Option<Resume>>,
 }
 
 /// Which mark concerns an answer.
@@ -47,6 +51,7 @@ impl Coherence {
             intact: AtomicU64::new(0),
             last_intact: AtomicU64::new(0),
             bound,
+            reached: watch::Sender::new(None),
         }
     }
 
@@ -112,6 +117,23 @@ impl Coherence {
         let as_of = u64::try_from(as_of.as_micros()).unwrap_or(u64::MAX - 1) + 1;
         self.intact.fetch_max(as_of, Ordering::AcqRel);
         self.last_intact.fetch_max(as_of, Ordering::AcqRel);
+    }
+
+    /// Enters that the purges up to here are applied.
+    pub(crate) fn reach(&self, place: Resume) {
+        self.reached.send_replace(Some(place));
+    }
+
+    /// Waits until the purges up to `place` are applied; not for ever: behind the bound nothing is answered from memory without them.
+    pub(crate) async fn has_reached(&self, place: Resume) {
+        let is_there = |reached: &Option<Resume>| {
+            reached.is_some_and(|reached| reached.boot != place.boot || reached.after >= place.after)
+        };
+        if is_there(&self.reached.borrow()) {
+            return;
+        }
+        let mut reached = self.reached.subscribe();
+        let _ = tokio::time::timeout(self.bound, reached.wait_for(is_there)).await;
     }
 
     /// Enters that purges may be missing, until the next confirmation.

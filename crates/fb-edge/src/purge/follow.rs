@@ -108,6 +108,7 @@ impl Follow {
                 if self.place.replace(place) != Some(place) {
                     self.coherence.apply(&Purge::All);
                 }
+                self.coherence.reach(place);
                 Ok(())
             }
             Line::Purge { number, purge } if !is_first => {
@@ -118,6 +119,8 @@ impl Follow {
                 }
                 self.coherence.apply(&purge);
                 place.after = number;
+                let place = *place;
+                self.coherence.reach(place);
                 Ok(())
             }
             Line::Beat { number, at } => {

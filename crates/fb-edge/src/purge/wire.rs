@@ -60,6 +60,15 @@ impl Resume {
         })
     }
 
+    /// Reads `<boot>:<number>`, as answers have it.
+    pub fn of_header(text: &str) -> Option<Self> {
+        let (boot, after) = text.split_once(':')?;
+        Some(Self {
+            boot: u64::from_str_radix(boot, 16).ok()?,
+            after: after.parse().ok()?,
+        })
+    }
+
     /// The query that [`of_query`](Self::of_query) reads.
     pub fn to_query(self) -> String {
         format!("boot={:016x}&after={}", self.boot, self.after)

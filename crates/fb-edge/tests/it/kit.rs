@@ -100,7 +100,7 @@ impl Origin {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<OriginBody>, &'static str> {
-        if request.uri().path() == "/edge/purges" {
+        if request.uri().path() == "/.freshbase/purges" {
             return self.stream(&request);
         }
         let echoing = self.echoing.lock().unwrap().clone();
@@ -133,7 +133,7 @@ impl Origin {
         if self.refuses_streams.load(Ordering::SeqCst) {
             return Err("refused");
         }
-        assert_eq!(request.headers()["authorization"], "Bearer edges only");
+        assert_eq!(request.headers()["freshbase-edge"], "edges only");
         let resume = request.uri().query().and_then(Resume::of_query);
         let lines = self
             .log
@@ -297,7 +297,7 @@ impl World {
         let ticks = Arc::new(Hand::default());
         let origin = Origin::start(ticks.clone()).await;
         let mut options = EdgeOptions::of(format!("http://{}", origin.address));
-        options.purge_secret = "edges only".to_owned();
+        options.secret = "edges only".to_owned();
         change(&mut options);
         let edge = Edge::new(options, ticks.clone()).unwrap();
         let following = edge.clone();

@@ -111,8 +111,8 @@ async fn beyond_the_limit_of_requests_clients_are_told_to_come_again() {
 #[tokio::test]
 async fn s39_clients_do_not_see_the_purge_stream() {
     let world = World::start().await;
-    for path in ["/edge/purges", "/edge/purges?after=0"] {
-        let got = world.get(path, &[("authorization", "Bearer edges only")]).await;
+    for path in ["/.freshbase/purges", "/.freshbase/purges?after=0", "/.freshbase/x"] {
+        let got = world.get(path, &[("freshbase-edge", "edges only")]).await;
         assert_eq!((got.status.as_u16(), world.origin.log.followers()), (404, 1));
     }
 }
@@ -131,6 +131,6 @@ fn options_that_make_no_sense_are_refused() {
     options.purge_path = "purges".to_owned();
     assert!(matches!(check(options.clone()), Err(EdgeError::Purges)));
     options.purge_path = "/purges".to_owned();
-    options.purge_secret = "a\nb".to_owned();
+    options.secret = "a\nb".to_owned();
     assert!(matches!(check(options), Err(EdgeError::Purges)));
 }

@@ -1,5 +1,6 @@
 //! `/db/{bucket}` and `/db/{bucket}/{oid}`: single objects.
 
+use fb_app::caching::tags;
 use fb_app::objects::{Condition, Seen};
 use fb_types::Version;
 use fb_types::schema::DEVICE;
@@ -48,6 +49,11 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
         }
         None => ctx.app.load_to_keep(&caller, &bucket, &key).await?,
     };
+    let for_edge = match &lifetime {
+        None => ctx.object_for_edge(&bucket, &key).await?,
+        Some(_) => None,
+    };
+    let (seen, guarded) = for_edge.map_or((seen, None), |(seen, guarded)| (seen, Some(guarded)));
     let reply = match !seen.depends_on_caller() && not_modified(&ctx.request, seen.version()) {
         true => {
             let reply = Reply::empty(304).etag(seen.version());
@@ -56,8 +62,15 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
         false => answer(200, &seen),
     };
     Ok(match lifetime {
-        Some(lifetime) => reply.kept_for(lifetime),
-        None => reply,
+        Some(lifetime) => ctx.kept(reply, lifetime, || {
+            let app = ctx.app.id();
+            vec![
+                tags::app(app),
+                tags::class(app, &bucket),
+                tags::object(app, &bucket, &key),
+            ]
+        }),
+        None => guarded.iter().fold(reply, |reply, guarded| ctx.guarded(reply, guarded)),
     })
 }
 

@@ -1,7 +1,7 @@
 //! `/db/{bucket}/query` and `/db/{bucket}/count`.
 
 use fb_app::QueryRequest;
-use fb_app::caching::{Kept, ResultForm};
+use fb_app::caching::{Kept, ResultForm, tags};
 use http::header;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -79,6 +79,7 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
             body: ctx.app.query(&caller, &name, query).await?,
             lifetime: None,
             is_public: false,
+            number: 0,
         },
         false => {
             let (bucket, rest) = (ctx.request.raw_param("bucket"), ctx.request.uri.query());
@@ -95,7 +96,10 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
     };
     reply.set_header(header::ETAG, &tag);
     Ok(match kept.lifetime {
-        Some(lifetime) => reply.kept_for(lifetime),
+        Some(lifetime) => ctx.kept_and_purged_late(reply, lifetime, || {
+            let app = ctx.app.id();
+            vec![tags::app(app), tags::class(app, &name), tags::query(app, kept.number)]
+        }),
         None if kept.is_public => reply.header(header::CACHE_CONTROL, "no-cache"),
         None => reply.header(header::CACHE_CONTROL, "private, no-cache"),
     })

@@ -39,6 +39,8 @@ pub struct Kept {
     pub lifetime: Option<Lifetime>,
     /// Whether it is the same for everybody.
     pub is_public: bool,
+    /// What [`tags::query`](super::super::tags::query) makes a name of, if it has a lifetime.
+    pub number: u64,
 }
 
 /// A query, by what everybody may see.
@@ -102,6 +104,7 @@ impl App {
             body,
             lifetime: None,
             is_public,
+            number: 0,
         })
     }
 
@@ -159,6 +162,7 @@ impl App {
             body,
             lifetime,
             is_public: true,
+            number: names.key.to_bits(),
         }))
     }
 

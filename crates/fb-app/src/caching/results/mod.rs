@@ -177,7 +177,7 @@ impl Caching {
             Admission::InsteadOf(other) => {
                 let watched = watches.remove(other);
                 watched.map(|watched| {
-                    self.outdate(&watched);
+                    self.outdate(other, &watched);
                     watched.subscriber
                 })
             }
@@ -202,12 +202,15 @@ impl Caching {
     }
 
     /// All copies of a result are out of date from now on. True if there may have been any.
-    fn outdate(&self, watched: &Watched) -> bool {
+    fn outdate(&self, key: KeyHash, watched: &Watched) -> bool {
         let now = self.now();
         let sketch = &self.books().sketch;
         let mut had_copies = false;
         for element in &watched.elements {
             had_copies |= sketch.report_write(*element, now).is_some();
+        }
+        if had_copies {
+            self.purges.query(key);
         }
         had_copies
     }
@@ -223,7 +226,7 @@ impl Caching {
         if !watched.concerns(what, now) {
             return;
         }
-        if self.outdate(watched) {
+        if self.outdate(key, watched) {
             self.results.areas.look(&watched.class, |area| area.count_write());
             if let Some(admission) = admission {
                 admission.invalidated(key, now);
@@ -254,7 +257,7 @@ impl Caching {
         if let Some(admission) = &mut books.admission {
             admission.forget(key);
         }
-        self.outdate(&watched);
+        self.outdate(key, &watched);
         self.results.count(books);
         Some(watched.subscriber)
     }

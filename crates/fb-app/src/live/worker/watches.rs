@@ -1,10 +1,19 @@
 //! Queries that are watched for the sake of copies of their results.
 
 use fb_live::{Refused, Subscriber, ViewId, What};
+use fb_types::Seq;
+use tokio::sync::oneshot;
 
 use super::super::command::Watching;
 use super::super::watch::WATCH;
 use super::Worker;
+
+/// A watch that begins at a position.
+pub(super) struct Beginning {
+    seq: Seq,
+    subscriber: Subscriber,
+    done: oneshot::Sender<Result<(), Refused>>,
+}
 
 impl Worker {
     pub(super) fn watch(&mut self, watching: Watching) {
@@ -32,7 +41,7 @@ impl Worker {
         self.put_out(0);
         match result {
             // What it is told begins when the matcher has got that far.
-            Ok(()) => self.beginning.push((seq, subscriber, done)),
+            Ok(()) => self.beginning.push(Beginning { seq, subscriber, done }),
             Err(refused) => drop(done.send(Err(refused))),
         }
         self.begin_watches();
@@ -41,11 +50,11 @@ impl Worker {
     /// Answers those whose watches are in effect.
     fn begin_watches(&mut self) {
         let position = self.matcher.position();
-        for (_, subscriber, done) in self
+        let begun: Vec<Beginning> = self
             .beginning
-            .extract_if(.., |(seq, ..)| *seq <= position)
-            .collect::<Vec<_>>()
-        {
+            .extract_if(.., |beginning| beginning.seq <= position)
+            .collect();
+        for Beginning { subscriber, done, .. } in begun {
             // Others may see the same result and be waiting for it to be read again.
             let is_told = self.matcher.is_told(subscriber) && self.watches.contains(&subscriber);
             let answer = if is_told { Ok(()) } else { Err(Refused::TooLate) };
@@ -113,7 +122,7 @@ impl Worker {
         self.begin_watches();
         let position = match self.feed.is_on() {
             true => self.matcher.position(),
-            false => fb_types::Seq(u64::MAX),
+            false => Seq(u64::MAX),
         };
         for (_, to) in self.settling.extract_if(.., |(seq, _)| *seq <= position) {
             let _ = to.send(());

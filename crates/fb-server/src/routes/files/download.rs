@@ -1,5 +1,7 @@
 //! Downloads.
 
+use fb_app::caching::tags;
+
 use crate::content::{self, Role};
 use crate::context::Ctx;
 use crate::error::ApiError;
@@ -8,6 +10,13 @@ use crate::reply::Reply;
 pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let id = ctx.file_id()?;
+    if is_plain_but_for_token(ctx.request.uri.query())
+        && let Some((file, guarded)) = ctx.file_for_edge(&id).await?
+        && !file.is_public()
+    {
+        let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
+        return Ok(ctx.guarded(reply, &guarded));
+    }
     if ctx.code.is_some() || !is_plain(ctx.request.uri.query()) {
         let file = ctx.app.open_file(&caller, &id).await?;
         return content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await;
@@ -15,7 +24,14 @@ pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     let (file, lifetime) = ctx.app.open_file_to_keep(&caller, &id).await?;
     let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
     Ok(match lifetime {
-        Some(lifetime) => reply.kept_for(lifetime),
+        Some(lifetime) => ctx.kept(reply, lifetime, || {
+            let app = ctx.app.id();
+            vec![
+                tags::app(app),
+                tags::bucket(app, id.bucket().as_str()),
+                tags::file(app, &id),
+            ]
+        }),
         None => reply,
     })
 }
@@ -23,9 +39,15 @@ pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
 /// True if the URL says nothing but which file it is, and what gets around caches. Variants of images change with the
 /// app's settings; URLs with tokens are somebody's own.
 fn is_plain(query: Option<&str>) -> bool {
-    query.is_none_or(|query| {
-        query
-            .split('&')
-            .all(|pair| pair.is_empty() || pair.split('=').next() == Some("BCB"))
-    })
+    has_only(query, &["BCB"])
+}
+
+/// The same with a token in the URL.
+fn is_plain_but_for_token(query: Option<&str>) -> bool {
+    has_only(query, &["BCB", "BAT"])
+}
+
+fn has_only(query: Option<&str>, names: &[&str]) -> bool {
+    let is_known = |pair: &str| pair.is_empty() || pair.split('=').next().is_some_and(|name| names.contains(&name));
+    query.is_none_or(|query| query.split('&').all(is_known))
 }
