@@ -42,7 +42,7 @@ use self::areas::{Area, Areas};
 pub use self::guarded::{Guarded, Shown};
 use self::keep::is_kept;
 use self::results::Results;
-pub use self::results::{Kept, ResultForm};
+pub use self::results::{Kept, QueryFigures, ResultForm};
 pub use self::settings::CachingSettings;
 use self::settings::LONGEST;
 pub use self::tend::CachingFigures;
@@ -51,7 +51,9 @@ pub use fb_sketch::{Snapshot, Version as FilterVersion};
 /// Longest life of a copy of which nothing is written down yet. About the time for which clients ask about everything after a
 /// restart.
 const UNLOGGED: Duration = Duration::from_secs(10);
-/// Keys in the books of one app, 26 to 52 bytes each; further ones get no lifetime.
+/// What copies are registered longer for, so that whole seconds are left in an answer that leaves a little later.
+const ROUNDING: Duration = Duration::from_millis(999);
+/// Keys in the books of one app, 38 to 76 bytes each; further ones get no lifetime.
 const MAX_KEYS: usize = 250_000;
 /// Keys with rates of their own, 48 bytes each.
 const MAX_RATES: usize = 1 << 16;
@@ -177,7 +179,7 @@ impl Caching {
         };
         let wish = settings.clamp(lifetimes.fill(key, area.number, now, fill));
         // Foreign caches may hand out a copy at the end of its time there as if it were new.
-        let all = lifetime(wish, edge, Aging::Reset);
+        let all = lifetime(wish, edge, Aging::Reset) + ROUNDING;
         let until = sketch.report_read(key, Kind::Object, now, all);
         area.expect(until + margin(until.since(now)));
         let browser = until.since(now).saturating_sub(edge);

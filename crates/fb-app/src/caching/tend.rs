@@ -8,7 +8,7 @@ use fb_sketch::{Load, Moment, SketchStats};
 use fb_store::{Batch, Store};
 
 use super::journal::{self, Times};
-use super::{AreaFigures, Books, Caching};
+use super::{AreaFigures, Books, Caching, QueryFigures};
 use crate::{App, AppError};
 
 /// How often lifetimes are adjusted to the room in the filter.
@@ -43,6 +43,8 @@ pub struct CachingFigures {
     pub last_expiry_seconds: u64,
     /// Of classes and buckets of which something got a lifetime.
     pub areas: Vec<AreaFigures>,
+    /// Of the queries whose results somebody may have, those first that are asked for most.
+    pub queries: Vec<QueryFigures>,
 }
 
 impl App {
@@ -138,16 +140,20 @@ impl Caching {
     fn figures(&self) -> Option<CachingFigures> {
         let sketch = &self.books.get()?.sketch;
         let now = self.now();
+        let mut stats = sketch.stats(now);
         let secs = |end: Moment| end.since(now).as_secs_f64().ceil() as u64;
         let mut areas = self.classes.figures("/db/");
         areas.extend(self.buckets.figures("/file/"));
         areas.extend(self.results.areas.figures("/query/"));
+        // Also those that needed no entry of their own.
+        stats.reads = areas.iter().map(|area| area.reads).sum::<u64>() + stats.refused;
         Some(CachingFigures {
-            sketch: sketch.stats(now),
+            sketch: stats,
             blind_seconds: secs(sketch.blind_until()),
             next_expiry_seconds: sketch.next_expiry().map(secs),
             last_expiry_seconds: secs(sketch.last_expiry()),
             areas,
+            queries: self.watched_queries(),
         })
     }
 }

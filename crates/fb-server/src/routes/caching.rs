@@ -124,7 +124,25 @@ async fn get_caching(ctx: Ctx) -> Result<Reply, ApiError> {
             "staleWrites": area.stale_writes,
         })
     });
+    let queries = figures.queries.iter().map(|query| {
+        json!({
+            "query": query.text,
+            "form": query.form,
+            "objects": query.objects,
+            "requestsPerSecond": query.requests,
+            "copies": query.copies,
+            "meanLifetime": query.mean_lifetime,
+            "outdated": query.outdated,
+            "evaluationMicros": u64::try_from(query.evaluation.as_micros()).unwrap_or(u64::MAX),
+            "urls": query.urls,
+        })
+    });
+    let queries: Vec<Value> = queries.collect();
+    let settings = ctx.app.settings();
     let body = json!({
+        "staleness": settings.caching.staleness,
+        "edgeStaleness": settings.caching.edge_staleness,
+        "queries": queries,
         "keys": sketch.keys,
         "stale": sketch.stale,
         "bits": sketch.bits,

@@ -10,7 +10,7 @@ use fb_query::{Order, Query};
 use fb_sketch::{KeyHash, Moment, Representation};
 use fb_types::{Class, Schema};
 
-use super::super::{Lifetime, element, is_kept};
+use super::super::{Lifetime, ROUNDING, element, is_kept};
 use super::{Asked, Entered, MAX_BYTES, Until};
 use crate::live::Watch;
 use crate::view::visible_rows;
@@ -123,8 +123,10 @@ impl App {
             return Ok(None);
         }
         let class = asked.class.name();
+        let text = live.canonical();
         let names = Asked {
-            key: KeyHash::of(&live.canonical()),
+            text: &text,
+            key: KeyHash::of(&text),
             class: class.as_str(),
             element: KeyHash::of(url),
             form,
@@ -237,7 +239,7 @@ impl App {
         let end = ttl.map_or(until.end, |ttl| {
             until
                 .end
-                .min(now + settings.caching.clamp(ttl) + settings.caching.edge())
+                .min(now + settings.caching.clamp(ttl) + settings.caching.edge() + ROUNDING)
         });
         Ok(Some((rows, Until { end, ..until })))
     }

@@ -7,6 +7,7 @@
 //! The matcher works beside the commits. So whoever makes a filter first waits until everything is matched that was acknowledged
 //! by then ([`crate::App::filter`]); if that takes too long, the filter contains everything.
 
+mod figures;
 mod keep;
 mod watched;
 
@@ -17,10 +18,11 @@ use std::time::Duration;
 use fb_live::{Subscriber, What};
 use fb_sketch::{Admission, Aging, KeyHash, Kind, Moment, Queries, QuerySettings, Representation, Worth, lifetime};
 
+pub use self::figures::QueryFigures;
 pub use self::keep::{Kept, ResultForm};
 use self::watched::{Watched, Watches};
 use super::areas::Areas;
-use super::{Caching, CachingSettings, LONGEST, margin};
+use super::{Caching, CachingSettings, LONGEST, ROUNDING, margin};
 
 /// Most queries of an app that are watched, and bytes of objects in their windows.
 const MAX_QUERIES: usize = 1_000;
@@ -56,7 +58,8 @@ struct Books {
 
 /// A query whose result is asked for.
 struct Asked<'a> {
-    /// Of its canonical text.
+    /// Its canonical text, and that in short.
+    text: &'a str,
     key: KeyHash,
     class: &'a str,
     /// Of the URL.
@@ -151,7 +154,7 @@ impl Caching {
         let admitted = admission.consider(asked.key, now, worth);
         let promise = |wish: Duration| {
             // Foreign caches may hand out a copy at the end of its time there as if it were new.
-            let all = lifetime(wish.min(settings.longest()), settings.edge(), Aging::Reset);
+            let all = lifetime(wish.min(settings.longest()), settings.edge(), Aging::Reset) + ROUNDING;
             let end = self.books().sketch.report_read(asked.element, Kind::Query, now, all);
             area.expect(end + margin(end.since(now)));
             end
@@ -189,10 +192,7 @@ impl Caching {
         };
         // How long it should live is known when its objects are; until then, as long as may be.
         let end = promise(LONGEST);
-        watches.insert(
-            asked.key,
-            Watched::new(subscriber, asked.class, asked.element, (form, end), now),
-        );
+        watches.insert(asked.key, Watched::new(subscriber, asked, (form, end), now));
         self.results.count(&books);
         Entered::New {
             subscriber,
@@ -227,6 +227,7 @@ impl Caching {
             return;
         }
         if self.outdate(key, watched) {
+            watched.n_outdated += 1;
             self.results.areas.look(&watched.class, |area| area.count_write());
             if let Some(admission) = admission {
                 admission.invalidated(key, now);

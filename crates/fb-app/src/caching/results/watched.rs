@@ -6,11 +6,13 @@ use std::time::Duration;
 use fb_live::{Subscriber, What};
 use fb_sketch::{KeyHash, Moment, QueryUse, Representation, represent};
 
-use super::EVALUATION;
+use super::{Asked, EVALUATION};
 
 /// Most URLs under which copies of one result are told apart; under further ones it gets no lifetime.
 const MAX_ELEMENTS: usize = 16;
 
+/// What is shown of a query's text, in characters.
+const MAX_TEXT: usize = 500;
 /// What is believed of clients: the share of loads by id that their caches answer, and the time one round takes them.
 const OBJECT_HITS: f64 = 0.9;
 const ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -20,6 +22,8 @@ const ROUND_TRIP: Duration = Duration::from_millis(50);
 pub(super) struct Watched {
     pub(super) subscriber: Subscriber,
     pub(super) class: String,
+    /// The beginning of its canonical text.
+    pub(super) text: String,
     /// True until the matcher has it.
     pub(super) is_beginning: bool,
     /// The URLs of copies that are not out of date yet.
@@ -38,6 +42,10 @@ pub(super) struct Watched {
     /// Changes of the list of its ids, and of objects in it, since then.
     pub(super) n_moves: u32,
     pub(super) n_changes: u32,
+    /// Copies that were handed out, the seconds they were to live, and how often they were outdated before their time.
+    pub(super) n_copies: u64,
+    pub(super) granted_secs: u64,
+    pub(super) n_outdated: u64,
     pub(super) since: Moment,
 }
 
@@ -45,16 +53,16 @@ impl Watched {
     /// A query whose first copy, in this form, is about to be made.
     pub(super) fn new(
         subscriber: Subscriber,
-        class: &str,
-        element: KeyHash,
+        asked: &Asked<'_>,
         (form, until): (Representation, Moment),
         now: Moment,
     ) -> Self {
         let mut watched = Self {
             subscriber,
-            class: class.to_owned(),
+            class: asked.class.to_owned(),
+            text: asked.text.chars().take(MAX_TEXT).collect(),
             is_beginning: true,
-            elements: vec![element],
+            elements: vec![asked.element],
             until,
             objects_until: Moment::ZERO,
             n_objects: 0,
@@ -64,6 +72,9 @@ impl Watched {
             bytes: 0,
             n_moves: 0,
             n_changes: 0,
+            n_copies: 0,
+            granted_secs: 0,
+            n_outdated: 0,
             since: now,
         };
         watched.filled(form, until, now);
@@ -89,6 +100,9 @@ impl Watched {
             self.objects_until = self.objects_until.max(until);
         }
         self.filled_at = now;
+        self.form = Some(form);
+        self.n_copies += 1;
+        self.granted_secs += until.since(now).as_secs();
     }
 
     /// The better form, by how it was used and changed so far.
@@ -104,9 +118,7 @@ impl Watched {
             round_trip: ROUND_TRIP,
             evaluation: self.evaluation,
         };
-        let form = represent(&usage, self.form);
-        self.form = Some(form);
-        form
+        represent(&usage, self.form)
     }
 
     /// Whether copies are out of date when this happens to the result.
@@ -170,6 +182,10 @@ impl Watches {
         self.bytes = self.bytes - watched.bytes + bytes;
         watched.bytes = bytes;
         Some(watched)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (KeyHash, &Watched)> {
+        self.by_key.iter().map(|(key, watched)| (*key, watched))
     }
 
     pub(super) fn keys(&self) -> Vec<KeyHash> {

@@ -1,7 +1,8 @@
-//! Copies of objects and files in browsers: protocol 07.
+//! Copies of objects, files and results in browsers: protocol 07.
 
 mod filter;
 mod headers;
+mod results;
 mod writes;
 
 use fb_sketch::{Filter, KeyHash};
