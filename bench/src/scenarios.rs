@@ -18,6 +18,12 @@ pub(crate) enum Scenario {
     Get,
     /// The same with the token of an ordinary user
     GetToken,
+    /// Confirm a copy of a random object by its tag: 304
+    GetConfirmed,
+    /// The filter of what changed in caches, with 2,000 objects in it
+    Filter,
+    /// query-unordered as what everybody may keep (cached=objects)
+    QueryKept,
     /// Query by an indexed field, 10 objects in any order
     QueryUnordered,
     /// Query by an indexed field, 10 objects sorted by another field of the index
@@ -215,6 +221,8 @@ const LOGIN: &[Target] = &[Target::at_least(0.80, Figure::ThroughputRatio)];
 
 const PAGE: &[Target] = &[Target::at_least(0.60, Figure::ThroughputRatio)];
 const CONFIRMED: &[Target] = &[Target::at_least(0.85, Figure::ThroughputRatio)];
+const COPY_CONFIRMED: &[Target] = &[Target::at_least(0.90, Figure::ThroughputRatio)];
+const FILTER: &[Target] = &[Target::at_least(0.80, Figure::ThroughputRatio)];
 /// Random pages of the list read other pages of the file each time, the first page always the same.
 const LIST: &[Target] = &[Target::at_least(0.70, Figure::ThroughputRatio)];
 const OWN: &[Target] = &[
@@ -230,6 +238,9 @@ impl Scenario {
             Self::Health => "health",
             Self::Get => "get",
             Self::GetToken => "get-token",
+            Self::GetConfirmed => "get-confirmed",
+            Self::Filter => "filter",
+            Self::QueryKept => "query-kept",
             Self::QueryUnordered => "query-unordered",
             Self::QueryOrdered => "query-ordered",
             Self::QueryTopn => "query-topn",
@@ -260,7 +271,10 @@ impl Scenario {
             Self::Function | Self::Health | Self::Get | Self::GetToken | Self::Mixed => {
                 Some(Yardstick::Plain(Page::Object))
             }
-            Self::QueryUnordered | Self::QueryOrdered => Some(Yardstick::Plain(Page::List10)),
+            Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept | Self::Filter => {
+                Some(Yardstick::Plain(Page::List10))
+            }
+            Self::GetConfirmed => Some(Yardstick::Plain(Page::Confirmed)),
             Self::QueryTopn => Some(Yardstick::Plain(Page::List20)),
             Self::Update | Self::Partial => Some(Yardstick::Sqlite(Operation::Update)),
             Self::Insert => Some(Yardstick::Sqlite(Operation::Insert)),
@@ -279,7 +293,9 @@ impl Scenario {
             Self::Get => GET,
             Self::Function => FUNCTION,
             Self::FunctionNeighbour => NEIGHBOUR,
-            Self::QueryUnordered | Self::QueryOrdered => QUERY,
+            Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept => QUERY,
+            Self::GetConfirmed => COPY_CONFIRMED,
+            Self::Filter => FILTER,
             Self::Update => UPDATE,
             Self::Insert => INSERT,
             Self::Login => LOGIN,

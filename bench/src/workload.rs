@@ -60,6 +60,13 @@ impl FreshbaseLoad {
         self.headers.write_get(out, &self.path);
     }
 
+    /// Objects are in their first version until something is written.
+    fn write_confirmation(&mut self, out: &mut Vec<u8>) {
+        let number = self.random_object();
+        object_path(self.data, number, &mut self.path);
+        self.headers.write_get_with(out, &self.path, "if-none-match: \"1\"\r\n");
+    }
+
     fn write_update(&mut self, out: &mut Vec<u8>) {
         let number = self.random_object();
         self.revision += 1;
@@ -94,6 +101,9 @@ impl FreshbaseLoad {
                 self.scenario == Scenario::QueryOrdered,
             )
         };
+        if self.scenario == Scenario::QueryKept {
+            self.path.push_str("&cached=objects");
+        }
         self.headers.write_get(out, &self.path);
     }
 }
@@ -116,7 +126,11 @@ impl Workload for FreshbaseLoad {
             | Scenario::FunctionApps
             | Scenario::InsertHandler => self.headers.write_get(out, "/healthz"),
             Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins => self.write_get(out),
-            Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryTopn => self.write_query(out),
+            Scenario::GetConfirmed => self.write_confirmation(out),
+            Scenario::Filter => self.headers.write_get(out, "/v1/bloomfilter"),
+            Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryTopn | Scenario::QueryKept => {
+                self.write_query(out);
+            }
             Scenario::Mixed if self.rng.below(100) < 5 => self.write_update(out),
             Scenario::Mixed => self.write_get(out),
             Scenario::Update => self.write_update(out),
@@ -128,11 +142,12 @@ impl Workload for FreshbaseLoad {
     fn min_body(&self) -> usize {
         match self.scenario {
             Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins => 200,
-            Scenario::QueryUnordered | Scenario::QueryOrdered => 2_000,
+            Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryKept | Scenario::Filter => 2_000,
             Scenario::QueryTopn => 4_000,
             // Answers to writes may be as short as the server likes.
             Scenario::Idle
             | Scenario::Health
+            | Scenario::GetConfirmed
             | Scenario::Mixed
             | Scenario::Update
             | Scenario::Partial
