@@ -49,5 +49,5 @@ mod worker;
 pub use options::{By, Options};
 pub use order::{MAX_NAME, Order, wire_key};
 pub use purger::{ProbeError, Purger, SetupError, probe};
-pub use stats::{PurgeStats, TargetStats};
+pub use stats::TargetStats;
 pub use target::{Target, TargetError};

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use crate::order::Name;
+use crate::target::Room;
 
 /// Names, each once, in the order they came; more than fit are "everything", which stands for all of them.
 #[derive(Debug)]
@@ -34,7 +35,18 @@ pub(crate) enum What {
 }
 
 impl What {
-    fn len(&self) -> usize {
+    /// What of it has not been sent before; `None` for nothing.
+    pub(crate) fn without_repeats(self) -> Option<Self> {
+        match self {
+            Self::Everything(item) => (!item.is_repeat).then_some(Self::Everything(item)),
+            Self::Names(mut names) => {
+                names.retain(|(_, item)| !item.is_repeat);
+                (!names.is_empty()).then_some(Self::Names(names))
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Names(names) => names.len(),
             Self::Everything(_) => 1,
@@ -60,6 +72,12 @@ impl Queue {
     /// How many names wait; "everything" counts as one.
     pub(crate) fn len(&self) -> usize {
         self.names.len() + usize::from(self.everything.is_some())
+    }
+
+    /// Since when the first of what waits does.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let names = self.names.values().chain(&self.everything);
+        names.map(|item| item.since).min()
     }
 
     /// When the next repetition is due.
@@ -95,8 +113,15 @@ impl Queue {
         self.n_again = 0;
     }
 
-    /// Takes what one request can tell: up to `most` names, whose lengths by `len_of` are `most_bytes` at most, but one at least.
-    pub(crate) fn take(&mut self, most: usize, most_bytes: usize, len_of: impl Fn(&Name) -> usize) -> Option<What> {
+    /// Makes "everything" of what waits. False if that is what it is already.
+    pub(crate) fn forget_names(&mut self, item: Item) -> bool {
+        let had_names = self.everything.is_none();
+        self.add_everything(item);
+        had_names
+    }
+
+    /// Takes what one request can tell: as many names of one kind as there is room for, but one at least.
+    pub(crate) fn take(&mut self, room: Room) -> Option<What> {
         if let Some(item) = self.everything.take() {
             return Some(What::Everything(item));
         }
@@ -104,13 +129,18 @@ impl Queue {
         let mut n_bytes = 0;
         let mut is_url = None;
         for name in self.names.keys() {
-            n_bytes += len_of(name);
-            // No service takes both in one request.
-            let fits = n_names < most && n_bytes <= most_bytes && is_url.is_none_or(|is| is == matches!(name, Name::Url(_)));
+            let (is, most, text) = match name {
+                Name::Key(text) => (false, room.keys, text),
+                Name::Url(text) => (true, room.urls, text),
+            };
+            // With what separates them.
+            n_bytes += text.len() + 3;
+            // No service takes both kinds in one request.
+            let fits = n_names < most && n_bytes <= room.bytes && is_url.is_none_or(|other| other == is);
             if n_names > 0 && !fits {
                 break;
             }
-            is_url = Some(matches!(name, Name::Url(_)));
+            is_url = Some(is);
             n_names += 1;
         }
         (n_names > 0).then(|| What::Names(self.names.drain(..n_names).collect()))
@@ -145,7 +175,9 @@ impl Queue {
     /// Moves what is due to be sent once more to what waits.
     pub(crate) fn wake_repeats(&mut self, now: Instant) {
         while self.again.front().is_some_and(|(due, _)| *due <= now) {
-            let Some((due, mut what)) = self.again.pop_front() else { break };
+            let Some((due, mut what)) = self.again.pop_front() else {
+                break;
+            };
             self.n_again -= what.len();
             match &mut what {
                 What::Everything(item) => item.since = due,
@@ -173,6 +205,10 @@ mod tests {
         }
     }
 
+    fn room(keys: usize, bytes: usize) -> Room {
+        Room { keys, urls: 1, bytes }
+    }
+
     fn texts(what: Option<What>) -> Vec<String> {
         match what {
             Some(What::Names(names)) => names
@@ -195,14 +231,13 @@ mod tests {
         }
         assert!(queue.add(Name::Url("u".into()), new(now)));
         assert_eq!(queue.len(), 5);
-        let len = |name: &Name| match name {
-            Name::Key(text) | Name::Url(text) => text.len(),
-        };
-        assert_eq!(texts(queue.take(2, 100, len)), ["a", "b"]);
-        assert_eq!(texts(queue.take(9, 1, len)), ["cc"], "one at least");
-        assert_eq!(texts(queue.take(9, 100, len)), ["d"], "not together with URLs");
-        assert_eq!(texts(queue.take(9, 100, len)), ["u"]);
-        assert_eq!(queue.take(9, 100, len), None);
+        assert!(queue.add(Name::Url("v".into()), new(now)));
+        assert_eq!(texts(queue.take(room(2, 100))), ["a", "b"]);
+        assert_eq!(texts(queue.take(room(9, 1))), ["cc"], "one at least");
+        assert_eq!(texts(queue.take(room(9, 100))), ["d"], "not together with URLs");
+        assert_eq!(texts(queue.take(room(9, 100))), ["u"], "of which there is one in each");
+        assert_eq!(texts(queue.take(room(9, 100))), ["v"]);
+        assert_eq!(queue.take(room(9, 100)), None);
     }
 
     #[test]
@@ -213,12 +248,12 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert!(!queue.add(key("c"), new(later)));
         assert!(queue.add(key("d"), new(later)));
-        let taken = queue.take(1, 1, |_| 1).unwrap();
+        let taken = queue.take(room(1, 1)).unwrap();
         assert_eq!(taken, What::Everything(new(now)), "waits since the first of them");
         assert!(queue.is_empty());
         queue.put_back(taken);
         queue.add(key("e"), new(later));
-        assert_eq!(texts(queue.take(1, 1, |_| 1)), ["*"]);
+        assert_eq!(texts(queue.take(room(1, 1))), ["*"]);
     }
 
     #[test]
@@ -233,7 +268,7 @@ mod tests {
         assert!(queue.is_empty());
         queue.add(key("a"), new(due));
         queue.wake_repeats(due);
-        let Some(What::Names(taken)) = queue.take(9, 9, |_| 1) else {
+        let Some(What::Names(taken)) = queue.take(room(9, 99)) else {
             panic!("names wait")
         };
         let repeats: Vec<bool> = taken.iter().map(|(_, item)| item.is_repeat).collect();
