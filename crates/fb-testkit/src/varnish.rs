@@ -28,7 +28,10 @@ impl Varnish {
         let shipped = std::fs::read_to_string(Path::new(VCL).join("default.vcl")).expect("the VCL of the repository");
         let vcl = shipped.replace("\"8080\"", &format!("\"{port}\""));
         let vcl = vcl.replace("change me", Self::SECRET);
-        assert!(vcl != shipped, "the shipped file has its port and secret where this looks for them");
+        assert!(
+            vcl != shipped,
+            "the shipped file has its port and secret where this looks for them"
+        );
         std::fs::write(dir.path().join("default.vcl"), vcl).expect("it can be written");
         let mut varnish = Self {
             child: None,
@@ -41,7 +44,11 @@ impl Varnish {
 
     fn run(&mut self) {
         let file = |name: &str| self.dir.path().join(name);
-        let log = File::options().create(true).append(true).open(file("log")).expect("a log");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(file("log"))
+            .expect("a log");
         let child = Command::new("varnishd")
             .args(["-F", "-j", "none", "-T", "none", "-s", "malloc,32m"])
             .args(["-p", "vsl_space=1M", "-p", "thread_pool_min=10"])
@@ -54,9 +61,10 @@ impl Varnish {
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
             .spawn();
-        self.child = Some(child.unwrap_or_else(|error| {
-            panic!("varnishd cannot be started ({error}): run scripts/install-test-tools")
-        }));
+        self.child =
+            Some(child.unwrap_or_else(|error| {
+                panic!("varnishd cannot be started ({error}): run scripts/install-test-tools")
+            }));
         wait_for("varnish to answer", || {
             let stream = std::net::TcpStream::connect(self.address()).ok()?;
             drop(stream);
