@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::app_log::AppLog;
 use crate::cache::{FileCache, ObjectCache};
 use crate::caching::Caching;
+use crate::caching::{PurgeSink, Purges};
 use crate::devices::Deliveries;
 use crate::files::{Buckets, ContentCache};
 use crate::functions::{AppCode, Functions};
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) background: Arc<Semaphore>,
     pub(crate) functions: Functions,
     pub(crate) limits: AppLimits,
+    /// Who is told what caches in front of the server should give up, if there are any.
+    pub(crate) purges: Option<Arc<dyn PurgeSink>>,
 }
 
 /// One running app. It holds the app's files open; dropping the last reference does not close them, closing it does.
@@ -108,6 +111,7 @@ impl Derived {
     /// Somebody's roles or credentials changed.
     fn rights_changed(&self) {
         self.principals.invalidate();
+        self.caching.rights_changed();
         self.feed.rights_changed();
     }
 }
@@ -342,7 +346,10 @@ impl App {
             }
             match then {
                 After::Credentials => derived.rights_changed(),
-                After::Settings(new) => settings.store(Arc::new(*new)),
+                After::Settings(new) => {
+                    settings.store(Arc::new(*new));
+                    derived.caching.settings_changed();
+                }
                 After::TokenKeys(new) => {
                     tokens.store(Arc::new(new));
                     derived.rights_changed();
@@ -466,7 +473,11 @@ async fn open_store(
         buckets: Buckets::default(),
         signal: Arc::default(),
         feed: Arc::default(),
-        caching: Caching::new(shared.clock.clone(), registered),
+        caching: Caching::new(
+            shared.clock.clone(),
+            registered,
+            Purges::new(id.clone(), shared.purges.clone()),
+        ),
         store: OnceLock::new(),
     });
     let options = OpenOptions {

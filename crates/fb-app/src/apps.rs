@@ -16,6 +16,7 @@ use fb_types::{AppId, Clock};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::app::Shared;
+use crate::caching::PurgeSink;
 use crate::devices::Deliveries;
 use crate::directory::Slot;
 use crate::functions::{CodeApi, Functions};
@@ -55,6 +56,8 @@ pub struct AppsOptions {
     pub function_limits: fb_functions::Limits,
     /// The client for what code requests.
     pub function_outbound: Outbound,
+    /// Who is told what caches in front of the server should give up. `None` if there are none that can be told.
+    pub purges: Option<Arc<dyn PurgeSink>>,
 }
 
 /// An app to be created.
@@ -143,6 +146,7 @@ impl Apps {
                     api: Arc::default(),
                 },
                 limits: options.limits,
+                purges: options.purges,
             },
             domain: options.domain,
             directory: ArcSwap::from_pointee(Directory::default()),
@@ -333,6 +337,10 @@ impl Apps {
                 app.close().await;
             }
             self.shared.deliveries.forget(slot.id());
+        }
+        // Hosts may name other apps now, whose answers are others.
+        if let Some(purges) = &self.shared.purges {
+            purges.purge_all();
         }
         // Last: whoever reads it may rely on what was deleted being closed.
         self.generation.store(generation, Ordering::Release);

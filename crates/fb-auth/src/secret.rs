@@ -25,6 +25,12 @@ impl Secret {
         Ok(Self(encode_hex(&random_bytes::<16>()?)))
     }
 
+    /// Whether a text is the secret. Takes as long for one wrong text as for another, unless their lengths differ.
+    pub fn is(&self, text: &[u8]) -> bool {
+        use subtle::ConstantTimeEq;
+        self.0.as_bytes().ct_eq(text).into()
+    }
+
     /// The secret itself.
     pub fn expose(&self) -> &str {
         &self.0

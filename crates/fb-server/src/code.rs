@@ -69,6 +69,7 @@ async fn answer(state: &Arc<ServerState>, app: Arc<App>, request: CodeRequest) -
         // Limits per source do not apply to code; see `Ctx::source`.
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         is_tls: false,
+        edge: None,
         upgrade: None,
     };
     let length = uri.path_and_query().map_or(0, |text| text.as_str().len());

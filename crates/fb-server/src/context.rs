@@ -20,6 +20,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::codes;
+use crate::edges::Edge;
 use crate::error::ApiError;
 use crate::server::ServerState;
 use crate::source::{address_of, source_of};
@@ -57,8 +58,10 @@ pub(crate) struct Request {
     pub(crate) number: u64,
     /// The other end of the connection.
     pub(crate) peer: IpAddr,
-    /// It came encrypted to this server; what a proxy in front did is not known here.
+    /// It came encrypted to this server, or to an edge; what other proxies in front did is not known here.
     pub(crate) is_tls: bool,
+    /// It came through an edge that proved to be one; the rest is then as the edge's client sent it.
+    pub(crate) edge: Option<Edge>,
     /// The connection, if the client wants to speak something else on it.
     pub(crate) upgrade: Option<OnUpgrade>,
 }

@@ -11,6 +11,7 @@ mod codes;
 mod content;
 mod context;
 mod cors;
+mod edges;
 mod error;
 mod hosting;
 mod https;
@@ -27,6 +28,7 @@ mod server;
 mod source;
 
 pub use codes::{CODES, Code};
+pub use edges::{EdgeAccess, Purges};
 pub use https::Https;
 pub use listen::Listeners;
 pub use openapi::document as openapi_document;

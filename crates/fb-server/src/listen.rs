@@ -115,6 +115,7 @@ pub(crate) async fn serve(state: &Arc<ServerState>, listeners: Listeners, stop: 
     drop(listeners);
     drop(running);
     state.shutting_down.store(true, Ordering::Release);
+    state.edges.stop();
     // Upgraded connections are none of HTTP's, and streams of events are answers that would never end.
     let ended = async { tokio::join!(graceful.shutdown(), state.places.stop()) };
     if tokio::time::timeout(state.limits.shutdown_time, ended).await.is_err() {

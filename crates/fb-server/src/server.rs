@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 
 use crate::codes;
 use crate::context::{Ctx, Params, Request};
+use crate::edges::{EdgeAccess, Edges, PURGES};
 use crate::error::ApiError;
 use crate::https::Https;
 use crate::listen::{Connection, Listeners};
@@ -86,6 +87,8 @@ pub struct ServerOptions {
     pub catcher: Option<Arc<Catcher>>,
     /// How HTTPS is spoken, if it is.
     pub https: Option<Https>,
+    /// Caches in front of the server.
+    pub edges: EdgeAccess,
 }
 
 /// What all requests share.
@@ -96,6 +99,7 @@ pub(crate) struct ServerState {
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
     pub(crate) catcher: Option<Arc<Catcher>>,
     pub(crate) https: Option<Https>,
+    pub(crate) edges: Edges,
     pub(crate) metrics: Metrics,
     pub(crate) places: Arc<Places>,
     pub(crate) openapi: bytes::Bytes,
@@ -128,6 +132,7 @@ impl Server {
             trusted_proxies: options.trusted_proxies,
             catcher: options.catcher,
             https: options.https,
+            edges: Edges::new(options.edges),
             metrics: Metrics::new(names),
             openapi,
             shutting_down: AtomicBool::new(false),
@@ -181,6 +186,8 @@ enum Target<'p> {
     Health,
     Ready,
     Metrics,
+    /// The stream of purges, for edges.
+    Purges,
     /// A page of an app's website.
     Page,
 }
@@ -212,6 +219,7 @@ impl<'p> Target<'p> {
             "/healthz" => Self::Health,
             "/readyz" => Self::Ready,
             "/metrics" => Self::Metrics,
+            PURGES => Self::Purges,
             _ => match (below("/admin/v1"), below("/setup")) {
                 (Some(rest), _) => Self::Admin(rest),
                 (_, Some(rest)) => Self::Setup(rest),
@@ -233,7 +241,7 @@ pub(crate) async fn answer(connection: Arc<Connection>, request: http::Request<I
     let host = host_of(&parts);
     let cors_headers = parts.headers.get(header::ORIGIN).map(|_| parts.headers.clone());
     let method = parts.method.clone();
-    let request = Request {
+    let mut request = Request {
         method: parts.method,
         headers: parts.headers,
         uri: parts.uri,
@@ -242,8 +250,11 @@ pub(crate) async fn answer(connection: Arc<Connection>, request: http::Request<I
         number: request_number,
         peer: connection.peer,
         is_tls: connection.is_tls,
+        edge: None,
         upgrade: live::upgrade_of(parts.version, &mut parts.extensions),
     };
+    state.edges.admit(&mut request);
+    let is_for_edge = request.edge.is_some();
     let mut seen = Seen::new(state, request_number);
     let target = Target::of(path);
     let is_app = matches!(target, Target::App { .. });
@@ -289,6 +300,9 @@ pub(crate) async fn answer(connection: Arc<Connection>, request: http::Request<I
         && let Some(https) = &state.https
     {
         https.decorate(host.as_deref(), &mut reply);
+    }
+    if is_for_edge {
+        state.edges.date(&mut reply);
     }
     if let Some(app) = &seen.app {
         state
@@ -405,6 +419,8 @@ async fn dispatch(
         Target::Health => Ok(routes::node::healthz()),
         Target::Ready => routes::node::readyz(state).await,
         Target::Metrics => routes::node::metrics(state).await,
+        // For everybody else there is nothing here.
+        Target::Purges => state.edges.stream(&request).ok_or_else(hosting::nothing_here),
         Target::Page => {
             let host = host.unwrap_or("");
             let app = state.apps.for_host(host).await?;
@@ -428,7 +444,8 @@ pub(crate) async fn app_request(
 ) -> Result<Reply, ApiError> {
     let session = authenticate(&app, &request).await;
     let is_admin = matches!(&session, Ok(Some(session)) if session.principal.is_admin());
-    if code.is_none() && !is_admin {
+    let is_own = request.edge.is_some_and(|edge| edge.is_own);
+    if code.is_none() && !is_admin && !is_own {
         app.count_visit(address_of(request.peer, &request.headers, &state.trusted_proxies))?;
     }
     let method = request.method.clone();

@@ -55,6 +55,7 @@ pub(crate) struct Config {
     pub(crate) smtp: Option<SmtpOptions>,
     pub(crate) mail_from: Sender,
     pub(crate) master_key: Option<Secret>,
+    pub(crate) edge_secret: Option<Secret>,
     pub(crate) log_level: String,
     pub(crate) log_json: bool,
 }
@@ -120,6 +121,7 @@ impl Default for Config {
             smtp: None,
             mail_from: keys::sender(keys::MAIL_FROM).expect("the default sender is an address"),
             master_key: None,
+            edge_secret: None,
             log_level: "info".into(),
             log_json: false,
         }

@@ -201,6 +201,13 @@ pub(crate) const KEYS: &[Key] = &[
         c.master_key = Some(fb_auth::Secret::new(v));
         Ok(())
     }),
+    key!(secret "edge-secret", "What edges (`freshbase edge`) and this server prove to each other that they belong together with: 32 to 256 visible ASCII characters. Without one there are no edges. See `docs/edge.md`.", |c, v| {
+        if !(32..=256).contains(&v.len()) || !v.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("32 to 256 visible ASCII characters".into());
+        }
+        c.edge_secret = Some(fb_auth::Secret::new(v));
+        Ok(())
+    }),
     key!(secret "smtp-url", "Mail server, with name and password: `smtp://user:password@mail.example:587` (STARTTLS is required) or `smtps://user:password@mail.example:465`. Without one no mail is sent; the operator can read them at `/admin/v1/apps/<app>/mails`.", |c, v| {
         c.smtp = Some(v.parse().map_err(|e: fb_mail::SmtpError| e.to_string())?);
         Ok(())

@@ -79,6 +79,7 @@ impl App {
         let caching = self.caching();
         let last = caching.books().sketch.last_expiry();
         caching.doubt_until(last);
+        caching.purges.app();
         self.tend_caching().await
     }
 }

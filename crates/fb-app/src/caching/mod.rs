@@ -15,6 +15,7 @@ mod areas;
 mod element;
 mod journal;
 mod keep;
+mod purges;
 mod restore;
 mod settings;
 mod tend;
@@ -29,6 +30,9 @@ use fb_sketch::{
 };
 use fb_store::{Committed, Store};
 use fb_types::{ChangeKind, ClassDef, Clock, Schema, Subject, Timestamp};
+
+pub(crate) use self::purges::Purges;
+pub use self::purges::{LONGEST_PRIVATE, PRIVATE, PurgeSink, tags};
 
 pub use self::areas::AreaFigures;
 use self::areas::{Area, Areas};
@@ -79,6 +83,8 @@ pub(crate) struct Caching {
     has_new_doubt: AtomicBool,
     /// Held while the books are tended.
     tended: tokio::sync::Mutex<tend::Tended>,
+    /// Who is told what caches in front of the server should give up.
+    purges: Purges,
 }
 
 /// What is kept of copies.
@@ -88,7 +94,7 @@ struct Books {
 }
 
 impl Caching {
-    pub(crate) fn new(clock: Arc<dyn Clock>, registered: Timestamp) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, registered: Timestamp, purges: Purges) -> Self {
         // Without randomness nothing gets a lifetime: versions of the filter would repeat.
         let random = |bytes: [u8; 8]| u64::from_be_bytes(bytes);
         let [boot, seed] = [0; 2].map(|_: u8| fb_auth::random_bytes().map(random).unwrap_or_default());
@@ -107,6 +113,7 @@ impl Caching {
             schema: Mutex::default(),
             has_new_doubt: AtomicBool::new(false),
             tended: tokio::sync::Mutex::default(),
+            purges,
         }
     }
 
@@ -170,26 +177,37 @@ impl Caching {
             self.seq.fetch_max(last.change.seq.0, Ordering::SeqCst);
         }
         fence(Ordering::SeqCst);
-        let Some(books) = self.books.get() else { return };
+        let mut purged = self.purges.begin(changes, self.now());
+        let Some(books) = self.books.get() else {
+            return self.purges.send(purged);
+        };
         for Committed { change, .. } in changes {
             if change.kind == ChangeKind::Insert && !matches!(change.subject, Subject::Bucket(_)) {
                 continue;
             }
-            match &change.subject {
+            let is_stale = match &change.subject {
                 Subject::Object(id) => {
                     let area = self.classes.get(id.class().as_str());
-                    self.written(books, area.as_deref(), element::of_object(id.class(), id.key()));
+                    self.written(books, area.as_deref(), element::of_object(id.class(), id.key()))
                 }
                 Subject::File(id) => {
                     let area = self.buckets.get(id.bucket().as_str());
-                    self.written(books, area.as_deref(), element::of_file(id));
+                    self.written(books, area.as_deref(), element::of_file(id))
                 }
-                Subject::Bucket(name) => self.doubt_until(self.buckets.until(|other| other == name.as_str())),
+                Subject::Bucket(name) => {
+                    self.doubt_until(self.buckets.until(|other| other == name.as_str()));
+                    true
+                }
+            };
+            if is_stale {
+                self.purges.add(&mut purged, &change.subject);
             }
         }
+        self.purges.send(purged);
     }
 
-    fn written(&self, books: &Books, area: Option<&Area>, key: KeyHash) {
+    /// Whether there may be copies.
+    fn written(&self, books: &Books, area: Option<&Area>, key: KeyHash) -> bool {
         let now = self.now();
         let is_stale = books.sketch.report_write(key, now).is_some();
         if let Some(area) = area {
@@ -198,6 +216,7 @@ impl Caching {
                 area.count_write();
             }
         }
+        is_stale
     }
 
     /// The schema is another one, and stored objects may have been rewritten. On the writer, like [`Self::committed`].
@@ -207,18 +226,31 @@ impl Caching {
             let mut schema = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *schema, new.clone())
         };
-        if self.books.get().is_none() {
-            return;
-        }
         match (old, new) {
             (Some(old), Some(new)) => {
                 let changed = Changed::between(&old, &new);
                 if !changed.is_empty() {
                     self.doubt_until(self.classes.until(|class| changed.concerns(&old, class)));
+                    let defs = old.defs();
+                    let names = defs.iter().filter_map(|def| def.class.strip_prefix("/db/"));
+                    self.purges.classes(names.filter(|class| changed.concerns(&old, class)));
                 }
             }
-            _ => self.doubt_until(self.classes.until(|_| true)),
+            _ => {
+                self.doubt_until(self.classes.until(|_| true));
+                self.purges.app();
+            }
         }
+    }
+
+    /// Somebody's roles, sessions or keys are others: what edges know of tokens is out of date. Behind the caches.
+    pub(crate) fn rights_changed(&self) {
+        self.purges.rights();
+    }
+
+    /// Whatever is answered may depend on the settings.
+    pub(crate) fn settings_changed(&self) {
+        self.purges.app();
     }
 
     /// Copies may be out of date that cannot be named: blind until the last of them has ended, and those of earlier processes,

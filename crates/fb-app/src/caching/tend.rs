@@ -67,6 +67,7 @@ impl App {
 
 impl Caching {
     async fn tend(&self, store: &dyn Store) -> Result<(), AppError> {
+        self.purges.tick(self.now());
         let Some(books) = self.books.get() else { return Ok(()) };
         let mut tended = self.tended.lock().await;
         let now = self.now();
@@ -113,6 +114,7 @@ impl Caching {
 
     /// Writes down that no more copies are handed out. Whatever fails here makes the next start a little more careful.
     pub(crate) async fn stop(&self, store: &dyn Store) {
+        self.purges.stop();
         let Some(books) = self.books.get().filter(|_| self.is_marked.load(Ordering::Acquire)) else {
             return;
         };

@@ -163,6 +163,7 @@ impl Fixture {
 /// The apps of a data directory.
 async fn apps_at(dir: &std::path::Path, clock: &Arc<Hand>, catcher: &Arc<Catcher>, master_key: &Secret) -> Arc<Apps> {
     let options = AppsOptions {
+        purges: None,
         clock: clock.clone(),
         limits: AppLimits::default(),
         hash_cost: HashCost {

@@ -14,6 +14,9 @@ use crate::time::Ticks;
 /// Lines are handed out in pieces of about this size.
 const PIECE: usize = 32 * 1024;
 
+/// Purges that one call hands out.
+const AT_ONCE: usize = 10_000;
+
 /// The last purges, numbered, and whoever follows them.
 ///
 /// [`push`](Self::push) comes after the commit of what changed and before its acknowledgement: then a beat whose time is after an
@@ -69,6 +72,47 @@ impl PurgeLog {
         drop(ring);
         self.beat();
         last
+    }
+
+    /// The purges after number `after`, oldest first, and the number of the last one; for followers in the same process. At most 10,000 at
+    /// once: if the number is not yet [`last`](Self::last), call again with it.
+    ///
+    /// The error is for who is further behind than the log reaches: everything may have been purged since.
+    pub fn after(&self, after: u64) -> Result<(Vec<Arc<Purge>>, u64), TooFarBehind> {
+        let ring = self.ring();
+        if !ring.reaches(after) {
+            return Err(TooFarBehind(after));
+        }
+        let first = ring.last - ring.purges.len() as u64;
+        // Lossless: not more than what is in memory.
+        let news = ring.purges.iter().skip((after - first) as usize);
+        let purges: Vec<Arc<Purge>> = news.take(AT_ONCE).cloned().collect();
+        let number = after + purges.len() as u64;
+        Ok((purges, number))
+    }
+
+    /// Where somebody is who knows all purges so far.
+    pub fn place(&self) -> Resume {
+        Resume {
+            boot: self.boot,
+            after: self.last(),
+        }
+    }
+
+    /// The number of the last purge; 0 if there was none.
+    pub fn last(&self) -> u64 {
+        self.ring().last
+    }
+
+    /// Waits until there is a purge after number `after`. Returns at once if there is one.
+    pub async fn news(&self, after: u64) {
+        let mut moved = self.moved.subscribe();
+        while self.last() <= after {
+            if moved.changed().await.is_err() {
+                // The sender is a part of this log.
+                return;
+            }
+        }
     }
 
     /// Has every follower send a beat now.
@@ -198,6 +242,35 @@ mod tests {
         assert_eq!(text(&log, 0), "{\"beat\":0,\"at\":5}\n");
         assert_eq!((log.push(key("a")), log.push(key("b"))), (1, 2));
         assert_eq!(text(&log, 1), "{\"n\":2,\"keys\":[\"b\"]}\n{\"beat\":2,\"at\":5}\n");
+    }
+
+    #[test]
+    fn followers_in_the_same_process_get_purges_as_they_are_and_learn_when_they_missed_some() {
+        let log = PurgeLog::new(1, 2);
+        for name in ["a", "b", "c"] {
+            log.push(key(name));
+        }
+        assert_eq!(log.after(1), Ok((vec![Arc::new(key("b")), Arc::new(key("c"))], 3)));
+        assert_eq!(log.after(3), Ok((vec![], 3)));
+        assert_eq!(log.after(0), Err(TooFarBehind(0)));
+        assert_eq!(log.last(), 3);
+    }
+
+    #[tokio::test]
+    async fn news_wake_who_waits_for_them() {
+        let log = Arc::new(PurgeLog::new(1, 2));
+        log.push(key("a"));
+        log.news(0).await;
+        let waiting = tokio::spawn({
+            let log = log.clone();
+            async move { log.news(1).await }
+        });
+        tokio::task::yield_now().await;
+        log.beat();
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "a beat is no news");
+        log.push(key("b"));
+        waiting.await.unwrap();
     }
 
     #[test]

@@ -48,6 +48,18 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
         ),
     ];
     gauges.extend(functions(state));
+    gauges.push((
+        "freshbase_edges_following",
+        "Edges and other caches that follow the purges.",
+        String::new(),
+        state.edges.followers() as f64,
+    ));
+    gauges.push((
+        "freshbase_purges",
+        "Purges since the start of the server.",
+        String::new(),
+        state.edges.purges() as f64,
+    ));
     for (labels, (store, _)) in &sizes {
         gauges.push((
             "freshbase_disk_bytes",

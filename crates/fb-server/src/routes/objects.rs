@@ -1,5 +1,6 @@
 //! `/db/{bucket}` and `/db/{bucket}/{oid}`: single objects.
 
+use fb_app::caching::tags;
 use fb_app::objects::{Condition, Seen};
 use fb_types::Version;
 use fb_types::schema::DEVICE;
@@ -56,7 +57,10 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
         false => answer(200, &seen),
     };
     Ok(match lifetime {
-        Some(lifetime) => reply.kept_for(lifetime),
+        Some(lifetime) => ctx.kept(reply, lifetime, || {
+            let app = ctx.app.id();
+            vec![tags::app(app), tags::class(app, &bucket), tags::object(app, &bucket, &key)]
+        }),
         None => reply,
     })
 }

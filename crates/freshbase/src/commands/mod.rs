@@ -97,6 +97,7 @@ fn apps_options(config: &Config, outbox: Arc<Outbox>, master_key: Secret) -> any
             ..outbound.clone()
         })?,
         function_limits,
+        purges: None,
         clock: Arc::new(SystemClock),
         limits: AppLimits {
             cache_bytes: config.cache_bytes,

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ArgMatches;
+use fb_app::caching::PurgeSink;
 use fb_app::{Apps, FirstAdmin, NewApp, Profile, SetupLink};
 use fb_auth::Secret;
 use fb_mail::{Catcher, Outbox, OutboxOptions, Smtp};
-use fb_server::{Listeners, Server, ServerOptions};
+use fb_server::{EdgeAccess, Listeners, Purges, Server, ServerOptions};
 use fb_store_sqlite::SqliteNode;
 use fb_types::{AppId, SystemClock};
 use tokio::net::TcpListener;
@@ -71,7 +72,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let node = Arc::new(node);
     let key = master_key::of(&config)?;
-    let apps = Apps::open(node.clone(), apps_options(&config, outbox.clone(), key.clone())?).await?;
+    let edges = edges(&config)?;
+    let mut options = apps_options(&config, outbox.clone(), key.clone())?;
+    options.purges = edges.purges.clone().map(|purges| Arc::new(purges) as Arc<dyn PurgeSink>);
+    let apps = Apps::open(node.clone(), options).await?;
     let link = prepare(&apps, &config).await?;
     if let Some(https) = &mut https {
         https.open_acme(&config, node, &key).await?;
@@ -81,6 +85,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         trusted_proxies: config.trusted_proxies.clone(),
         catcher,
         https: https.as_ref().map(|https| https.options.clone()),
+        edges,
     };
     let server = Server::new(apps.clone(), options)?;
     // Whoever reads that it is ready may stop it at once.
@@ -149,6 +154,19 @@ fn announce(config: &Config, url: &str, link: Option<&SetupLink>) -> anyhow::Res
     written.with_context(|| format!("writing {}", path.display()))?;
     print(&format!("Create the administrator: {link} (works once, for a day)"));
     Ok(())
+}
+
+/// Who is told of purges. Without anybody there are none.
+fn edges(config: &Config) -> anyhow::Result<EdgeAccess> {
+    let purges = match config.edge_secret {
+        Some(_) => Some(Purges::new(u64::from_be_bytes(fb_auth::random_bytes()?))),
+        None => None,
+    };
+    Ok(EdgeAccess {
+        purges,
+        secret: config.edge_secret.clone(),
+        are_names_for_all: false,
+    })
 }
 
 /// Where mails go: to the mail server, or into memory for the operator to read.

@@ -1,5 +1,7 @@
 //! Downloads.
 
+use fb_app::caching::tags;
+
 use crate::content::{self, Role};
 use crate::context::Ctx;
 use crate::error::ApiError;
@@ -15,7 +17,10 @@ pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     let (file, lifetime) = ctx.app.open_file_to_keep(&caller, &id).await?;
     let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
     Ok(match lifetime {
-        Some(lifetime) => reply.kept_for(lifetime),
+        Some(lifetime) => ctx.kept(reply, lifetime, || {
+            let app = ctx.app.id();
+            vec![tags::app(app), tags::bucket(app, id.bucket().as_str()), tags::file(app, &id)]
+        }),
         None => reply,
     })
 }

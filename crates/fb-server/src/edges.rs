@@ -1,0 +1,256 @@
+//! Caches in front of this server: who is an edge, and what such caches are told.
+//!
+//! An edge (`freshbase edge`) proves with a secret that it is one. It is told then by what its copies are purged, follows the purges, and says
+//! where its clients' requests come from. Whoever does not prove it gets what any client gets.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fb_app::caching::{Lifetime, PurgeSink};
+use fb_auth::Secret;
+use fb_edge::{
+    EDGE_BOUND, EDGE_SECRET, Monotonic, PURGED_UP_TO, Purge, PurgeLog, Resume, SURROGATE_CONTROL, SURROGATE_KEY, Ticks,
+};
+use futures_util::StreamExt;
+use http::header::{self, HeaderName};
+use tokio::sync::watch;
+
+use crate::context::{Ctx, Request};
+use crate::reply::Reply;
+
+/// Where edges follow the purges. Not a path of any app: an edge does not pass it on.
+pub(crate) const PURGES: &str = "/.freshbase/purges";
+
+/// How often edges are told that nothing is missing; several times within the smallest bound that makes sense.
+const BEAT: Duration = Duration::from_millis(200);
+
+/// Purges that are kept for edges that were away; about a hundred bytes each.
+const KEPT: usize = 1 << 16;
+
+/// Names in one purge, and their bytes; more make several of them.
+const NAMES: usize = 200;
+const NAME_BYTES: usize = 16 << 10;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The purges of a node, numbered, for whoever follows them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Purges(Arc<PurgeLog>);
+
+impl Purges {
+    /// None so far. `boot` is a random number that no other start of the node drew.
+    pub fn new(boot: u64) -> Self {
+        Self(Arc::new(PurgeLog::new(boot, KEPT)))
+    }
+
+    /// For followers in this process: [`PurgeLog::after`] and [`PurgeLog::news`].
+    pub fn log(&self) -> &Arc<PurgeLog> {
+        &self.0
+    }
+}
+
+impl PurgeSink for Purges {
+    fn purge(&self, names: Vec<String>) {
+        let mut batch = Vec::with_capacity(names.len().min(NAMES));
+        let mut n_bytes = 0;
+        for name in names {
+            if batch.len() == NAMES || n_bytes + name.len() > NAME_BYTES {
+                self.0.push(Purge::Keys(std::mem::take(&mut batch)));
+                n_bytes = 0;
+            }
+            n_bytes += name.len();
+            batch.push(name);
+        }
+        if !batch.is_empty() {
+            self.0.push(Purge::Keys(batch));
+        }
+    }
+
+    fn purge_all(&self) {
+        self.0.push(Purge::All);
+    }
+}
+
+/// Who is told of purges.
+#[derive(Debug, Clone, Default)]
+pub struct EdgeAccess {
+    /// The purges; without them there are no edges.
+    pub purges: Option<Purges>,
+    /// What edges prove themselves with. `None`: there are none.
+    pub secret: Option<Secret>,
+    /// Whether everybody is told by what answers are purged and how long they may be kept by who follows that: other caches stand in
+    /// front of this server and are purged by it, and they remove these headers.
+    pub are_names_for_all: bool,
+}
+
+/// The same, at work.
+pub(crate) struct Edges {
+    access: EdgeAccess,
+    ticks: Arc<dyn Ticks>,
+    stopping: watch::Sender<bool>,
+}
+
+/// What an edge said along with its proof.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Edge {
+    /// By how much it may be behind.
+    bound: Duration,
+    /// It asks for itself, not for a client.
+    pub(crate) is_own: bool,
+}
+
+impl Edges {
+    pub(crate) fn new(access: EdgeAccess) -> Self {
+        Self {
+            access,
+            ticks: Arc::new(Monotonic::default()),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    /// Ends the streams of purges.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// How many follow the purges.
+    pub(crate) fn followers(&self) -> usize {
+        self.access.purges.as_ref().map_or(0, |purges| purges.0.followers())
+    }
+
+    /// How many purges there were.
+    pub(crate) fn purges(&self) -> u64 {
+        self.access.purges.as_ref().map_or(0, |purges| purges.0.last())
+    }
+
+    /// Takes the proof off a request. If it is one, the request is as if the edge's client had sent it here.
+    pub(crate) fn admit(&self, request: &mut Request) {
+        if !request.headers.contains_key(EDGE_SECRET) {
+            return;
+        }
+        let proof = request.headers.remove(EDGE_SECRET);
+        let bound = request.headers.remove(EDGE_BOUND);
+        let is_edge = match (&self.access.secret, &proof) {
+            (Some(secret), Some(proof)) => secret.is(proof.as_bytes()),
+            _ => false,
+        };
+        if !is_edge {
+            return;
+        }
+        let bound = bound.and_then(|bound| bound.to_str().ok()?.parse().ok());
+        let client = take_client(&mut request.headers);
+        request.edge = Some(Edge {
+            bound: bound.map_or(Duration::MAX, Duration::from_millis),
+            is_own: client.is_none(),
+        });
+        request.peer = client.unwrap_or(request.peer);
+        if let Some(scheme) = request.headers.get(FORWARDED_PROTO) {
+            request.is_tls = scheme == "https";
+        }
+    }
+
+    /// The stream of purges, if it is an edge that asks.
+    pub(crate) fn stream(&self, request: &Request) -> Option<Reply> {
+        request.edge?;
+        let purges = self.access.purges.as_ref()?;
+        let resume = Resume::of_query(request.uri.query().unwrap_or_default());
+        let mut stopping = self.stopping.subscribe();
+        let stopped = async move { drop(stopping.wait_for(|is_stopping| *is_stopping).await) };
+        let pieces = purges.0.clone().stream(resume, self.ticks.clone(), BEAT);
+        let pieces = pieces.take_until(Box::pin(stopped));
+        let reply = Reply::stream(200, pieces.map(Ok::<_, std::convert::Infallible>));
+        Some(
+            reply
+                .header(header::CONTENT_TYPE, "application/x-ndjson")
+                .header(header::CACHE_CONTROL, "no-store"),
+        )
+    }
+
+    /// Says to an edge which purges came before this answer.
+    pub(crate) fn date(&self, reply: &mut Reply) {
+        if let Some(purges) = &self.access.purges {
+            let Resume { boot, after } = purges.0.place();
+            reply.set_header(PURGED_UP_TO, &format!("{boot:016x}:{after}"));
+        }
+    }
+}
+
+/// Takes the last address off the route that the edge wrote: that of its client. None stands there if the edge asks for itself.
+fn take_client(headers: &mut http::HeaderMap) -> Option<IpAddr> {
+    let all: Vec<&str> = headers
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let all = all.join(",");
+    let (before, last) = all.rsplit_once(',').unwrap_or(("", &all));
+    let client = last.trim().parse().ok()?;
+    headers.remove(FORWARDED_FOR);
+    if let Ok(before) = before.parse()
+        && before != ""
+    {
+        headers.insert(FORWARDED_FOR, before);
+    }
+    Some(client)
+}
+
+impl Ctx {
+    /// The answer as what everybody may keep for so long; caches that are told of purges get the names of what it is made of, and may
+    /// keep it for as long as its reader.
+    pub(crate) fn kept(&self, reply: Reply, lifetime: Lifetime, names: impl FnOnce() -> Vec<String>) -> Reply {
+        let mut reply = reply.kept_for(lifetime);
+        let access = &self.state.edges.access;
+        let is_told = match self.request.edge {
+            Some(edge) => edge.bound <= Duration::from_secs(lifetime.edge),
+            None => access.are_names_for_all && access.purges.is_some() && self.code.is_none(),
+        };
+        if is_told {
+            reply.set_header(SURROGATE_KEY, &names().join(" "));
+            reply.set_header(SURROGATE_CONTROL, &format!("max-age={}", lifetime.browser));
+        }
+        reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_address_is_the_edges_word() {
+        for (route, client, rest) in [
+            (Some("192.0.2.1"), Some("192.0.2.1"), None),
+            (Some("198.51.100.7, 192.0.2.1"), Some("192.0.2.1"), Some("198.51.100.7")),
+            (Some("nonsense, 2001:db8::1"), Some("2001:db8::1"), Some("nonsense")),
+            (Some("192.0.2.1, nonsense"), None, Some("192.0.2.1, nonsense")),
+            (None, None, None),
+        ] {
+            let mut headers = http::HeaderMap::new();
+            if let Some(route) = route {
+                headers.insert(FORWARDED_FOR, route.parse().unwrap());
+            }
+            let client = client.map(|client| client.parse().unwrap());
+            assert_eq!(take_client(&mut headers), client, "{route:?}");
+            assert_eq!(headers.get(FORWARDED_FOR).map(|v| v.to_str().unwrap()), rest);
+        }
+    }
+
+    #[test]
+    fn many_names_are_several_purges() {
+        let purges = Purges::new(1);
+        purges.purge((0..450).map(|n| n.to_string()).collect());
+        purges.purge(vec!["x".repeat(10_000), "y".repeat(10_000)]);
+        purges.purge(Vec::new());
+        let (all, last) = purges.log().after(0).unwrap();
+        let sizes: Vec<usize> = all
+            .iter()
+            .map(|purge| match &**purge {
+                Purge::Keys(keys) => keys.len(),
+                Purge::Urls(_) | Purge::All => 0,
+            })
+            .collect();
+        assert_eq!((sizes, last), (vec![200, 200, 50, 1, 1], 5));
+    }
+}
