@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fb_types::Clock;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -27,7 +27,8 @@ pub struct SetupError(#[source] pub(crate) fb_dial::SetupError);
 pub struct Purger {
     lanes: Vec<Arc<Lane>>,
     closing: watch::Sender<bool>,
-    tasks: JoinSet<()>,
+    /// Tokio's: whoever closes waits for the tasks.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl fmt::Debug for Purger {
@@ -51,7 +52,11 @@ impl Purger {
         for lane in &lanes {
             tasks.spawn(lane.clone().run(network.clone(), closing.subscribe()));
         }
-        Ok(Self { lanes, closing, tasks })
+        Ok(Self {
+            lanes,
+            closing,
+            tasks: Mutex::new(tasks),
+        })
     }
 
     /// Has every target told, and returns at once. Cost: a look-up per order and target.
@@ -66,17 +71,20 @@ impl Purger {
         self.lanes.iter().map(|lane| lane.stats()).collect()
     }
 
-    /// Sends what waits, for `limit` at most. Gives how many names were not sent.
-    pub async fn close(mut self, limit: Duration) -> usize {
+    /// Sends what waits, for `limit` at most; then all tasks end. Gives how many names were not sent. What is pushed from now on may not be sent.
+    pub async fn close(&self, limit: Duration) -> usize {
         self.closing.send_replace(true);
         let finished = async {
-            while let Some(ended) = self.tasks.join_next().await {
+            let mut tasks = self.tasks.lock().await;
+            while let Some(ended) = tasks.join_next().await {
                 if let Err(error) = ended {
                     tracing::error!(error = %error, "a task that sends purges had died: {error}");
                 }
             }
         };
-        let _ = tokio::time::timeout(limit, finished).await;
+        if tokio::time::timeout(limit, finished).await.is_err() {
+            self.tasks.lock().await.abort_all();
+        }
         self.lanes.iter().map(|lane| lane.n_waiting()).sum()
     }
 }

@@ -1,5 +1,9 @@
 //! Foreign caches that are told what to drop: the configuration's words for them, and what they are told in.
 
+mod follow;
+
+pub(crate) use self::follow::Follower;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,8 +173,7 @@ pub(crate) fn api_urls(text: &str) -> Result<Vec<String>, String> {
 /// What a purge of one name of an answer is to foreign caches. `None`: nothing, it is about answers that they never have.
 ///
 /// Names are as [`fb_app::caching::tags`] makes them. The URLs of an object are known; files may be pages of any site as well, and so are not.
-#[cfg_attr(not(test), expect(dead_code, reason = "to be wired"))]
-pub(crate) fn order(name: &str, urls: &[String], default_app: Option<&str>) -> Option<fb_purge::Order> {
+fn order(name: &str, urls: &[String], default_app: Option<&str>) -> Option<fb_purge::Order> {
     if name.starts_with('~') {
         return None;
     }

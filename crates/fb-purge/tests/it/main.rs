@@ -29,7 +29,7 @@ fn quick() -> Options {
 /// What tells one target, on a runtime of its own.
 struct Teller {
     runtime: tokio::runtime::Runtime,
-    purger: Option<Purger>,
+    purger: Purger,
 }
 
 impl Teller {
@@ -38,10 +38,7 @@ impl Teller {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let start = async { Purger::start(vec![target], by, options, Arc::new(SystemClock)) };
         let purger = runtime.block_on(start).unwrap();
-        Self {
-            runtime,
-            purger: Some(purger),
-        }
+        Self { runtime, purger }
     }
 
     /// The same once "everything" has been told.
@@ -52,7 +49,7 @@ impl Teller {
     }
 
     fn push(&self, orders: &[fb_purge::Order]) {
-        self.purger.as_ref().unwrap().push(orders);
+        self.purger.push(orders);
     }
 
     fn keys(&self, keys: &[&str]) {
@@ -61,7 +58,7 @@ impl Teller {
     }
 
     fn stats(&self) -> TargetStats {
-        self.purger.as_ref().unwrap().stats().remove(0)
+        self.purger.stats().remove(0)
     }
 
     fn wait(&self, what: &str, is_so: impl Fn(&TargetStats) -> bool) -> TargetStats {
@@ -75,8 +72,7 @@ impl Teller {
         self.wait("purges", |stats| stats.sent >= before + keys.len() as u64);
     }
 
-    fn close(mut self) -> usize {
-        let purger = self.purger.take().unwrap();
-        self.runtime.block_on(purger.close(Duration::from_secs(20)))
+    fn close(&self, limit: Duration) -> usize {
+        self.runtime.block_on(self.purger.close(limit))
     }
 }

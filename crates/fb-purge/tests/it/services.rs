@@ -261,7 +261,7 @@ fn a_service_that_says_nothing_holds_nobody_up() {
     teller.wait("the deadline", |stats| stats.failed > 0 && stats.is_failing);
     drop(held);
     teller.wait("everything", |stats| stats.everything > 0);
-    assert_eq!(teller.close(), 0);
+    assert_eq!(teller.close(Duration::from_secs(20)), 0);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn what_waits_is_sent_before_the_end() {
     let teller = Teller::start(cloudflare_target(&service), By::Keys, quick());
     teller.wait("the beginning", |stats| stats.everything > 0);
     teller.push(&many(1000));
-    assert_eq!(teller.close(), 0);
+    assert_eq!(teller.close(Duration::from_secs(20)), 0);
     let n: usize = service.asked()[1..]
         .iter()
         .map(|a| a.json()["tags"].as_array().unwrap().len())
@@ -282,9 +282,8 @@ fn what_waits_is_sent_before_the_end() {
     assert_eq!(n, 1000);
     // What cannot be sent is counted.
     let gone = fastly_target("http://127.0.0.1:9", TOKEN, false);
-    let mut teller = Teller::start(gone, By::Keys, options);
-    let purger = teller.purger.take().unwrap();
-    assert_eq!(teller.runtime.block_on(purger.close(Duration::from_millis(50))), 1);
+    let teller = Teller::start(gone, By::Keys, options);
+    assert_eq!(teller.close(Duration::from_millis(50)), 1);
 }
 
 #[test]
