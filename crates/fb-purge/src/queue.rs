@@ -74,6 +74,11 @@ impl Queue {
         self.names.len() + usize::from(self.everything.is_some())
     }
 
+    /// How many names are to be sent once more.
+    pub(crate) fn n_again(&self) -> usize {
+        self.n_again
+    }
+
     /// Since when the first of what waits does.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         let names = self.names.values().chain(&self.everything);

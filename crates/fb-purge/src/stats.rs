@@ -1,7 +1,10 @@
 //! Figures of each target.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
 use std::time::Duration;
+
+use crate::queue::Queue;
 
 /// What one target was told, since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +25,11 @@ pub struct TargetStats {
     pub unrepeated: u64,
     /// Names that wait.
     pub queued: usize,
-    /// For how long the first of them has waited.
+    /// Names in requests that are not answered yet.
+    pub under_way: usize,
+    /// Names that will be sent once more.
+    pub repeating: usize,
+    /// For how long the first of those that wait has waited.
     pub oldest: Duration,
     /// Whether the last request failed.
     pub is_failing: bool,
@@ -40,6 +47,7 @@ pub(crate) struct Counters {
     pub(crate) retried: AtomicU64,
     pub(crate) overflows: AtomicU64,
     pub(crate) unrepeated: AtomicU64,
+    pub(crate) under_way: AtomicUsize,
     pub(crate) is_failing: AtomicBool,
     pub(crate) delay_micros: AtomicU64,
     pub(crate) delays: AtomicU64,
@@ -56,7 +64,7 @@ impl Counters {
         self.delays.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn stats(&self, target: &str, queued: usize, oldest: Duration) -> TargetStats {
+    pub(crate) fn stats(&self, target: &str, queue: &Queue) -> TargetStats {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TargetStats {
             target: target.to_owned(),
@@ -66,8 +74,10 @@ impl Counters {
             retried: of(&self.retried),
             overflows: of(&self.overflows),
             unrepeated: of(&self.unrepeated),
-            queued,
-            oldest,
+            queued: queue.len(),
+            under_way: self.under_way.load(Ordering::Relaxed),
+            repeating: queue.n_again(),
+            oldest: queue.oldest().map_or(Duration::ZERO, |since| since.elapsed()),
             is_failing: self.is_failing.load(Ordering::Relaxed),
             delay: Duration::from_micros(of(&self.delay_micros)),
             delays: of(&self.delays),

@@ -84,8 +84,7 @@ impl Lane {
 
     pub(crate) fn stats(&self) -> TargetStats {
         let queue = self.queue();
-        let oldest = queue.oldest().map_or(Duration::ZERO, |since| since.elapsed());
-        self.counters.stats(self.target.name(), queue.len(), oldest)
+        self.counters.stats(self.target.name(), &queue)
     }
 
     pub(crate) fn n_waiting(&self) -> usize {
@@ -152,7 +151,11 @@ impl Lane {
         let requests: Vec<What> = {
             let mut queue = self.queue();
             let lanes = 0..self.options.lanes.max(1);
-            lanes.map_while(|_| queue.take(room)).collect()
+            let requests: Vec<What> = lanes.map_while(|_| queue.take(room)).collect();
+            // Changes with the queue locked, so that nothing seems to be nowhere.
+            let n_names = requests.iter().map(What::len).sum();
+            self.counters.under_way.store(n_names, Ordering::Relaxed);
+            requests
         };
         let now = self.clock.now();
         let sent = requests.into_iter().map(async |what| {
@@ -166,6 +169,7 @@ impl Lane {
         for (what, verdict) in join_all(sent).await {
             self.judge(what, verdict, &mut outcome);
         }
+        self.counters.under_way.store(0, Ordering::Relaxed);
         outcome
     }
 

@@ -345,6 +345,14 @@ fn foreign(state: &ServerState) -> Vec<(&'static str, &'static str, String, f64)
         ),
         ("freshbase_purge_queued", "Names that wait.", |s| s.queued as f64),
         (
+            "freshbase_purge_under_way",
+            "Names that a cache has not confirmed yet.",
+            |s| s.under_way as f64,
+        ),
+        ("freshbase_purge_repeating", "Names that will be sent once more.", |s| {
+            s.repeating as f64
+        }),
+        (
             "freshbase_purge_oldest_seconds",
             "For how long the first of them has waited.",
             |s| s.oldest.as_secs_f64(),
