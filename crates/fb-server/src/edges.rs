@@ -16,6 +16,7 @@ use fb_edge::{
     CALLER, EDGE_BOUND, EDGE_SECRET, GUARD, Monotonic, PURGED_UP_TO, Purge, PurgeLog, Resume, SURROGATE_CONTROL,
     SURROGATE_KEY, Ticks,
 };
+use fb_purge::{Purger, TargetStats, wire_key};
 use fb_types::{FileId, ObjectKey};
 use futures_util::StreamExt;
 use http::Method;
@@ -41,6 +42,9 @@ const NAME_BYTES: usize = 16 << 10;
 
 /// Largest description of rules or of a caller that is put into a header, in bytes.
 const MAX_NOTE: usize = 6 << 10;
+
+/// What foreign caches read of the names of an answer: 16 KiB.
+const FOREIGN_BYTES: usize = 16 << 10;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -90,9 +94,11 @@ pub struct EdgeAccess {
     pub purges: Option<Purges>,
     /// What edges prove themselves with. `None`: there are none.
     pub secret: Option<Secret>,
-    /// Whether everybody is told by what answers are purged and how long they may be kept by who follows that: other caches stand in
-    /// front of this server and are purged by it, and they remove these headers.
-    pub are_names_for_all: bool,
+    /// Who tells foreign caches, which stand in front of this server as well.
+    pub foreign: Option<Arc<Purger>>,
+    /// Headers by which everybody is told what answers are purged by, because foreign caches are. They remove them. How long they may keep
+    /// answers they are not told beside `s-maxage`: purges reach them over other networks, and may not at all.
+    pub name_headers: Vec<HeaderName>,
 }
 
 /// The same, at work.
@@ -139,6 +145,14 @@ impl Edges {
     /// Ends the streams of purges.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Figures of foreign caches.
+    pub(crate) fn foreign(&self) -> Vec<TargetStats> {
+        self.access
+            .foreign
+            .as_ref()
+            .map_or_else(Vec::new, |purger| purger.stats())
     }
 
     /// How many follow the purges.
@@ -317,17 +331,39 @@ impl Ctx {
     ) -> Reply {
         let mut reply = reply.kept_for(lifetime);
         let access = &self.state.edges.access;
-        let is_told = match self.request.edge {
-            Some(edge) => edge.bound <= Duration::from_secs(lifetime.edge),
-            None => access.are_names_for_all && access.purges.is_some() && self.code.is_none(),
-        };
-        if is_told {
-            reply.set_header(SURROGATE_KEY, &names().join(" "));
-            let stale = self.app.settings().caching.stale_if_error;
-            reply.set_header(SURROGATE_CONTROL, &format!("max-age={purged}, stale-if-error={stale}"));
+        match self.request.edge {
+            Some(edge) if edge.bound <= Duration::from_secs(lifetime.edge) => {
+                reply.set_header(SURROGATE_KEY, &names().join(" "));
+                let stale = self.app.settings().caching.stale_if_error;
+                reply.set_header(SURROGATE_CONTROL, &format!("max-age={purged}, stale-if-error={stale}"));
+            }
+            None if !access.name_headers.is_empty() && self.code.is_none() => {
+                let names = names();
+                for header in &access.name_headers {
+                    reply.set_header(header.clone(), &for_foreign(header, &names));
+                }
+            }
+            _ => {}
         }
         reply
     }
+}
+
+/// Names as foreign caches want them: tags with commas, keys with spaces, and not more than they read.
+fn for_foreign(header: &HeaderName, names: &[String]) -> String {
+    let separator = if header.as_str().contains("tag") { "," } else { " " };
+    let mut text = String::new();
+    for name in names {
+        let name = wire_key(name);
+        if text.len() + separator.len() + name.len() > FOREIGN_BYTES {
+            break;
+        }
+        if !text.is_empty() {
+            text.push_str(separator);
+        }
+        text.push_str(&name);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -368,5 +404,18 @@ mod tests {
             })
             .collect();
         assert_eq!((sizes, last), (vec![200, 200, 50, 1, 1], 5));
+    }
+
+    #[test]
+    fn foreign_caches_get_names_as_they_read_them() {
+        let names = ["shop", "shop/class/T", &"x".repeat(2000)].map(str::to_owned);
+        let of = |header: &'static str| for_foreign(&HeaderName::from_static(header), &names);
+        assert!(of("surrogate-key").starts_with("shop shop/class/T sha256:"));
+        assert!(of("cache-tag").starts_with("shop,shop/class/T,sha256:"));
+        let many: Vec<_> = (0..100).map(|i| format!("{i:01000}")).collect();
+        assert_eq!(
+            for_foreign(&HeaderName::from_static("cache-tag"), &many).len(),
+            16 * 1001 - 1
+        );
     }
 }

@@ -5,12 +5,16 @@
 
 mod client;
 mod fixture;
+mod imitation;
 mod pebble;
 mod process;
 mod tls;
+mod varnish;
 
 pub use client::{Client, Connection, Response, encode, raw_request};
 pub use fixture::{class, png, with_callers};
+pub use imitation::{Answer, Asked, Imitation};
 pub use pebble::{Pebble, RunningPebble, free_port};
 pub use process::{ROOT_PASSWORD, Server, ServerBuilder, root, wait_for};
 pub use tls::{Authority, Handshake, HttpVersion, HttpsClient};
+pub use varnish::Varnish;

@@ -11,6 +11,7 @@ use fb_server::{HttpLimits, TrustedProxy};
 
 use crate::files::FilesConfig;
 use crate::keys::{self, KEYS, Key};
+use crate::purge::PurgeConfig;
 
 /// What the server runs with.
 #[derive(Debug, Clone)]
@@ -50,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) leaks_url: String,
     pub(crate) push_endpoints: fb_push::Endpoints,
     pub(crate) outbound_allow: Vec<AllowedTarget>,
+    pub(crate) purge: PurgeConfig,
     pub(crate) smtp: Option<SmtpOptions>,
     pub(crate) mail_from: Sender,
     pub(crate) master_key: Option<Secret>,
@@ -115,6 +117,7 @@ impl Default for Config {
             leaks_url: keys::LEAKS_URL.into(),
             push_endpoints: fb_push::Endpoints::default(),
             outbound_allow: Vec::new(),
+            purge: PurgeConfig::default(),
             smtp: None,
             mail_from: keys::sender(keys::MAIL_FROM).expect("the default sender is an address"),
             master_key: None,
@@ -207,6 +210,9 @@ fn load_from(
         errors.push("FRESHBASE_ADMIN_USER and FRESHBASE_ADMIN_PASSWORD go together".into());
     }
     check_tls(&config, &mut errors);
+    if let Err(problems) = config.purge.targets() {
+        errors.extend(problems);
+    }
     if errors.is_empty() {
         Ok((config, settings))
     } else {

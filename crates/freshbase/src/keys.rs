@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::config::{AcmeContact, Config, HttpsRedirect};
+use crate::purge;
 
 /// A configuration key.
 pub(crate) struct Key {
@@ -241,6 +242,113 @@ pub(crate) const KEYS: &[Key] = &[
             let all = v.split(',').map(str::trim).filter(|part| !part.is_empty());
             let parsed: Result<_, fb_outbound::AllowError> = all.map(str::parse).collect();
             c.outbound_allow = parsed.map_err(|e| e.to_string())?;
+            Ok(())
+        }
+    ),
+    key!(
+        "purge-varnish",
+        "LIST",
+        "",
+        "Addresses of Varnish in front of this server, with commas: http://10.0.0.2:6081. They run the VCL of deploy/varnish and are told of changes; see docs/cdn.md. Needs FRESHBASE_PURGE_VARNISH_SECRET.",
+        |c, v| {
+            c.purge.varnish = purge::list(v);
+            Ok(())
+        }
+    ),
+    key!(secret "purge-varnish-secret", "The secret in the VCL of `purge-varnish`.", |c, v| {
+        c.purge.varnish_secret = Some(fb_auth::Secret::new(v));
+        Ok(())
+    }),
+    key!(
+        "purge-fastly",
+        "ID",
+        "",
+        "Service at Fastly in front of this server, which is told of changes. Needs FRESHBASE_PURGE_FASTLY_TOKEN.",
+        |c, v| {
+            c.purge.fastly = given(v);
+            Ok(())
+        }
+    ),
+    key!(secret "purge-fastly-token", "API token of Fastly for `purge-fastly`, with the scopes `purge_select` and `purge_all`.", |c, v| {
+        c.purge.fastly_token = Some(fb_auth::Secret::new(v));
+        Ok(())
+    }),
+    key!(
+        "purge-fastly-soft",
+        "on|off",
+        "off",
+        "Whether Fastly marks copies as stale instead of dropping them. With `stale-while-revalidate` it answers with them once more then.",
+        |c, v| {
+            c.purge.fastly_soft = on_or_off(v)?;
+            Ok(())
+        }
+    ),
+    key!(
+        "purge-fastly-api",
+        "URL",
+        "https://api.fastly.com",
+        "Where Fastly's API is.",
+        |c, v| service_url(v).map(|url| c.purge.fastly_api = url)
+    ),
+    key!(
+        "purge-cloudflare",
+        "ID",
+        "",
+        "Zone at Cloudflare in front of this server, which is told of changes. Needs FRESHBASE_PURGE_CLOUDFLARE_TOKEN.",
+        |c, v| {
+            c.purge.cloudflare = given(v);
+            Ok(())
+        }
+    ),
+    key!(secret "purge-cloudflare-token", "API token of Cloudflare for `purge-cloudflare`, with the permission Cache Purge.", |c, v| {
+        c.purge.cloudflare_token = Some(fb_auth::Secret::new(v));
+        Ok(())
+    }),
+    key!(
+        "purge-cloudflare-api",
+        "URL",
+        "https://api.cloudflare.com/client/v4",
+        "Where Cloudflare's API is.",
+        |c, v| service_url(v).map(|url| c.purge.cloudflare_api = url)
+    ),
+    key!(
+        "purge-webhook",
+        "URL",
+        "",
+        "Where changes are told as signed POST requests, for any other cache; see docs/cdn.md. Needs FRESHBASE_PURGE_WEBHOOK_SECRET.",
+        |c, v| {
+            c.purge.webhook = given(v);
+            Ok(())
+        }
+    ),
+    key!(secret "purge-webhook-secret", "What requests to `purge-webhook` are signed with: `whsec_` and Base64 of 24 to 64 random bytes.", |c, v| {
+        c.purge.webhook_secret = Some(fb_auth::Secret::new(v));
+        Ok(())
+    }),
+    key!(
+        "purge-urls",
+        "LIST",
+        "",
+        "For caches that know their copies by URL alone: where clients reach the API, with commas; `{app}` stands for an app's name, and a URL without it is the default app's: https://{app}.example.com/v1. Changes that concern more than one object then drop everything.",
+        |c, v| purge::api_urls(v).map(|urls| c.purge.urls = urls)
+    ),
+    key!(
+        "purge-headers",
+        "LIST",
+        "",
+        "Headers in which answers say the keys by which they are purged, with commas: Surrogate-Key, Cache-Tag, Edge-Cache-Tag. By default what the configured caches want; those behind a webhook get Surrogate-Key.",
+        |c, v| purge::header_names(v).map(|names| c.purge.headers = names)
+    ),
+    key!(
+        "purge-repeat",
+        "DURATION",
+        "1s",
+        "After what time each purge is sent once more, because an answer that was under way may have been stored behind it; `off` for never.",
+        |c, v| {
+            c.purge.repeat = match v {
+                "off" => None,
+                v => Some(duration(v)?),
+            };
             Ok(())
         }
     ),
@@ -548,6 +656,19 @@ pub(crate) fn sender(text: &str) -> Result<fb_mail::Sender, String> {
 }
 
 /// What is empty is not given.
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off".into()),
+    }
+}
+
+/// The same.
 fn path(text: &str) -> Option<std::path::PathBuf> {
     (!text.is_empty()).then(|| text.into())
 }

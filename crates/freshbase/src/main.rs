@@ -10,6 +10,7 @@ mod https;
 mod keys;
 mod logging;
 mod master_key;
+mod purge;
 mod terminal;
 
 use std::process::ExitCode;

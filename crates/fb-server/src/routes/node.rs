@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fb_app::caching::CachingFigures;
 use fb_app::{App, AppError, LiveStats};
+use fb_purge::TargetStats;
 use serde_json::json;
 
 use crate::codes;
@@ -60,6 +61,7 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
         String::new(),
         state.edges.purges() as f64,
     ));
+    gauges.extend(foreign(state));
     for (labels, (store, _)) in &sizes {
         gauges.push((
             "freshbase_disk_bytes",
@@ -307,4 +309,73 @@ fn functions(state: &ServerState) -> impl Iterator<Item = (&'static str, &'stati
     ];
     rows.into_iter()
         .map(|(name, help, value)| (name, help, String::new(), value))
+}
+
+/// Of foreign caches that are told of purges.
+fn foreign(state: &ServerState) -> Vec<(&'static str, &'static str, String, f64)> {
+    type Figure = (&'static str, &'static str, fn(&TargetStats) -> f64);
+    const FIGURES: &[Figure] = &[
+        ("freshbase_purge_sent_total", "Names that a cache has dropped.", |s| {
+            s.sent as f64
+        }),
+        (
+            "freshbase_purge_everything_total",
+            "How often a cache has dropped everything.",
+            |s| s.everything as f64,
+        ),
+        (
+            "freshbase_purge_failed_total",
+            "Requests to a cache that failed.",
+            |s| s.failed as f64,
+        ),
+        (
+            "freshbase_purge_retried_total",
+            "Names that had to be sent again.",
+            |s| s.retried as f64,
+        ),
+        (
+            "freshbase_purge_overflows_total",
+            "How often names were given up for everything.",
+            |s| s.overflows as f64,
+        ),
+        (
+            "freshbase_purge_unrepeated_total",
+            "Names that were not sent a second time.",
+            |s| s.unrepeated as f64,
+        ),
+        ("freshbase_purge_queued", "Names that wait.", |s| s.queued as f64),
+        (
+            "freshbase_purge_under_way",
+            "Names that a cache has not confirmed yet.",
+            |s| s.under_way as f64,
+        ),
+        ("freshbase_purge_repeating", "Names that will be sent once more.", |s| {
+            s.repeating as f64
+        }),
+        (
+            "freshbase_purge_oldest_seconds",
+            "For how long the first of them has waited.",
+            |s| s.oldest.as_secs_f64(),
+        ),
+        ("freshbase_purge_failing", "1 while a cache cannot be told.", |s| {
+            f64::from(u8::from(s.is_failing))
+        }),
+        (
+            "freshbase_purge_delay_seconds_total",
+            "Sum of the times from change to purge.",
+            |s| s.delay.as_secs_f64(),
+        ),
+        ("freshbase_purge_delays_total", "How many these are.", |s| {
+            s.delays as f64
+        }),
+    ];
+    let stats = state.edges.foreign();
+    let mut gauges = Vec::with_capacity(FIGURES.len() * stats.len());
+    for (name, help, value) in FIGURES {
+        for target in &stats {
+            // Hosts and ids: nothing in them needs escaping.
+            gauges.push((*name, *help, format!("{{target=\"{}\"}}", target.target), value(target)));
+        }
+    }
+    gauges
 }

@@ -11,6 +11,7 @@ use fb_app::caching::PurgeSink;
 use fb_app::{Apps, FirstAdmin, NewApp, Profile, SetupLink};
 use fb_auth::Secret;
 use fb_mail::{Catcher, Outbox, OutboxOptions, Smtp};
+use fb_purge::Purger;
 use fb_server::{EdgeAccess, Listeners, Purges, Server, ServerOptions};
 use fb_store_sqlite::SqliteNode;
 use fb_types::{AppId, SystemClock};
@@ -22,6 +23,7 @@ use crate::config::{self, Config};
 use crate::https::Https;
 use crate::logging;
 use crate::master_key::{self, private_file};
+use crate::purge::Follower;
 
 /// How often the server looks for what the command line did to the set of apps. A look takes microseconds.
 const FOLLOW_TIME: Duration = Duration::from_millis(200);
@@ -79,6 +81,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .clone()
         .map(|purges| Arc::new(purges) as Arc<dyn PurgeSink>);
     let apps = Apps::open(node.clone(), options).await?;
+    let follower = match (&edges.purges, &edges.foreign) {
+        (Some(purges), Some(purger)) => {
+            let urls = config.purge.urls.clone();
+            Some(Follower::start(
+                purges.log().clone(),
+                purger.clone(),
+                apps.clone(),
+                urls,
+            ))
+        }
+        _ => None,
+    };
     let link = prepare(&apps, &config).await?;
     if let Some(https) = &mut https {
         https.open_acme(&config, node, &key).await?;
@@ -117,6 +131,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     server.serve(listeners, stopped).await;
     if let Some(certificates) = certificates {
         certificates.stop().await;
+    }
+    if let Some(follower) = follower {
+        follower.stop().await;
     }
     let unsent = outbox.close(MAIL_TIME).await;
     if unsent > 0 {
@@ -161,14 +178,28 @@ fn announce(config: &Config, url: &str, link: Option<&SetupLink>) -> anyhow::Res
 
 /// Who is told of purges. Without anybody there are none.
 fn edges(config: &Config) -> anyhow::Result<EdgeAccess> {
-    let purges = match config.edge_secret {
-        Some(_) => Some(Purges::new(u64::from_be_bytes(fb_auth::random_bytes()?))),
-        None => None,
+    let targets = config
+        .purge
+        .targets()
+        .map_err(|errors| anyhow::anyhow!(errors.join("; ")))?;
+    let purges = match config.edge_secret.is_some() || !targets.is_empty() {
+        true => Some(Purges::new(u64::from_be_bytes(fb_auth::random_bytes()?))),
+        false => None,
+    };
+    let name_headers = config.purge.key_headers(&targets);
+    let foreign = match targets.is_empty() {
+        true => None,
+        false => {
+            let purge = &config.purge;
+            let purger = Purger::start(targets, purge.by(), purge.options(), Arc::new(SystemClock))?;
+            Some(Arc::new(purger))
+        }
     };
     Ok(EdgeAccess {
         purges,
         secret: config.edge_secret.clone(),
-        are_names_for_all: false,
+        foreign,
+        name_headers,
     })
 }
 

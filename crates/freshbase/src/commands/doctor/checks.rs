@@ -168,6 +168,16 @@ pub(super) const CHECKS: &[Check] = &[
         look: App(no_audit_log),
     },
     Check {
+        id: "unreachable-cache",
+        severity: Problem,
+        about: "A cache in front of the server cannot be told of changes (docs/cdn.md): it goes on with its copies until their lifetimes \
+                end.",
+        fix: "see whether it can be reached from here, whether token or secret are the ones it knows, and for Varnish whether it runs the \
+              VCL of deploy/varnish and this machine is in its list",
+        fine: "every cache that is configured can be told of changes, or there is none",
+        look: Node(|facts| facts.untold.clone()),
+    },
+    Check {
         id: "unreadable-app",
         severity: Problem,
         about: "An app cannot be looked at, so nothing is known of it.",
@@ -716,6 +726,7 @@ mod tests {
             certificate: None,
             obtained: Vec::new(),
             apps: Vec::new(),
+            untold: Vec::new(),
             unreadable: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! `freshbase doctor`: looks at the configuration and at every app, and says what should not stay as it is.
 
 mod checks;
+mod purge;
 mod report;
 
 use anyhow::Context;
@@ -25,6 +26,8 @@ struct Facts {
     certificate: Option<Result<Certificate, String>>,
     /// What a server left in the records about the certificates it obtains, by host.
     obtained: Vec<(String, HostReport)>,
+    /// Caches that cannot be told of changes, and why.
+    untold: Vec<String>,
     /// Apps that could not be looked at, and why.
     unreadable: Vec<(AppId, String)>,
 }
@@ -61,6 +64,7 @@ async fn collect(config: Config) -> anyhow::Result<Facts> {
         operator: apps.check_operator().await?,
         key_file: key_file(&config)?,
         apps: Vec::new(),
+        untold: purge::untold(&config).await,
         unreadable: Vec::new(),
         config,
     };
