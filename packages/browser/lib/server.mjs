@@ -8,6 +8,11 @@ import { startServer as start } from '../../conformance/lib/server.mjs';
 export async function startServer() {
   assert.ok(process.env.FRESHBASE, 'FRESHBASE must be the path of the server');
   const { origin, stop } = await start(process.env.FRESHBASE);
+  return { origin, stop, ...await administer(origin) };
+}
+
+/** What the administrator of a server that `packages/conformance` has started can do. */
+export async function administer(origin) {
   const login = await fetch(`${origin}/v1/db/User/login`, {
     method: 'POST', body: JSON.stringify({ username: 'root', password: 'root' }),
   });
@@ -20,8 +25,6 @@ export async function startServer() {
     return text && JSON.parse(text);
   };
   return {
-    origin,
-    stop,
     /** Changes settings as the administrator. */
     configure: (settings) => call('PUT', '/config', JSON.stringify(settings), { authorization }),
     /** Adds a class, or fields to one. */
