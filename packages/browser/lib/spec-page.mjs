@@ -8,15 +8,26 @@ import { buildReport } from '../../conformance/lib/report.mjs';
 
 const TEST_TIMEOUT_MS = 4000; // the SDK's official setting; specs raise it where they need to
 
+const SCRIPTS = ['lib/validator.js', 'lib/chai.js', 'lib/otpauth.js', 'lib/mocha.js', 'lib/follow.js', 'lib/baqend.js',
+  'spec/env.js', 'lib/before.js', 'spec/helper.js'];
+
 const installed = (file) => readFileSync(path.join(PACKAGE_DIR, 'node_modules', file));
 
 /**
- * The files of a website with one page `<file>.html` per spec file, contents by path. The address of the API is a
- * parameter of the page: `acl.html?http://127.0.0.1:8080/v1`.
+ * The files of a website that runs one spec file on its page `index.html`, contents by path. The address of the API is a
+ * parameter of the page: `/index.html?http://127.0.0.1:8080/v1`.
+ *
+ * @param {{ sdkDir: string }} generation
+ * @param {{ file: string, only?: string, without?: string }} part spec file name without suffix; a suite's title, to run
+ *   nothing but it, or everything but it
+ * @returns {Record<string, string | Buffer>}
  */
-export function specSite({ sdkDir, specFiles }) {
+export function specSite({ sdkDir }, { file, only = '', without = '' }) {
   const follow = readFileSync(path.join(PACKAGE_DIR, 'lib', 'follow.cjs'), 'utf8');
+  const elements = [...SCRIPTS, `spec/${file}.spec.js`].map((src) => `<script src="/${src}"></script>`).join('\n');
   const site = {
+    'index.html': `<!doctype html>\n<meta charset="utf-8"><title>${file}</title><link rel="icon" href="data:,">\n<body>\n${elements}
+      <script src="/lib/run.js" data-only="${only}" data-without="${without}"></script>\n`,
     'lib/validator.js': installed('validator/validator.min.js'),
     'lib/chai.js': installed('chai/chai.js'),
     'lib/otpauth.js': installed('otpauth/dist/otpauth.umd.min.js'),
@@ -29,63 +40,50 @@ export function specSite({ sdkDir, specFiles }) {
       mocha.setup({ ui: 'bdd', timeout: ${TEST_TIMEOUT_MS} });`,
     'lib/run.js': readFileSync(path.join(import.meta.dirname, 'run-page.js')),
   };
-  for (const entry of readdirSync(path.join(sdkDir, 'spec'), { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const file = path.join(entry.parentPath, entry.name);
-    site[path.relative(sdkDir, file)] = readFileSync(file);
-  }
-  for (const file of specFiles) site[`${file}.html`] = specPage(file);
+  const specs = ['spec/env.js', 'spec/helper.js', `spec/${file}.spec.js`];
+  const assets = readdirSync(path.join(sdkDir, 'spec', 'assets')).map((name) => `spec/assets/${name}`);
+  for (const name of [...specs, ...assets]) site[name] = readFileSync(path.join(sdkDir, name));
   return site;
 }
 
-function specPage(file) {
-  const scripts = ['lib/validator.js', 'lib/chai.js', 'lib/otpauth.js', 'lib/mocha.js', 'lib/follow.js', 'lib/baqend.js',
-    'spec/env.js', 'lib/before.js', 'spec/helper.js', `spec/${file}.spec.js`, 'lib/run.js'];
-  const elements = scripts.map((src) => `<script src="/${src}"></script>`).join('\n');
-  return `<!doctype html>\n<meta charset="utf-8"><title>${file}</title>\n<link rel="icon" href="data:,">\n<body>\n${elements}\n`;
-}
-
 /**
- * Runs one spec file in a page of its own, with storage and caches of its own.
+ * Runs the spec file of a page that is made by specSite().
  *
  * @param {Awaited<ReturnType<import('./chromium.mjs').launch>>} browser
- * @param {string} file spec file name without suffix
- * @param {{ site: string, url: string, timeoutMs: number, signal?: AbortSignal }} options `site`: where specSite() is;
- *   `url`: API base
- * @returns {Promise<import('../../conformance/lib/report.mjs').Report & { seconds: number }>}
+ * @param {string} address of the page, with its parameter
+ * @param {{ timeoutMs: number, signal?: AbortSignal }} options
+ * @returns {Promise<import('../../conformance/lib/report.mjs').Report>}
  */
-export async function runSpecPage(browser, file, { site, url, timeoutMs, signal }) {
-  const started = performance.now();
+export async function runSpecPage(browser, address, { timeoutMs, signal }) {
   const page = await browser.newPage();
   const events = [];
   const errors = [];
-  let crash = null;
+  let resolve;
+  const done = new Promise((resolveIt) => { resolve = resolveIt; });
+  page.on('Runtime.bindingCalled', ({ payload }) => {
+    const event = JSON.parse(payload);
+    events.push(event);
+    if (event.type === 'end') resolve(null);
+  });
+  page.on('Runtime.exceptionThrown', ({ exceptionDetails: { exception, text } }) => errors.push(exception?.description ?? text));
+  page.on('Inspector.targetCrashed', () => resolve('the page crashed'));
+  const onAbort = () => resolve('the run was aborted');
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const timer = setTimeout(() => resolve(`mocha was still running after ${timeoutMs / 1000} s`), timeoutMs);
+  let crash;
   try {
-    const done = new Promise((resolve) => {
-      const give = (why) => { crash = why; resolve(); };
-      page.on('Runtime.bindingCalled', ({ payload }) => {
-        const event = JSON.parse(payload);
-        events.push(event);
-        if (event.type === 'end') resolve();
-      });
-      page.on('Runtime.exceptionThrown', ({ exceptionDetails: { exception, text } }) => {
-        errors.push(exception?.description ?? text);
-      });
-      page.on('Inspector.targetCrashed', () => give('the page crashed'));
-      signal?.addEventListener('abort', () => give('the run was aborted'), { once: true });
-      setTimeout(() => give(`mocha was still running after ${timeoutMs / 1000} s`), timeoutMs).unref();
-    });
     await page.send('Inspector.enable');
     await page.send('Runtime.addBinding', { name: 'emitEvent' });
-    const status = await page.goto(`${site}/${file}.html?${encodeURIComponent(url)}`);
-    if (status !== 200) crash = `its page was answered with ${status}`;
-    else await done;
+    const status = await page.goto(address);
+    crash = status === 200 ? await done : `the page was answered with ${status}`;
   } catch (error) {
-    crash ??= error.message;
+    crash = error.message;
   } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
     await page.close().catch(() => {});
   }
   const report = buildReport(events, crash);
   if (report.crash && errors.length > 0) report.crash += `\n${errors.join('\n')}`;
-  return { ...report, seconds: (performance.now() - started) / 1000 };
+  return report;
 }

@@ -7,11 +7,10 @@ import { runSpec } from './mocha.mjs';
  * `generation.apart` run one by one beside all of them if there is a server of their own, else at the very end. `onReport`
  * is called in this order too, whichever process ends first, so that the output of two runs can be compared.
  *
- * @param {typeof runSpec} [run] runs one file, in another way than with mocha in a process of its own
  * @param {{ url: string, certPath?: string } | null} [apart] where a server for the files of `generation.apart` is
  * @param {(file: string, report: Awaited<ReturnType<typeof runSpec>>) => void} onReport
  */
-export async function runSpecs(generation, files, { jobs, onReport, run = runSpec, apart: apartServer = null, ...specOptions }) {
+export async function runSpecs(generation, files, { jobs, onReport, apart: apartServer = null, ...specOptions }) {
   const alone = files.filter((file) => generation.alone.includes(file));
   const apart = files.filter((file) => generation.apart.includes(file));
   const shared = files.filter((file) => !alone.includes(file) && !apart.includes(file));
@@ -23,7 +22,7 @@ export async function runSpecs(generation, files, { jobs, onReport, run = runSpe
   const work = async (queue, options = specOptions) => {
     for (const file of queue) {
       if (specOptions.signal?.aborted) return;
-      finished.set(file, await run(generation, file, options));
+      finished.set(file, await runSpec(generation, file, options));
       for (; finished.has(order[reported]); reported += 1) {
         onReport(order[reported], finished.get(order[reported]));
       }
