@@ -28,8 +28,7 @@ import { serve } from './lib/serve.mjs';
 import { runSpecPage, specSite } from './lib/spec-page.mjs';
 
 const FILE_TIMEOUT_MS = 240_000;
-// A name that browsers trust like HTTPS, without which the SDK cannot see what browser it is in.
-const OWN_HOST = 'site.localhost';
+const OWN_HOST = 'site.test';
 
 /** Starts what the page needs, and says where it is, where the API is, and how the browser has to be started for that. */
 const WAYS = {
@@ -51,7 +50,10 @@ const WAYS = {
     for (const [name, content] of Object.entries(files)) await admin.deploy(`pages/${name}`, content);
     // The SDK takes a page with a port in its address for one of another origin.
     const hosts = { [`${OWN_HOST}:80`]: new URL(server.origin).host };
-    return { page: `http://${OWN_HOST}`, api: `http://${OWN_HOST}`, browser: { hosts }, close: async () => {} };
+    const origin = `http://${OWN_HOST}`;
+    // Only to pages that it trusts does the browser say which one it is, which the SDK goes by.
+    const flags = [`--unsafely-treat-insecure-origin-as-secure=${origin}`];
+    return { page: origin, api: origin, browser: { hosts, flags }, close: async () => {} };
   },
 };
 

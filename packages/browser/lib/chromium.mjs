@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +17,8 @@ const FLAGS = [
   // Pages that nobody looks at are not slower than others.
   '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding',
 ];
+/** As Chromium has it; Debian's keeps out cookies of other sites, in frames too. */
+const PREFERENCES = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } };
 /** Names for sites beside 127.0.0.1. */
 const TEST_HOSTS = { '*.test': '127.0.0.1' };
 
@@ -39,6 +41,8 @@ export async function until(what, look) {
  */
 export async function launch({ hosts = {}, flags = [] } = {}) {
   const profile = await mkdtemp(path.join(tmpdir(), 'freshbase-chromium-'));
+  await mkdir(path.join(profile, 'Default'));
+  await writeFile(path.join(profile, 'Default', 'Preferences'), JSON.stringify(PREFERENCES));
   const rules = Object.entries({ ...hosts, ...TEST_HOSTS }).map(([from, to]) => `MAP ${from} ${to}`).join(',');
   const args = [...FLAGS, `--host-resolver-rules=${rules}`, ...flags, `--user-data-dir=${profile}`, 'about:blank'];
   const child = spawn(process.env.CHROMIUM ?? 'chromium', args, {
@@ -137,6 +141,12 @@ class Browser {
     const page = await this.#attach(targetId);
     page.close = () => this.#send('Target.disposeBrowserContext', { browserContextId });
     return page;
+  }
+
+  /** A page of the browser's own profile, which all such pages share, with the rules that hold for ordinary visitors. */
+  async newTab() {
+    const { targetId } = await this.#send('Target.createTarget', { url: 'about:blank' });
+    return this.#attach(targetId);
   }
 
   /** The page that a page has opened; `null` if there is none (yet, or any more). */

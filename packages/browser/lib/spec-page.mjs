@@ -55,7 +55,7 @@ export function specSite({ sdkDir }, { file, only = '', without = '' }) {
  * @returns {Promise<import('../../conformance/lib/report.mjs').Report>}
  */
 export async function runSpecPage(browser, address, { timeoutMs, signal }) {
-  const page = await browser.newPage();
+  const page = await browser.newTab(); // in pages apart, browsers keep cookies of other sites out
   const events = [];
   const errors = [];
   let resolve;
