@@ -128,7 +128,7 @@ class Browser {
     this.#events = events;
     events.on('event', ({ method, params }) => {
       if (method === 'Browser.downloadWillBegin') this.downloads.add(params.url);
-      if (method === 'Target.targetCreated') this.#targets.set(params.targetInfo.targetId, params.targetInfo);
+      if (method === 'Target.targetCreated' || method === 'Target.targetInfoChanged') this.#targets.set(params.targetInfo.targetId, params.targetInfo);
       if (method === 'Target.targetDestroyed') this.#targets.delete(params.targetId);
     });
   }
@@ -154,6 +154,13 @@ class Browser {
     const target = [...this.#targets.values()].find(({ openerId, type }) => openerId === page.targetId && type === 'page');
     if (!target) return null;
     return this.#attach(target.targetId).catch(() => null); // windows of downloads close by themselves
+  }
+
+  /** A frame of another site in a page, whose address ends like this. */
+  async frameOf(page, end) {
+    const target = await until(`a frame ${end}`, () => [...this.#targets.values()]
+      .find(({ type, url, parentFrameId }) => type === 'iframe' && url.endsWith(end) && (parentFrameId ?? page.targetId) === page.targetId));
+    return this.#attach(target.targetId);
   }
 
   async #attach(targetId) {

@@ -16,7 +16,8 @@ export async function administer(origin) {
   const login = await fetch(`${origin}/v1/db/User/login`, {
     method: 'POST', body: JSON.stringify({ username: 'root', password: 'root' }),
   });
-  const authorization = `BAT ${login.headers.get('baqend-authorization-token')}`;
+  const token = login.headers.get('baqend-authorization-token');
+  const authorization = `BAT ${token}`;
 
   const call = async (method, path, body, headers) => {
     const response = await fetch(`${origin}/v1${path}`, { method, headers, body });
@@ -25,6 +26,8 @@ export async function administer(origin) {
     return text && JSON.parse(text);
   };
   return {
+    /** The administrator's. */
+    token,
     /** Changes settings as the administrator. */
     configure: (settings) => call('PUT', '/config', JSON.stringify(settings), { authorization }),
     /** Adds a class, or fields to one. */
