@@ -48,7 +48,7 @@ const EMBEDDER = `<!doctype html><title>embedder</title><body><script>
 // One that another page has in a frame (an advertisement, say), and that asks that page's other frames.
 const NEIGHBOUR = `<!doctype html><title>neighbour</title><script>
   window.heard = [];
-  addEventListener('message', ({ data }) => heard.push(data));
+  addEventListener('message', ({ data }) => { if ('status' in JSON.parse(data)) heard.push(data); }); // it asks itself, too
   function askAll() {
     for (let i = 0; i < parent.frames.length; i += 1) {
       for (const method of ['GET', 'OAUTH']) {
