@@ -12,14 +12,16 @@ const TYPES = {
 /**
  * Serves `files`, contents by path without the leading slash, on a free port of this machine; what is not among them is 404.
  *
+ * @param {Record<string, string | Buffer>} files
+ * @param {{ cacheControl?: string }} [options] `cacheControl`: what browsers are told
  * @returns {Promise<{ port: number, close: () => Promise<void> }>}
  */
-export async function serve(files) {
+export async function serve(files, { cacheControl = 'no-store' } = {}) {
   const server = http.createServer((request, response) => {
     const name = decodeURIComponent(new URL(request.url, 'http://site').pathname.slice(1));
     if (!Object.hasOwn(files, name)) return response.writeHead(404).end();
     const type = TYPES[path.extname(name)] ?? 'application/octet-stream';
-    return response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).end(files[name]);
+    return response.writeHead(200, { 'content-type': type, 'cache-control': cacheControl }).end(files[name]);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const close = async () => {
