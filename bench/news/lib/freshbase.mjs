@@ -9,9 +9,9 @@ const ROLE_ADMIN = '/db/Role/1';
 
 /**
  * @param {string} binary
- * @param {{ caching: object }} settings of the app
+ * @param {{ caching: object, files: Record<string, string | Buffer> }} options `caching`: settings of the app; `files`: its website, contents by path
  */
-export async function startFreshbase(binary, { caching }) {
+export async function startFreshbase(binary, { caching, files }) {
   const { origin, stop } = await startServer(binary);
   const login = await fetch(`${origin}/v1/db/User/login`, { method: 'POST', body: JSON.stringify({ username: 'root', password: 'root' }) });
   const authorization = `BAT ${login.headers.get('baqend-authorization-token')}`;
@@ -32,6 +32,12 @@ export async function startFreshbase(binary, { caching }) {
     defined('Stream', [field('news', '/db/collection.List[/db/News]', 0)]),
   ]);
   await write('PUT', '/file/images', { load: {}, ...acl });
+  // Pages that change under another name only, as build tools make them.
+  const kept = { 'baqend-custom-headers': JSON.stringify({ 'cache-control': 'public, max-age=86400' }) };
+  for (const [name, content] of Object.entries(files)) {
+    const type = name.endsWith('.js') ? 'text/javascript' : 'text/html;charset=utf-8';
+    await call('PUT', `/file/www/${name}`, content, { ...kept, 'content-type': type });
+  }
   const all = news();
   const keyOf = (i) => `n${i}`;
   for (const [i, { title, text, image }] of all.entries()) {

@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -22,13 +22,19 @@ async function freePort() {
   return port;
 }
 
-/** @param {string} binary */
-export async function startPocketbase(binary) {
+/**
+ * @param {string} binary
+ * @param {{ files: Record<string, string | Buffer> }} options `files`: its website, contents by path
+ */
+export async function startPocketbase(binary, { files }) {
   const dir = mkdtempSync(path.join(tmpdir(), 'news-pocketbase-'));
   const data = ['--dir', path.join(dir, 'data')]; // it writes beside that, too
   execFileSync(binary, ['superuser', 'upsert', ...ADMIN, ...data], { stdio: 'ignore' });
+  const site = path.join(dir, 'public');
+  mkdirSync(site);
+  for (const [name, content] of Object.entries(files)) writeFileSync(path.join(site, name), content);
   const port = await freePort();
-  const child = spawn(binary, ['serve', '--http', `127.0.0.1:${port}`, ...data], { stdio: 'ignore' });
+  const child = spawn(binary, ['serve', '--http', `127.0.0.1:${port}`, '--publicDir', site, ...data], { stdio: 'ignore' });
   const stop = async () => {
     child.kill();
     await once(child, 'exit');

@@ -1,7 +1,7 @@
 // Table and plot of results. Pure.
 
 const LOADS = [['cold', 'cold'], ['warm', 'warm'], ['updated', 'warm, 5 updates']];
-const COLOURS = ['#1b6e53', '#8fc7b3', '#b44c2e', '#e3b09f'];
+const COLOURS = ['#1b6e53', '#8fc7b3', '#27548a', '#9db9d9', '#b44c2e', '#e3b09f'];
 
 const median = (numbers) => {
   const sorted = [...numbers].sort((a, b) => a - b);
@@ -25,10 +25,10 @@ export function table({ machine, delayMs, systems, results }) {
     const cells = LOADS.map(([load]) => `${medians(results[name], load, 'requests')} + ${medians(results[name], load, 'files')}`);
     return `| ${title} | ${cells.join(' | ')} |`;
   });
-  const [own, ...others] = systems;
-  const factors = others.map(({ name, title }) => {
-    const cells = LOADS.map(([load]) => (medians(results[name], load, 'ms') / medians(results[own.name], load, 'ms')).toFixed(1));
-    return `| ${title} | ${cells.join(' | ')} | ${(mean(results[name]) / mean(results[own.name])).toFixed(1)} |`;
+  const factors = systems.filter(({ against }) => against).map(({ name, title, against }) => {
+    const base = systems.find((system) => system.name === against);
+    const cells = LOADS.map(([load]) => (medians(results[name], load, 'ms') / medians(results[against], load, 'ms')).toFixed(1));
+    return `| ${title} : ${base.title} | ${cells.join(' | ')} | ${(mean(results[name]) / mean(results[against])).toFixed(1)} |`;
   });
   const head = LOADS.map(([, title]) => title).join(' | ');
   return `Milliseconds until the last image is there, ${delayMs} ms each way; median of ${runs} (least–most):
@@ -37,13 +37,13 @@ export function table({ machine, delayMs, systems, results }) {
 | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 
-Requests on the network, to the API + for the page itself:
+Requests on the network, dynamic + for the page and its scripts:
 
 | | ${head} |
 | --- | --- | --- | --- |
 ${counts.join('\n')}
 
-How many times as long as ${own.title}:
+How many times as long as Freshbase with copies:
 
 | | ${head} | mean of the three |
 | --- | --- | --- | --- | --- |
@@ -55,7 +55,7 @@ ${machine}
 
 /** An SVG: one bar per load and system. */
 export function plot({ delayMs, systems, results }) {
-  const [width, height, left, top, bottom] = [760, 360, 60, 60, 40];
+  const [width, height, left, top, bottom] = [860, 380, 60, 84, 40];
   const most = Math.max(...systems.flatMap(({ name }) => LOADS.map(([load]) => medians(results[name], load, 'ms'))));
   const step = most > 2500 ? 1000 : 500;
   const scale = Math.ceil(most / step) * step;
@@ -73,8 +73,10 @@ export function plot({ delayMs, systems, results }) {
     }),
     `<text x="${(left + g * group + group / 2).toFixed(1)}" y="${height - bottom + 20}" text-anchor="middle">${title}</text>`,
   ]);
-  const legend = systems.map(({ title }, s) => `<rect x="${left + s * 175}" y="30" width="11" height="11" fill="${COLOURS[s]}"/>`
-    + `<text x="${left + s * 175 + 16}" y="40">${title}</text>`);
+  const legend = systems.map(({ title }, s) => {
+    const [x, line] = [left + Math.floor(s / 2) * 210, 30 + (s % 2) * 20];
+    return `<rect x="${x}" y="${line}" width="11" height="11" fill="${COLOURS[s]}"/><text x="${x + 16}" y="${line + 10}">${title}</text>`;
+  });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">
 <rect width="${width}" height="${height}" fill="#fff"/>
 <text x="${left}" y="18" font-size="14">Page load in ms, ${delayMs} ms each way: 3 streams, 30 news, 30 images</text>

@@ -35,7 +35,10 @@ fn s36_the_connect_page_runs_its_own_script_only_and_may_be_in_any_frame() {
     ] {
         assert!(policy.contains(needed), "{policy}");
     }
-    assert!(!policy.contains("unsafe") && !policy.contains("frame-ancestors"), "{policy}");
+    assert!(
+        !policy.contains("unsafe") && !policy.contains("frame-ancestors"),
+        "{policy}"
+    );
     assert_eq!(answer.header("x-frame-options"), None);
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     // One element with data, one script from a file.
