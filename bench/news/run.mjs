@@ -81,7 +81,7 @@ try {
 
 mkdirSync(options.out, { recursive: true });
 const chromium = execFileSync(process.env.CHROMIUM ?? 'chromium', ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-const machine = `${os.cpus().length} × ${os.cpus()[0].model}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Linux ${os.release()}, ${chromium}, `
+const machine = `${os.cpus().length} × ${os.cpus()[0].model}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Linux ${os.release().split('-')[0]}, ${chromium}, `
   + `load ${os.loadavg().map((load) => load.toFixed(1)).join(' ')} at the end`;
 const all = { machine, delayMs: DELAY_MS, systems: systems.map(({ name, title, against }) => ({ name, title, against })), results };
 writeFileSync(path.join(options.out, 'news.json'), `${JSON.stringify(all, null, 1)}\n`);

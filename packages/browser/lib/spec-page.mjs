@@ -68,6 +68,7 @@ export async function runSpecPage(browser, address, { timeoutMs, signal }) {
   page.on('Runtime.exceptionThrown', ({ exceptionDetails: { exception, text } }) => errors.push(exception?.description ?? text));
   page.on('Inspector.targetCrashed', () => resolve('the page crashed'));
   const onAbort = () => resolve('the run was aborted');
+  if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort, { once: true });
   const timer = setTimeout(() => resolve(`mocha was still running after ${timeoutMs / 1000} s`), timeoutMs);
   let crash;
@@ -84,6 +85,8 @@ export async function runSpecPage(browser, address, { timeoutMs, signal }) {
     await page.close().catch(() => {});
   }
   const report = buildReport(events, crash);
+  // mocha takes a file that the browser could not read for one without tests.
+  if (report.tests.length === 0) report.crash ??= 'there were no tests';
   if (report.crash && errors.length > 0) report.crash += `\n${errors.join('\n')}`;
   return report;
 }
