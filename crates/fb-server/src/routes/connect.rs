@@ -35,7 +35,9 @@ pub(crate) fn routes() -> Vec<Route> {
             Access::Public, answers: &[(200, Some("Connect"))]),
         route!(POST "/connect" connect_via_post, "The same, with the token in a form field", Access::Public,
             answers: &[(200, Some("Connect"))]),
-        route!(GET "/connect.js" connect_script, "The script of the connect page", Access::Public, answers: &[(200, None)]),
+        route!(GET "/connect.js" connect_script, "The script of the connect page", Access::Public,
+            query: &[("v", "Version of the script; the answer may be kept if it is the current one")],
+            answers: &[(200, None)]),
     ]
 }
 
