@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,8 +14,13 @@ const FLAGS = [
   '--headless=new', '--no-sandbox', '--remote-debugging-pipe', '--no-first-run', '--no-default-browser-check',
   '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-extensions',
   '--disable-gpu', '--disable-dev-shm-usage', '--mute-audio', '--disable-popup-blocking',
-  '--host-resolver-rules=MAP *.test 127.0.0.1', // names for sites beside 127.0.0.1
+  // Pages that nobody looks at are not slower than others.
+  '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding',
 ];
+/** As Chromium has it; Debian's keeps out cookies of other sites, in frames too. */
+const PREFERENCES = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } };
+/** Names for sites beside 127.0.0.1. */
+const TEST_HOSTS = { '*.test': '127.0.0.1' };
 
 /** Resolves with what `look` finds, once it finds something; an error after 15 seconds. */
 export async function until(what, look) {
@@ -28,10 +33,19 @@ export async function until(what, look) {
   }
 }
 
-/** Starts the browser of the environment variable CHROMIUM, else `chromium`. */
-export async function launch() {
+/**
+ * Starts the browser of the environment variable CHROMIUM, else `chromium`.
+ *
+ * @param {{ hosts?: Record<string, string>, flags?: string[] }} [options] `hosts`: where names of hosts, with or without
+ *   port, lead to, besides `*.test`, which is this machine; `flags`: more arguments
+ */
+export async function launch({ hosts = {}, flags = [] } = {}) {
   const profile = await mkdtemp(path.join(tmpdir(), 'freshbase-chromium-'));
-  const child = spawn(process.env.CHROMIUM ?? 'chromium', [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
+  await mkdir(path.join(profile, 'Default'));
+  await writeFile(path.join(profile, 'Default', 'Preferences'), JSON.stringify(PREFERENCES));
+  const rules = Object.entries({ ...hosts, ...TEST_HOSTS }).map(([from, to]) => `MAP ${from} ${to}`).join(',');
+  const args = [...FLAGS, `--host-resolver-rules=${rules}`, ...flags, `--user-data-dir=${profile}`, 'about:blank'];
+  const child = spawn(process.env.CHROMIUM ?? 'chromium', args, {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
   });
   const [, , , input, output] = child.stdio;
@@ -114,7 +128,7 @@ class Browser {
     this.#events = events;
     events.on('event', ({ method, params }) => {
       if (method === 'Browser.downloadWillBegin') this.downloads.add(params.url);
-      if (method === 'Target.targetCreated') this.#targets.set(params.targetInfo.targetId, params.targetInfo);
+      if (method === 'Target.targetCreated' || method === 'Target.targetInfoChanged') this.#targets.set(params.targetInfo.targetId, params.targetInfo);
       if (method === 'Target.targetDestroyed') this.#targets.delete(params.targetId);
     });
   }
@@ -129,11 +143,24 @@ class Browser {
     return page;
   }
 
+  /** A page of the browser's own profile, which all such pages share, with the rules that hold for ordinary visitors. */
+  async newTab() {
+    const { targetId } = await this.#send('Target.createTarget', { url: 'about:blank' });
+    return this.#attach(targetId);
+  }
+
   /** The page that a page has opened; `null` if there is none (yet, or any more). */
   async popupOf(page) {
     const target = [...this.#targets.values()].find(({ openerId, type }) => openerId === page.targetId && type === 'page');
     if (!target) return null;
     return this.#attach(target.targetId).catch(() => null); // windows of downloads close by themselves
+  }
+
+  /** A frame of another site in a page, whose address ends like this. */
+  async frameOf(page, end) {
+    const target = await until(`a frame ${end}`, () => [...this.#targets.values()]
+      .find(({ type, url, parentFrameId }) => type === 'iframe' && url.endsWith(end) && (parentFrameId ?? page.targetId) === page.targetId));
+    return this.#attach(target.targetId);
   }
 
   async #attach(targetId) {

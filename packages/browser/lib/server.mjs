@@ -8,10 +8,16 @@ import { startServer as start } from '../../conformance/lib/server.mjs';
 export async function startServer() {
   assert.ok(process.env.FRESHBASE, 'FRESHBASE must be the path of the server');
   const { origin, stop } = await start(process.env.FRESHBASE);
+  return { origin, stop, ...await administer(origin) };
+}
+
+/** What the administrator of a server that `packages/conformance` has started can do. */
+export async function administer(origin) {
   const login = await fetch(`${origin}/v1/db/User/login`, {
     method: 'POST', body: JSON.stringify({ username: 'root', password: 'root' }),
   });
-  const authorization = `BAT ${login.headers.get('baqend-authorization-token')}`;
+  const token = login.headers.get('baqend-authorization-token');
+  const authorization = `BAT ${token}`;
 
   const call = async (method, path, body, headers) => {
     const response = await fetch(`${origin}/v1${path}`, { method, headers, body });
@@ -20,8 +26,8 @@ export async function startServer() {
     return text && JSON.parse(text);
   };
   return {
-    origin,
-    stop,
+    /** The administrator's. */
+    token,
     /** Changes settings as the administrator. */
     configure: (settings) => call('PUT', '/config', JSON.stringify(settings), { authorization }),
     /** Adds a class, or fields to one. */

@@ -1,9 +1,5 @@
-// A mocha reporter (mocha 5 and 10) that appends one JSON object per line to the file CONFORMANCE_EVENTS:
-//
-//   {"type":"plan","tests":["full title", …]}                        all tests, in the order of their definition
-//   {"type":"test","index":7,"title":"…","status":"passed|failed|skipped","ms":12,"error":"…"}   index into the plan, or -1
-//   {"type":"hook","title":"…","error":"…"}                          a hook that failed
-//   {"type":"end"}
+// A mocha reporter (mocha 5 and 10) that appends one JSON object per line, each an event of follow.cjs, to the file
+// CONFORMANCE_EVENTS.
 //
 // mocha's own JSON reporter writes only at the end, so a crashed or hanging process would leave nothing to look at.
 // With CONFORMANCE_LIST=1 the process ends after the plan, without running a test or hook.
@@ -11,54 +7,15 @@
 
 const fs = require('fs');
 
-const STACK_LINES = 6;
+const follow = require('./follow.cjs');
 
 module.exports = class EventReporter {
   constructor(runner) {
     const file = process.env.CONFORMANCE_EVENTS;
-    const emit = (event) => fs.appendFileSync(file, JSON.stringify(event) + '\n');
-    const planned = [];
-
-    const emitTest = (test, status, error) => emit({
-      type: 'test',
-      index: planned.indexOf(test),
-      title: test.fullTitle(),
-      status,
-      ms: test.duration || 0,
-      ...(error && { error: errorText(error) }),
-    });
-
-    runner.on('start', () => {
-      collect(runner.suite, planned);
-      emit({ type: 'plan', tests: planned.map((test) => test.fullTitle()) });
-      if (process.env.CONFORMANCE_LIST) process.exit(0);
-    });
-    runner.on('pass', (test) => emitTest(test, 'passed'));
-    runner.on('pending', (test) => emitTest(test, 'skipped'));
-    runner.on('fail', (runnable, error) => {
-      if (runnable.type === 'test') emitTest(runnable, 'failed', error);
-      else emit({ type: 'hook', title: runnable.fullTitle(), error: errorText(error) });
-    });
-    runner.on('end', () => emit({ type: 'end' }));
+    const emit = (event) => {
+      fs.appendFileSync(file, JSON.stringify(event) + '\n');
+      if (event.type === 'plan' && process.env.CONFORMANCE_LIST) process.exit(0);
+    };
+    follow(runner, emit, `${process.cwd()}/`);
   }
 };
-
-function collect(suite, into) {
-  into.push(...suite.tests);
-  suite.suites.forEach((child) => collect(child, into));
-}
-
-/** Name, message, the SDK's extras (HTTP status, reason) and the first lines of the stack. */
-function errorText(error) {
-  if (!error || typeof error !== 'object') return String(error);
-  const extras = ['status', 'reason']
-    .filter((name) => error[name] !== undefined)
-    .map((name) => `${name}: ${error[name]}`);
-  const head = `${error.name || 'Error'}: ${error.message}${extras.length ? ` (${extras.join(', ')})` : ''}`;
-  const frames = String(error.stack || '')
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line) && !line.includes('node:internal'))
-    .slice(0, STACK_LINES)
-    .map((line) => line.replace(`${process.cwd()}/`, ''));
-  return [head, ...frames].join('\n');
-}

@@ -1,6 +1,10 @@
 //! `/connect`: the first request of every client, and the page that browser clients load into an iframe.
+//!
+//! Any page may have this one in a frame, which is what it is for. It answers to that page alone, holds a token only if that page
+//! has sent one, reads nothing but the API, and hands logins with other providers to the app's own pages; see `connect.js`.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use fb_auth::{Principal, Secret};
 use http::{Method, header};
@@ -15,6 +19,13 @@ use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::route::{Access, Route, route};
 
+const SCRIPT: &str = include_str!("../../assets/connect.js");
+/// Which script it is. Pages ask for it under this name, so that browsers need not ask whether it is still the same one.
+static SCRIPT_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let mut version = fb_auth::fingerprint(SCRIPT);
+    version.truncate(16);
+    version
+});
 /// Largest form that carries a token.
 const FORM_BYTES: usize = 16 << 10;
 
@@ -24,7 +35,9 @@ pub(crate) fn routes() -> Vec<Route> {
             Access::Public, answers: &[(200, Some("Connect"))]),
         route!(POST "/connect" connect_via_post, "The same, with the token in a form field", Access::Public,
             answers: &[(200, Some("Connect"))]),
-        route!(GET "/connect.js" connect_script, "The script of the connect page", Access::Public, answers: &[(200, None)]),
+        route!(GET "/connect.js" connect_script, "The script of the connect page", Access::Public,
+            query: &[("v", "Version of the script; the answer may be kept if it is the current one")],
+            answers: &[(200, None)]),
     ]
 }
 
@@ -84,7 +97,7 @@ async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
     let html = accept.find("text/html");
     let reply = match (html, accept.find("application/json")) {
         (Some(html), Some(json)) if json < html => Reply::json(200, &body),
-        (Some(_), _) => page(&body, token.as_ref()),
+        (Some(_), _) => page(&body, token.as_ref(), &ctx.app.settings().oauth.authorized_domains),
         (None, _) => Reply::json(200, &body),
     };
     if is_private {
@@ -99,7 +112,9 @@ async fn answer(ctx: &Ctx) -> Result<Reply, ApiError> {
 }
 
 /// The page that relays requests of the SDK's iframe connector. The answer to the first one, `/connect`, is part of it.
-fn page(connect: &Value, token: Option<&Secret>) -> Reply {
+/// `login_origins` are those that get what a login with another provider gives, besides the page's own; checked origins have no
+/// character that means something in HTML.
+fn page(connect: &Value, token: Option<&Secret>, login_origins: &[String]) -> Reply {
     // Inside a script element only `</` and `<!--` could end the text; JSON allows the escape for every `<`.
     let json = connect.to_string().replace('<', "\\u003c");
     let mut html =
@@ -113,19 +128,27 @@ fn page(connect: &Value, token: Option<&Secret>) -> Reply {
     }
     let _ = write!(
         html,
-        ">{json}</script>\n<script src=\"connect.js\"></script></head><body></body></html>\n"
+        ">{json}</script>\n<script src=\"connect.js?v={}\" data-login-origins=\"{}\"></script></head><body></body></html>\n",
+        *SCRIPT_VERSION,
+        login_origins.join(" ")
     );
     Reply::text(200, "text/html;charset=utf-8", html)
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'self'; connect-src 'self'",
+            // Without a word about frames: any scheme may be above it, also that of local files.
+            "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'",
         )
 }
 
-async fn connect_script(_ctx: Ctx) -> Result<Reply, ApiError> {
-    let script = include_str!("../../assets/connect.js");
-    Ok(Reply::text(200, "text/javascript;charset=utf-8", script)
-        .header(header::CACHE_CONTROL, "no-cache")
+async fn connect_script(ctx: Ctx) -> Result<Reply, ApiError> {
+    let is_this_one = ctx.request.query("v")?.as_ref() == Some(&*SCRIPT_VERSION);
+    let caching = if is_this_one {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    Ok(Reply::text(200, "text/javascript;charset=utf-8", SCRIPT)
+        .header(header::CACHE_CONTROL, caching)
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }

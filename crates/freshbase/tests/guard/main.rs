@@ -7,6 +7,7 @@ mod attempts;
 mod audit;
 mod bad_input;
 mod bans;
+mod connect_page;
 mod devices;
 mod enumeration;
 mod fields;

@@ -36,15 +36,16 @@ pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     })
 }
 
-/// True if the URL says nothing but which file it is, and what gets around caches. Variants of images change with the
-/// app's settings; URLs with tokens are somebody's own.
+/// True if the URL says nothing but which file it is. Variants of images change with the app's settings; URLs with tokens are
+/// somebody's own. A published client that is told by the filter not to use its copy asks under a URL of its own (`?BCB`), which is
+/// the same one each time: a copy of that answer would be used as long as the filter names the file.
 fn is_plain(query: Option<&str>) -> bool {
-    has_only(query, &["BCB"])
+    has_only(query, &[])
 }
 
 /// The same with a token in the URL.
 fn is_plain_but_for_token(query: Option<&str>) -> bool {
-    has_only(query, &["BCB", "BAT"])
+    has_only(query, &["BAT"])
 }
 
 fn has_only(query: Option<&str>, names: &[&str]) -> bool {

@@ -100,7 +100,7 @@ fn public_files_may_be_kept_unless_they_say_something_themselves() {
         .expect(204);
     admin.upload("/data/a", "text/plain", b"one").expect(200);
     for client in [&admin, &anybody] {
-        for path in ["/file/data/a", "/file/data/a?BCB", "/file/data/a?BCB=1"] {
+        for path in ["/file/data/a", "/file/data/a?"] {
             let answer = client.get(path).expect(200);
             assert!(lifetimes(&answer).is_some(), "{path}");
             let tag = answer.header("etag").unwrap().to_owned();
@@ -111,6 +111,14 @@ fn public_files_may_be_kept_unless_they_say_something_themselves() {
             assert!(lifetimes(&client.head_of(path).expect(200)).is_some());
         }
         assert_eq!(lifetimes(&client.get("/file/data/a?BAT=none")), None);
+        // Under this URL clients ask for files that the filter names: a copy would be found again the next time.
+        for path in ["/file/data/a?BCB", "/file/data/a?BCB=1", "/file/data/a?&BCB"] {
+            let answer = client.get(path).expect(200);
+            assert_eq!(answer.header("cache-control"), Some("no-cache"), "{path}");
+            let tag = answer.header("etag").unwrap().to_owned();
+            let confirmed = client.request("GET", path, &[("if-none-match", &tag)], b"").expect(304);
+            assert_eq!(confirmed.header("cache-control"), Some("no-cache"), "{path}");
+        }
         assert_eq!(lifetimes(&client.get("/file/data/none")), None);
     }
     for (i, said) in ["public, max-age=600", "no-cache", "no-store"].into_iter().enumerate() {
