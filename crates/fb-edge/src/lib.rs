@@ -76,6 +76,7 @@ mod disk;
 mod edge;
 mod entry;
 mod error;
+mod figures;
 mod fill;
 mod flight;
 mod guarded;
