@@ -88,18 +88,19 @@ async fn origin(headers: HeaderMap) -> std::net::SocketAddr {
             let (headers, log, ticks) = (headers.clone(), log.clone(), ticks.clone());
             tokio::spawn(async move {
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let answer: Response<UnsyncBoxBody<Bytes, Infallible>> = if request.uri().path() == "/.freshbase/purges" {
-                        let resume = request.uri().query().and_then(Resume::of_query);
-                        let lines = log.clone().stream(resume, ticks.clone(), Duration::from_secs(1));
-                        Response::new(StreamBody::new(lines.map(|piece| Ok(Frame::data(piece)))).boxed_unsync())
-                    } else {
-                        let mut answer = Response::new(Full::from(OBJECT).boxed_unsync());
-                        *answer.headers_mut() = headers.clone();
-                        answer
-                            .headers_mut()
-                            .insert("surrogate-key", "app:/db/Todo/42".parse().unwrap());
-                        answer
-                    };
+                    let answer: Response<UnsyncBoxBody<Bytes, Infallible>> =
+                        if request.uri().path() == "/.freshbase/purges" {
+                            let resume = request.uri().query().and_then(Resume::of_query);
+                            let lines = log.clone().stream(resume, ticks.clone(), Duration::from_secs(1));
+                            Response::new(StreamBody::new(lines.map(|piece| Ok(Frame::data(piece)))).boxed_unsync())
+                        } else {
+                            let mut answer = Response::new(Full::from(OBJECT).boxed_unsync());
+                            *answer.headers_mut() = headers.clone();
+                            answer
+                                .headers_mut()
+                                .insert("surrogate-key", "app:/db/Todo/42".parse().unwrap());
+                            answer
+                        };
                     async move { Ok::<_, Infallible>(answer) }
                 });
                 let _ = auto::Builder::new(TokioExecutor::new())

@@ -118,7 +118,11 @@ impl Caller {
     /// `None` if an answer does not say what the token of its request is worth.
     pub(crate) fn of(headers: &HeaderMap, sent: Sent, coherence: &Coherence) -> Option<Self> {
         let described: Described = read(headers, &CALLER)?;
-        let fences = described.names.iter().map(|name| coherence.fence_of_key(name)).collect();
+        let fences = described
+            .names
+            .iter()
+            .map(|name| coherence.fence_of_key(name))
+            .collect();
         Some(Self {
             app: described.app,
             principal: described.caller.principal()?,
@@ -195,7 +199,11 @@ mod tests {
         assert_eq!(presented("/x", &["Bearer abc"]).unwrap().1, key);
         let (path, key) = presented("/f?a=1&BAT=abc&b=2", &[]).unwrap();
         assert_eq!(path.as_deref(), Some("/f?a=1&b=2"));
-        assert_ne!(key, presented("/g?a=1&BAT=abc&b=2", &[]).unwrap().1, "good for one path");
+        assert_ne!(
+            key,
+            presented("/g?a=1&BAT=abc&b=2", &[]).unwrap().1,
+            "good for one path"
+        );
         assert_eq!(presented("/f?BAT=abc", &[]).unwrap().0.as_deref(), Some("/f"));
         for (url, tokens) in [
             ("/x", &[][..]),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
 use http::header::{CACHE_CONTROL, PRAGMA};
+use http::{HeaderMap, HeaderName};
 
 /// Names and values of `Cache-Control`, in lower case. Of a name that comes twice the first one counts.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

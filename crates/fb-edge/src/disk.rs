@@ -131,7 +131,10 @@ mod tests {
     use super::*;
 
     fn files(dir: &Path) -> Vec<PathBuf> {
-        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+        std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect()
     }
 
     #[tokio::test]

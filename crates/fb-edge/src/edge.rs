@@ -146,12 +146,9 @@ impl Edge {
     pub fn stats(&self) -> EdgeStats {
         let inner = &self.inner;
         let is_intact = inner.coherence.is_intact(inner.ticks.now());
-        inner.counts.stats(
-            inner.sizes(),
-            inner.flights.len(),
-            inner.coherence.count(),
-            is_intact,
-        )
+        inner
+            .counts
+            .stats(inner.sizes(), inner.flights.len(), inner.coherence.count(), is_intact)
     }
 }
 
@@ -165,6 +162,7 @@ impl Inner {
             bytes: bytes + guarded_bytes,
             disk_bytes: self.disk.as_ref().map_or(0, Disk::bytes),
             callers: self.callers.len(),
+            stream_number: self.coherence.number(),
         }
     }
 

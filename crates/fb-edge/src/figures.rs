@@ -56,12 +56,18 @@ fn answer(path: &str, edge: &Edge) -> Response<Full<Bytes>> {
             (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
         }
         "/metrics" => (StatusCode::OK, render(&stats)),
-        _ => (StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n".to_owned()),
+        _ => (
+            StatusCode::NOT_FOUND,
+            "there are /healthz, /readyz and /metrics\n".to_owned(),
+        ),
     };
     let mut answer = Response::new(Full::from(text));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
@@ -69,7 +75,7 @@ fn answer(path: &str, edge: &Edge) -> Response<Full<Bytes>> {
 /// Name without prefix, kind, meaning, value.
 type Row = (&'static str, &'static str, &'static str, u64);
 
-fn rows(stats: &EdgeStats) -> [Row; 16] {
+fn rows(stats: &EdgeStats) -> [Row; 17] {
     let size = |n: usize| n as u64;
     [
         ("hits_total", "counter", "Answers from the edge.", stats.hits),
@@ -116,6 +122,12 @@ fn rows(stats: &EdgeStats) -> [Row; 16] {
             "Purges that have taken effect.",
             stats.purges,
         ),
+        (
+            "stream_number",
+            "gauge",
+            "The last number of the stream of purges that has taken effect.",
+            stats.stream_number,
+        ),
         ("entries", "gauge", "Answers that are kept.", size(stats.entries)),
         (
             "guarded_entries",
@@ -123,7 +135,12 @@ fn rows(stats: &EdgeStats) -> [Row; 16] {
             "Those of them that are not for everybody.",
             size(stats.guarded_entries),
         ),
-        ("memory_bytes", "gauge", "Bytes of memory that answers take.", stats.bytes),
+        (
+            "memory_bytes",
+            "gauge",
+            "Bytes of memory that answers take.",
+            stats.bytes,
+        ),
         ("disk_bytes", "gauge", "Bytes of answers on disk.", stats.disk_bytes),
         (
             "callers",

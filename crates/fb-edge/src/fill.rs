@@ -88,7 +88,6 @@ impl Filling {
         }
         request
     }
-
 }
 
 impl Inner {

@@ -47,13 +47,7 @@ impl From {
 /// Answers with what is in memory.
 ///
 /// `body` is that of the entry; it may be empty if [`needs_body`] is false.
-pub(crate) fn with_entry(
-    entry: &Entry,
-    body: Bytes,
-    request: &Parts,
-    now: Duration,
-    from: From,
-) -> Response<EdgeBody> {
+pub(crate) fn with_entry(entry: &Entry, body: Bytes, request: &Parts, now: Duration, from: From) -> Response<EdgeBody> {
     let is_known = entry.is_known_to(&request.headers);
     let body = match needs_body(entry, request) {
         true => body,

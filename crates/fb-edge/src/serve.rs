@@ -18,7 +18,8 @@ use crate::headers::Peer;
 impl Edge {
     /// Serves plain connections until `stop` is done, then finishes what is under way.
     pub async fn serve(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        self.serve_with(listener, false, |stream| async { Ok(stream) }, stop).await;
+        self.serve_with(listener, false, |stream| async { Ok(stream) }, stop)
+            .await;
     }
 
     /// The same for encrypted ones: `handshake` makes an encrypted connection of a plain one.

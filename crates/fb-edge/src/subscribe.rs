@@ -41,9 +41,7 @@ enum Ended {
 impl EdgeOptions {
     pub(crate) fn check(&self) -> Result<(), EdgeError> {
         let is_path = self.purge_path.starts_with('/') && self.purge_path.parse::<Uri>().is_ok();
-        (is_path && self.proof().is_ok())
-            .then_some(())
-            .ok_or(EdgeError::Purges)
+        (is_path && self.proof().is_ok()).then_some(()).ok_or(EdgeError::Purges)
     }
 
     fn proof(&self) -> Result<HeaderValue, http::header::InvalidHeaderValue> {

@@ -13,10 +13,11 @@ use fb_app::files::OpenFile;
 use fb_app::objects::Seen;
 use fb_auth::{LoadRules, PrincipalNote, Secret};
 use fb_edge::{
-    CALLER, EDGE_BOUND, EDGE_SECRET, GUARD, Monotonic, PURGED_UP_TO, Purge, PurgeLog, Resume, SURROGATE_CONTROL, SURROGATE_KEY, Ticks,
+    CALLER, EDGE_BOUND, EDGE_SECRET, GUARD, Monotonic, PURGED_UP_TO, Purge, PurgeLog, Resume, SURROGATE_CONTROL,
+    SURROGATE_KEY, Ticks,
 };
-use futures_util::StreamExt;
 use fb_types::{FileId, ObjectKey};
+use futures_util::StreamExt;
 use http::Method;
 use http::header::{self, HeaderName};
 use tokio::sync::watch;

@@ -548,7 +548,9 @@ pub(crate) fn sender(text: &str) -> Result<fb_mail::Sender, String> {
 /// It has to fit into a header, and nobody should guess it.
 pub(crate) fn check_edge_secret(text: &str) -> Result<(), String> {
     let is_fit = (32..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_fit.then_some(()).ok_or_else(|| "32 to 256 visible ASCII characters".into())
+    is_fit
+        .then_some(())
+        .ok_or_else(|| "32 to 256 visible ASCII characters".into())
 }
 
 /// What is empty is not given.

@@ -113,7 +113,11 @@ impl App {
         }
         let rules = LoadRules::of_file(&bucket, file.entry().acl.as_deref());
         let app = self.id();
-        let names = [tags::app(app), tags::bucket(app, id.bucket().as_str()), tags::file(app, id)];
+        let names = [
+            tags::app(app),
+            tags::bucket(app, id.bucket().as_str()),
+            tags::file(app, id),
+        ];
         Ok(Some((file, vouched.guarded(self, rules, names))))
     }
 
@@ -135,7 +139,8 @@ impl App {
         let left = session.claims.expires_at.millis().saturating_sub(now.millis()) / 1000;
         let seconds = u64::try_from(left).unwrap_or(0).min(promised.as_secs());
         // Also by the keys there will be then: one may be about to retire.
-        let then = fb_types::Timestamp::from_millis(now.millis().saturating_add(i64::try_from(seconds * 1000).unwrap_or(0)));
+        let then =
+            fb_types::Timestamp::from_millis(now.millis().saturating_add(i64::try_from(seconds * 1000).unwrap_or(0)));
         let tokens = self.tokens();
         let is_good_then = match shown {
             Shown::Header(token) => tokens.verify(token, then).is_ok(),

@@ -36,8 +36,8 @@ pub(crate) use self::purges::Purges;
 pub use self::purges::{LONGEST_PRIVATE, PRIVATE, PurgeSink, tags};
 
 pub use self::areas::AreaFigures;
-pub use self::guarded::{Guarded, Shown};
 use self::areas::{Area, Areas};
+pub use self::guarded::{Guarded, Shown};
 pub use self::settings::CachingSettings;
 use self::settings::LONGEST;
 pub use self::tend::CachingFigures;

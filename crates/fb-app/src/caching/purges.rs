@@ -72,7 +72,11 @@ pub mod tags {
     /// A file.
     pub fn file(app: &AppId, id: &FileId) -> String {
         let path: Vec<String> = id.path().as_str().split('/').map(encode_component).collect();
-        format!("{app}/file/{}/{}", encode_component(id.bucket().as_str()), path.join("/"))
+        format!(
+            "{app}/file/{}/{}",
+            encode_component(id.bucket().as_str()),
+            path.join("/")
+        )
     }
 
     /// What is known of tokens: roles, sessions, keys.

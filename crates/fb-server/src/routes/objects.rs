@@ -64,7 +64,11 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
     Ok(match lifetime {
         Some(lifetime) => ctx.kept(reply, lifetime, || {
             let app = ctx.app.id();
-            vec![tags::app(app), tags::class(app, &bucket), tags::object(app, &bucket, &key)]
+            vec![
+                tags::app(app),
+                tags::class(app, &bucket),
+                tags::object(app, &bucket, &key),
+            ]
         }),
         None => guarded.iter().fold(reply, |reply, guarded| ctx.guarded(reply, guarded)),
     })

@@ -74,7 +74,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let key = master_key::of(&config)?;
     let edges = edges(&config)?;
     let mut options = apps_options(&config, outbox.clone(), key.clone())?;
-    options.purges = edges.purges.clone().map(|purges| Arc::new(purges) as Arc<dyn PurgeSink>);
+    options.purges = edges
+        .purges
+        .clone()
+        .map(|purges| Arc::new(purges) as Arc<dyn PurgeSink>);
     let apps = Apps::open(node.clone(), options).await?;
     let link = prepare(&apps, &config).await?;
     if let Some(https) = &mut https {

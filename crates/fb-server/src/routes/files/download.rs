@@ -26,7 +26,11 @@ pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     Ok(match lifetime {
         Some(lifetime) => ctx.kept(reply, lifetime, || {
             let app = ctx.app.id();
-            vec![tags::app(app), tags::bucket(app, id.bucket().as_str()), tags::file(app, &id)]
+            vec![
+                tags::app(app),
+                tags::bucket(app, id.bucket().as_str()),
+                tags::file(app, &id),
+            ]
         }),
         None => reply,
     })
