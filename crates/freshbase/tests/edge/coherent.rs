@@ -1,7 +1,7 @@
 //! What the edge keeps is what the server has, within the bound; and nothing else when it cannot know.
 
 use fb_testkit::{Client, wait_for};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kit::{Mode, World, server, way};
 
@@ -66,18 +66,12 @@ fn rules_of_classes_and_settings_concern_all_copies() {
     let client = world.edge.client();
     world.put("1", 1, &json!({}));
     world.warm(&client, "/db/Todo/1");
-    let closed = json!({ "acl": { "load": { "/db/Role/1": "allow" } }, "fields": {} });
-    world.admin.post("/schema/Todo", &closed).expect(200);
+    let class = |load: Value| json!({ "acl": { "load": load }, "fields": { "n": { "type": "/db/Integer" } } });
+    let closed = class(json!({ "/db/Role/1": "allow" }));
+    world.admin.put("/schema/Todo", &closed).expect(200);
     world.settle();
     client.get("/db/Todo/1").expect(466);
-    let open = json!({ "acl": { "load": {} }, "fields": {} });
-    world
-        .admin
-        .put(
-            "/schema/Todo",
-            &json!({ "class": "/db/Todo", "acl": open["acl"], "fields": { "n": { "type": "/db/Integer" } } }),
-        )
-        .expect(200);
+    world.admin.put("/schema/Todo", &class(json!({}))).expect(200);
     world.settle();
     world.warm(&client, "/db/Todo/1");
     world
