@@ -220,8 +220,8 @@ fn take_client(headers: &mut http::HeaderMap) -> Option<IpAddr> {
     let (before, last) = all.rsplit_once(',').unwrap_or(("", &all));
     let client = last.trim().parse().ok()?;
     headers.remove(FORWARDED_FOR);
-    if let Ok(before) = before.parse()
-        && before != ""
+    if !before.is_empty()
+        && let Ok(before) = before.parse()
     {
         headers.insert(FORWARDED_FOR, before);
     }
