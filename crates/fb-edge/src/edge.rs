@@ -162,6 +162,7 @@ impl Inner {
             bytes: bytes + guarded_bytes,
             disk_bytes: self.disk.as_ref().map_or(0, Disk::bytes),
             callers: self.callers.len(),
+            stream_number: self.coherence.number(),
         }
     }
 

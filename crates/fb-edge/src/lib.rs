@@ -1,6 +1,6 @@
 //! A caching proxy near users that its origin purges over a numbered stream.
 //!
-//! Knows nothing of stores, apps, users or configuration files; it takes requests, and what their answers say about themselves.
+//! Knows nothing of stores, apps or configuration files; it takes requests, and what their answers say about themselves and their callers.
 //!
 //! [`Edge`] answers clients; [`PurgeLog`] is the origin's side of the stream. One is of no use without the other.
 //!
@@ -29,6 +29,9 @@
 //! # What the origin should do
 //! - `Surrogate-Key: <key> …` in whatever it purges, also when it confirms. It is not passed on. Only such answers are good enough
 //!   for requests with `no-cache`, which the edge answers as long as it is coherent; `no-store` in a request always reaches the origin.
+//! - [`SURROGATE_CONTROL`] with a lifetime for who is purged, which may be longer than `s-maxage` for everybody else.
+//! - [`PURGED_UP_TO`] in every answer: the edge passes it on once it has applied the purges up to there, so that whoever was told that a write
+//!   is done reads what was written.
 //! - [`PurgeLog::push`] after the commit and before its acknowledgement; also when rights change, with all keys that this concerns.
 //! - [`PurgeLog::stream`] at [`EdgeOptions::purge_path`], for who has the secret, with beats several times within the bound.
 //! - `Vary: Authorization` where anonymous callers get another answer than others at the same address, such as `connect`.
@@ -49,23 +52,22 @@
 //! # }
 //! ```
 //!
-//! # Protected data: a design, not built yet
-//! Answers that are not for everybody are never stored. To serve them from here the edge has to decide itself, with the kernel that the
-//! origin uses (`fb_auth::authorize`), on what it can know to be as fresh as the bound:
+//! # What is not for everybody
+//! The origin sends such an answer with its rules in [`GUARD`], with what the token of the request is worth in [`CALLER`], and with names that
+//! both are purged by; but only to a request that proves to be an edge's, and only what the caller may see. The edge keeps it in a
+//! table of its own, which no look-up of public answers meets, and gives it to callers of whom it knows that the rules let them:
 //!
-//! 1. **A second kind of entry.** For an object whose rules are not public the origin answers a request *of the edge* (mutual proof by
-//!    the secret, never a client's token) with the body, `Surrogate-Key`, and the object's rules in a header that is not passed on.
-//!    Entries of this kind live in a table of their own, keyed by app and object id, so that no lookup for public answers can meet
-//!    them; they leave the edge as `Cache-Control: private` only. Classes with rules on fields are left to the origin.
-//! 2. **What decides.** Per app, over the same numbered stream, so that it is as coherent as purges: the key that tokens are signed
-//!    with, the rules of classes, and per user epoch, roles and whether it is active, asked for when a user is first seen and stamped
-//!    like an answer. A change of any of these is a purge (`user:<id>`, `class:<name>`, `tokens`) that is pushed before the change is
-//!    acknowledged. So a revoked right ends with its purge, or with the bound if the stream is lost (S40).
-//! 3. **The order per request.** Signature, then expiry against the wall clock with the origin's tolerance (S26; a token that the
-//!    origin would renew is passed on), then epoch, then `authorize` for class and object. Whatever is unknown, stale or refused goes
-//!    to the origin with the client's own request: the edge only ever says yes. `stale-if-error` never applies.
-//! 4. **Keys.** A key that signs can also forge, so a stolen edge would be as bad as a stolen origin. Before this is built, tokens
-//!    should be checked with a key derived for edges that the origin does not accept itself, or with public keys.
+//! - **One kernel.** `fb_auth::LoadRules` decides at the origin and here. A class with rules on fields is never sent like this.
+//! - **No keys.** Tokens are signed with secrets of the apps, and who can check can forge. The origin vouches for each token when it first
+//!   comes by, and the edge remembers that under the token's hash. A stolen edge has its clients' tokens, and cannot make any. Public
+//!   keys would do as well, but change every token that is out there; keys of edges alone would have to be guarded by each of them.
+//! - **As fresh as anything here.** What is known of a caller is marked like an answer: it ends with a purge (a role, a session, a password, the
+//!   user), with the token's own end, which counts from when the request was sent and needs no clock, and with the stream (S26, S40).
+//! - **Only yes.** Whatever is unknown, out of date or refused goes to the origin with the client's own request. `stale-if-error` never
+//!   applies. Such answers leave as `private`.
+//!
+//! # Where bodies are
+//! Answers are in memory; with [`EdgeOptions::disk`], bodies of 64 KiB and more are files. Nothing on disk is found again after a restart.
 
 mod ask;
 mod body;
@@ -76,6 +78,7 @@ mod disk;
 mod edge;
 mod entry;
 mod error;
+mod figures;
 mod fill;
 mod flight;
 mod guarded;

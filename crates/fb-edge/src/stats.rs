@@ -50,6 +50,8 @@ pub struct EdgeStats {
     pub stale: u64,
     /// Purges that have taken effect.
     pub purges: u64,
+    /// The last number of the stream that has taken effect; begins anew with each start of the origin.
+    pub stream_number: u64,
     /// Answers that are kept now.
     pub entries: usize,
     /// Those of them that are not for everybody.
@@ -74,6 +76,8 @@ pub(crate) struct Sizes {
     pub(crate) bytes: u64,
     pub(crate) disk_bytes: u64,
     pub(crate) callers: usize,
+    /// The last number of the stream.
+    pub(crate) stream_number: u64,
 }
 
 impl Counts {
@@ -88,6 +92,7 @@ impl Counts {
             passed: self.passed.get(),
             stale: self.stale.get(),
             purges,
+            stream_number: sizes.stream_number,
             entries: sizes.entries,
             guarded_entries: sizes.guarded_entries,
             bytes: sizes.bytes,

@@ -13,6 +13,7 @@ const HELP: &str = "First steps:
   freshbase admin reset ann             let an administrator back in: new password, no second factor
   freshbase doctor                      say what is open to strangers, not backed up, or not encrypted
   freshbase backup main -o main.fbdb    copy an app into a file while it runs
+  freshbase edge --help                 put a cache near users, in front of this server
   freshbase config show                 list all configuration keys and where they come from
 
 For developers, from any machine (docs/cli.md):
@@ -35,6 +36,7 @@ pub(crate) fn command() -> Command {
         ))
         .subcommand(app())
         .subcommand(admin())
+        .subcommand(commands::edge::command())
         .subcommand(doctor())
         .subcommand(
             with_data_dir(Command::new("backup"))
@@ -212,7 +214,7 @@ fn with_data_dir(command: Command) -> Command {
 }
 
 /// Adds the flags of configuration keys, and of the file.
-fn with_keys(command: Command, wanted: impl Fn(&str) -> bool) -> Command {
+pub(crate) fn with_keys(command: Command, wanted: impl Fn(&str) -> bool) -> Command {
     let config = Arg::new("config")
         .long("config")
         .value_name("FILE")

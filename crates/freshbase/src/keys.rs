@@ -202,9 +202,7 @@ pub(crate) const KEYS: &[Key] = &[
         Ok(())
     }),
     key!(secret "edge-secret", "What edges (`freshbase edge`) and this server prove to each other that they belong together with: 32 to 256 visible ASCII characters. Without one there are no edges. See `docs/edge.md`.", |c, v| {
-        if !(32..=256).contains(&v.len()) || !v.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("32 to 256 visible ASCII characters".into());
-        }
+        check_edge_secret(v)?;
         c.edge_secret = Some(fb_auth::Secret::new(v));
         Ok(())
     }),
@@ -655,6 +653,14 @@ pub(crate) fn sender(text: &str) -> Result<fb_mail::Sender, String> {
     text.parse().map_err(|e: fb_mail::AddressError| e.to_string())
 }
 
+/// It has to fit into a header, and nobody should guess it.
+pub(crate) fn check_edge_secret(text: &str) -> Result<(), String> {
+    let is_fit = (32..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_fit
+        .then_some(())
+        .ok_or_else(|| "32 to 256 visible ASCII characters".into())
+}
+
 /// What is empty is not given.
 fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
@@ -695,7 +701,7 @@ fn number(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "a whole number above 0".into())
 }
 
-fn size(text: &str) -> Result<usize, String> {
+pub(crate) fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
     let unit = match text[digits.len()..].trim() {
         "" | "B" => 1,
@@ -711,7 +717,7 @@ fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "a size such as 64KiB, 4MiB or 1GiB".into())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "a duration such as 500ms, 10s or 5m".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| expected())?;

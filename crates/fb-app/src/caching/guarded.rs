@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fb_auth::{FileOperation, LoadRules, Operation, PrincipalNote, TokenKind, authorize, authorize_file};
-use fb_types::{FileId, ObjectKey};
+use fb_types::{FileId, ObjectKey, Timestamp};
 
 use super::keep::is_kept;
 use super::{element, purges, tags};
@@ -138,9 +138,9 @@ impl App {
         let now = self.clock().now();
         let left = session.claims.expires_at.millis().saturating_sub(now.millis()) / 1000;
         let seconds = u64::try_from(left).unwrap_or(0).min(promised.as_secs());
-        // Also by the keys there will be then: one may be about to retire.
-        let then =
-            fb_types::Timestamp::from_millis(now.millis().saturating_add(i64::try_from(seconds * 1000).unwrap_or(0)));
+        // Also by the keys there will be just before: one may be about to retire.
+        let span = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let then = Timestamp::from_millis(now.millis().saturating_add(span).saturating_sub(1));
         let tokens = self.tokens();
         let is_good_then = match shown {
             Shown::Header(token) => tokens.verify(token, then).is_ok(),

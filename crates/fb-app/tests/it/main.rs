@@ -5,6 +5,7 @@
 mod bans;
 mod caching;
 mod files;
+mod guarded;
 mod jobs;
 mod letters;
 mod live;
@@ -161,10 +162,19 @@ impl Fixture {
     }
 }
 
+/// A sink of purges that nobody follows.
+#[derive(Debug)]
+struct Nowhere;
+
+impl fb_app::caching::PurgeSink for Nowhere {
+    fn purge(&self, _: Vec<String>) {}
+    fn purge_all(&self) {}
+}
+
 /// The apps of a data directory.
 async fn apps_at(dir: &std::path::Path, clock: &Arc<Hand>, catcher: &Arc<Catcher>, master_key: &Secret) -> Arc<Apps> {
     let options = AppsOptions {
-        purges: None,
+        purges: Some(Arc::new(Nowhere)),
         clock: clock.clone(),
         limits: AppLimits::default(),
         hash_cost: HashCost {

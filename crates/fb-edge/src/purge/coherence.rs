@@ -124,6 +124,11 @@ impl Coherence {
         self.reached.send_replace(Some(place));
     }
 
+    /// The last number of the stream that is applied; 0 before there was any.
+    pub(crate) fn number(&self) -> u64 {
+        self.reached.borrow().map_or(0, |place| place.after)
+    }
+
     /// Waits until the purges up to `place` are applied; not for ever: behind the bound nothing is answered from memory without them.
     pub(crate) async fn has_reached(&self, place: Resume) {
         let is_there = |reached: &Option<Resume>| {

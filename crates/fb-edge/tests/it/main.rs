@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test binary")]
 
 mod coherent;
+mod guarded;
 mod kit;
 mod passing;
 mod poisoning;

@@ -7,6 +7,7 @@ pub(crate) mod code;
 mod config;
 pub(crate) mod deploy;
 mod doctor;
+pub(crate) mod edge;
 pub(crate) mod login;
 pub(crate) mod remote;
 pub(crate) mod schema;
@@ -41,6 +42,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         Some(("serve", matches)) => serve::run(matches),
         Some(("app", matches)) => app::run(matches),
         Some(("admin", matches)) => admin::run(matches),
+        Some(("edge", matches)) => edge::run(matches),
         Some(("doctor", matches)) => doctor::run(matches),
         Some(("backup", matches)) => backup::back_up(matches),
         Some(("restore", matches)) => backup::restore(matches),

@@ -35,7 +35,7 @@ fn settings_take_effect_at_once_and_outlive_a_restart() {
         "emailVerification": false, "publicUrl": null, "mail": {},
         "oauth": { "providers": {}, "authorizedDomains": [], "clientStarted": false },
         "hosting": { "sites": {} }, "images": { "variants": {} },
-        "caching": { "enabled": true, "staleness": 60, "edgeStaleness": 1, "minLifetime": 1, "maxLifetime": 60 },
+        "caching": { "enabled": true, "staleness": 60, "edgeStaleness": 1, "minLifetime": 1, "maxLifetime": 60, "staleIfError": 0 },
     });
     assert_eq!(admin.get("/config").expect(200).json(), expected);
     assert_eq!(lifetime(&admin.get("/db/User/me")), 2_592_000);
