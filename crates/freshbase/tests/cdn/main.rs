@@ -79,7 +79,7 @@ impl Site {
         wait_for("repetitions", || {
             let names = ["queued", "under_way", "repeating", "failing"];
             let all_zero = |name: &&str| self.figure(&format!("freshbase_purge_{name}")) == 0.0;
-            names.iter().all(|name| all_zero(name)).then_some(())
+            names.iter().all(all_zero).then_some(())
         });
     }
 
