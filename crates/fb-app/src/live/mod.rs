@@ -29,7 +29,7 @@ pub use connection::LiveConnection;
 pub(crate) use feed::Feed;
 pub(crate) use fence::about_to_commit;
 pub use fence::{TicketSlot, WriteTicket};
-pub use outlet::{LiveEnd, LiveMessage, LiveText};
+pub use outlet::{LiveEnd, LiveMessage, LiveSink, LiveText, LiveWritten};
 pub use wish::{Events, LiveWish, Matches, Operations, Resume};
 
 use self::budget::Accounts;

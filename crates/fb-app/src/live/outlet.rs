@@ -1,6 +1,6 @@
 //! What waits to be sent over one connection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -14,6 +14,8 @@ const WAITING_BYTES: usize = 8 << 20;
 const WAITING: usize = 20_000;
 /// Room for so many stays when they were taken.
 const KEPT_ROOM: usize = 8;
+/// Bytes of messages that are written by whoever has them; more than that, the connection's task writes.
+const AT_ONCE: usize = 64 << 10;
 /// With so many bytes waiting no first result is added to them.
 const BEFORE_RESULT: usize = 1 << 20;
 /// Largest first result in bytes.
@@ -86,7 +88,27 @@ pub enum LiveEnd {
     Reset,
 }
 
-#[derive(Debug, Default)]
+/// Writes to a client without waiting, for whoever has something for it: sparing the connection's own task most of its turns.
+pub trait LiveSink: Send + Sync {
+    /// Writes messages in their order, behind everything that was written before; may be called from any thread, and must not wait
+    /// or call the connection.
+    fn write(&self, messages: &mut dyn Iterator<Item = &LiveText>) -> LiveWritten;
+}
+
+/// What became of messages that were to be written at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveWritten {
+    /// The system has them all.
+    All,
+    /// They were taken, and the connection's task has to write what the system had no room for.
+    Partly,
+    /// None was taken: the connection's task has to write them.
+    Nothing,
+}
+
+/// Two have to do with it: whoever puts messages into it and delivers them, and the connection's own task, which writes what cannot be
+/// delivered. A message never overtakes another one.
+#[derive(Default)]
 pub(super) struct Outlet {
     state: Mutex<State>,
     ready: Notify,
@@ -94,42 +116,116 @@ pub(super) struct Outlet {
     taken: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     messages: Vec<(Subscriber, LiveMessage)>,
     bytes: usize,
     end: Option<LiveEnd>,
+    subscriptions: Subscriptions,
+    /// Until the end.
+    sink: Option<Arc<dyn LiveSink>>,
+    /// Somebody is about to deliver what waits.
+    is_marked: bool,
+    /// The connection's task has messages that it may not have written yet.
+    is_writing: bool,
+    /// The connection's task must see to what the sink could not write.
+    is_unfinished: bool,
     /// Somebody waits for room.
     is_waited_for: bool,
 }
 
+/// The subscriptions of a connection.
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    /// By the client's names.
+    pub(super) by_id: HashMap<Arc<str>, Subscriber>,
+    pub(super) numbers: HashSet<Subscriber>,
+}
+
+impl Subscriptions {
+    pub(super) fn insert(&mut self, id: Arc<str>, number: Subscriber) {
+        self.by_id.insert(id, number);
+        self.numbers.insert(number);
+    }
+
+    pub(super) fn remove(&mut self, id: &str) -> Option<Subscriber> {
+        let number = self.by_id.remove(id)?;
+        self.numbers.remove(&number);
+        Some(number)
+    }
+}
+
 impl Outlet {
-    /// Puts a message behind the others. Whoever lets too many of them wait is cut off.
-    pub(super) fn push(&self, to: Subscriber, message: LiveMessage) {
+    /// Puts a message behind the others. Whoever lets too many of them wait is cut off. True if the caller is to
+    /// see to it that they are delivered.
+    #[must_use]
+    pub(super) fn push(&self, to: Subscriber, message: LiveMessage) -> bool {
         let mut state = self.state();
         if state.end.is_some() {
-            return;
+            return false;
         }
         state.bytes += size(&message);
         state.messages.push((to, message));
         if state.bytes > WAITING_BYTES || state.messages.len() > WAITING {
             state.messages = Vec::new();
-            state.end = Some(LiveEnd::TooSlow);
-            self.taken.notify_waiters();
+            drop(state);
+            self.end(LiveEnd::TooSlow);
+            return false;
         }
-        drop(state);
-        self.ready.notify_one();
+        !std::mem::replace(&mut state.is_marked, true)
+    }
+
+    /// Writes what waits if that is possible at once, or leaves it to the connection's task.
+    pub(super) fn deliver(&self) {
+        let mut state = self.state();
+        state.is_marked = false;
+        if state.messages.is_empty() {
+            return;
+        }
+        match state.write() {
+            LiveWritten::All => {}
+            LiveWritten::Partly => state.is_unfinished = true,
+            LiveWritten::Nothing => {
+                drop(state);
+                self.ready.notify_one();
+                return;
+            }
+        }
+        let is_unfinished = state.is_unfinished;
+        self.emptied(state);
+        if is_unfinished {
+            self.ready.notify_one();
+        }
+    }
+
+    /// From now on messages are written through this where possible.
+    pub(super) fn write_through(&self, sink: Arc<dyn LiveSink>) {
+        let mut state = self.state();
+        if state.end.is_none() {
+            state.sink = Some(sink);
+        }
     }
 
     /// No message comes after those that wait.
     pub(super) fn end(&self, end: LiveEnd) {
-        self.state().end.get_or_insert(end);
+        let sink = {
+            let mut state = self.state();
+            state.end.get_or_insert(end);
+            // Outlets live on for a while, with subscriptions that can be resumed.
+            state.sink.take()
+        };
+        drop(sink);
         self.ready.notify_one();
         self.taken.notify_waiters();
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.state().end.is_some()
+    }
+
+    /// Does something with the subscriptions. No message is written meanwhile.
+    pub(super) fn with_subscriptions<T>(&self, work: impl FnOnce(&mut Subscriptions) -> T) -> T {
+        work(&mut self.state().subscriptions)
     }
 
     /// Waits until there is room for a first result.
@@ -149,19 +245,22 @@ impl Outlet {
         }
     }
 
-    /// Calls `take` with all messages that wait; waits for one. One caller at a time.
-    pub(super) async fn next(&self, take: &mut (dyn FnMut(Subscriber, LiveMessage) + Send)) -> Result<(), LiveEnd> {
+    /// All messages that wait for subscriptions there are; waits for one. None if the sink has something to finish. One caller at a
+    /// time, which has written what it got when it calls again.
+    pub(super) async fn next(&self) -> Result<Vec<LiveMessage>, LiveEnd> {
         loop {
             {
                 let mut state = self.state();
-                if !state.messages.is_empty() {
-                    state.bytes = 0;
-                    state.messages.drain(..).for_each(|(to, message)| take(to, message));
-                    state.messages.shrink_to(KEPT_ROOM);
-                    if std::mem::take(&mut state.is_waited_for) {
-                        self.taken.notify_waiters();
+                state.is_writing = false;
+                if !state.messages.is_empty() || state.is_unfinished {
+                    let messages = state.take();
+                    let is_unfinished = std::mem::take(&mut state.is_unfinished);
+                    state.is_writing = !messages.is_empty();
+                    self.emptied(state);
+                    if !messages.is_empty() || is_unfinished {
+                        return Ok(messages);
                     }
-                    return Ok(());
+                    continue;
                 }
                 if let Some(end) = state.end {
                     return Err(end);
@@ -171,8 +270,63 @@ impl Outlet {
         }
     }
 
+    /// Nothing waits any more.
+    fn emptied(&self, mut state: MutexGuard<'_, State>) {
+        state.bytes = 0;
+        state.messages.clear();
+        state.messages.shrink_to(KEPT_ROOM);
+        if std::mem::take(&mut state.is_waited_for) {
+            self.taken.notify_waiters();
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Writes what waits through the sink, in one go and behind everything else.
+    fn write(&self) -> LiveWritten {
+        let Some(sink) = &self.sink else {
+            return LiveWritten::Nothing;
+        };
+        // Errors end subscriptions, and are put into words elsewhere.
+        let is_text = |(_, message): &_| matches!(message, LiveMessage::Text(_));
+        if self.is_writing || self.is_unfinished || self.bytes > AT_ONCE || !self.messages.iter().all(is_text) {
+            return LiveWritten::Nothing;
+        }
+        let mut texts = self.messages.iter().filter_map(|(to, message)| match message {
+            LiveMessage::Text(text) if self.subscriptions.numbers.contains(to) => Some(text),
+            LiveMessage::Text(_) | LiveMessage::Error(..) => None,
+        });
+        sink.write(&mut texts)
+    }
+
+    /// Takes what waits, without what is for subscriptions that the client has ended, or replaced. A subscription that ends with an error
+    /// is forgotten.
+    fn take(&mut self) -> Vec<LiveMessage> {
+        let mut taken = Vec::with_capacity(self.messages.len());
+        for (number, message) in self.messages.drain(..) {
+            if !self.subscriptions.numbers.contains(&number) {
+                continue;
+            }
+            if let LiveMessage::Error(id, _) = &message {
+                self.subscriptions.remove(id);
+            }
+            taken.push(message);
+        }
+        taken
+    }
+}
+
+impl std::fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.state();
+        f.debug_struct("Outlet")
+            .field("messages", &state.messages)
+            .field("end", &state.end)
+            .finish_non_exhaustive()
     }
 }
 

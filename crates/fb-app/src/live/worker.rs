@@ -50,6 +50,8 @@ pub(super) struct Worker {
     outgoing: VecDeque<(u64, Outgoing)>,
     /// How many have been told of the first of it.
     n_told: usize,
+    /// Outlets with messages that are to be delivered, each once.
+    marked: Vec<Arc<Outlet>>,
     /// What was taken and is to be matched; the position behind it, once everything is taken.
     taken: VecDeque<Waiting>,
     position: Option<Seq>,
@@ -77,6 +79,7 @@ impl Worker {
             parked: Parked::default(),
             outgoing: VecDeque::new(),
             n_told: 0,
+            marked: Vec::new(),
             taken: VecDeque::new(),
             position: None,
             out: Vec::new(),
@@ -190,8 +193,27 @@ impl Worker {
         }
     }
 
-    /// Sends what has waited long enough.
+    /// Puts a message into an outlet that is delivered with the others.
+    fn push(&mut self, outlet: &Arc<Outlet>, to: Subscriber, message: LiveMessage) {
+        if outlet.push(to, message) {
+            self.marked.push(outlet.clone());
+        }
+    }
+
+    /// Sends what has waited long enough: all of it at once to each connection.
     fn send(&mut self) -> Sent {
+        let sent = self.put_into_outlets();
+        self.deliver();
+        sent
+    }
+
+    fn deliver(&mut self) {
+        for outlet in self.marked.drain(..) {
+            outlet.deliver();
+        }
+    }
+
+    fn put_into_outlets(&mut self) -> Sent {
         let Some(app) = self.app.upgrade() else {
             return Sent::All;
         };
@@ -212,7 +234,9 @@ impl Worker {
                     self.n_told += turn.len();
                     for subscriber in turn {
                         if let Some(listener) = self.listeners.get_mut(subscriber) {
-                            telling.tell(listener);
+                            if telling.tell(listener) {
+                                self.marked.push(listener.outlet.clone());
+                            }
                         }
                     }
                     if self.n_told < to.len() {
@@ -221,7 +245,7 @@ impl Worker {
                         self.n_told = 0;
                     }
                 }
-                Some((_, Outgoing::First(to, outlet, message))) => outlet.push(to, message),
+                Some((_, Outgoing::First(to, outlet, message))) => self.push(&outlet, to, message),
                 None => {}
             }
         }

@@ -5,6 +5,7 @@
 
 mod behind;
 mod handshake;
+mod line;
 mod places;
 mod socket;
 mod stream;
