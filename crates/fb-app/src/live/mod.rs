@@ -10,6 +10,7 @@ mod command;
 mod connection;
 mod feed;
 mod fence;
+mod numbers;
 mod outlet;
 mod read;
 mod resume;

@@ -1,12 +1,13 @@
 //! What waits to be sent over one connection.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fb_live::Subscriber;
 use tokio::sync::Notify;
 
+use super::numbers::{NumberMap, NumberSet};
 use crate::AppError;
 
 /// Bytes and messages that may wait for a client that reads too slowly.
@@ -34,7 +35,7 @@ pub enum LiveMessage {
 
 /// The outlets of all connections.
 #[derive(Debug, Default)]
-pub(super) struct Outlets(Mutex<HashMap<u64, Arc<Outlet>>>);
+pub(super) struct Outlets(Mutex<NumberMap<Arc<Outlet>>>);
 
 impl Outlets {
     pub(super) fn insert(&self, number: u64, outlet: Arc<Outlet>) {
@@ -52,7 +53,7 @@ impl Outlets {
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<Outlet>>> {
+    fn all(&self) -> MutexGuard<'_, NumberMap<Arc<Outlet>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -139,7 +140,7 @@ struct State {
 pub(super) struct Subscriptions {
     /// By the client's names.
     pub(super) by_id: HashMap<Arc<str>, Subscriber>,
-    pub(super) numbers: HashSet<Subscriber>,
+    pub(super) numbers: NumberSet,
 }
 
 impl Subscriptions {
@@ -335,5 +336,202 @@ fn size(message: &LiveMessage) -> usize {
         // The second part is shared, but a slow client may be the last one to hold it.
         LiveMessage::Text(text) => text.head.len() + text.shared.len(),
         LiveMessage::Error(..) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// Takes what it is told to take.
+    struct Sink {
+        written: Mutex<Vec<String>>,
+        answer: Mutex<LiveWritten>,
+    }
+
+    impl LiveSink for Sink {
+        fn write(&self, messages: &mut dyn Iterator<Item = &LiveText>) -> LiveWritten {
+            let answer = *self.answer.lock().unwrap();
+            if answer != LiveWritten::Nothing {
+                let texts = messages.map(|text| String::from_utf8(text.shared.to_vec()).unwrap());
+                self.written.lock().unwrap().extend(texts);
+            }
+            answer
+        }
+    }
+
+    fn outlet() -> (Outlet, Arc<Sink>) {
+        let outlet = Outlet::default();
+        let sink = Arc::new(Sink {
+            written: Mutex::default(),
+            answer: Mutex::new(LiveWritten::All),
+        });
+        outlet.with_subscriptions(|subscriptions| subscriptions.insert("one".into(), 1));
+        outlet.write_through(sink.clone());
+        (outlet, sink)
+    }
+
+    fn text(text: &'static str) -> LiveMessage {
+        LiveMessage::Text(LiveText {
+            head: "".into(),
+            resume: None,
+            shared: Bytes::from_static(text.as_bytes()),
+        })
+    }
+
+    impl Outlet {
+        fn tell(&self, to: Subscriber, message: LiveMessage) {
+            if self.push(to, message) {
+                self.deliver();
+            }
+        }
+
+        fn came(&self) -> Option<Result<Vec<String>, LiveEnd>> {
+            let messages = self.next().now_or_never()?;
+            let words = |message| match message {
+                LiveMessage::Text(text) => String::from_utf8(text.shared.to_vec()).unwrap(),
+                LiveMessage::Error(id, _) => format!("error of {id}"),
+            };
+            Some(messages.map(|messages| messages.into_iter().map(words).collect()))
+        }
+    }
+
+    impl Sink {
+        fn answers(&self, answer: LiveWritten) {
+            *self.answer.lock().unwrap() = answer;
+        }
+
+        fn written(&self) -> Vec<String> {
+            std::mem::take(&mut self.written.lock().unwrap())
+        }
+    }
+
+    #[test]
+    fn messages_are_written_at_once_and_the_task_sleeps_on() {
+        let (outlet, sink) = outlet();
+        assert_eq!(outlet.came(), None);
+        outlet.tell(1, text("a"));
+        assert!(outlet.push(1, text("b")));
+        assert!(!outlet.push(1, text("c")), "somebody sees to it already");
+        outlet.deliver();
+        assert_eq!(sink.written(), ["a", "b", "c"]);
+        assert_eq!(outlet.came(), None);
+    }
+
+    #[test]
+    fn a_message_that_waits_is_never_overtaken() {
+        let (outlet, sink) = outlet();
+        sink.answers(LiveWritten::Nothing);
+        outlet.tell(1, text("a"));
+        sink.answers(LiveWritten::All);
+        assert_eq!(outlet.came(), Some(Ok(vec!["a".to_owned()])));
+        // The task has it, and may be waiting for room.
+        outlet.tell(1, text("b"));
+        assert_eq!(sink.written(), [""; 0]);
+        assert_eq!(outlet.came(), Some(Ok(vec!["b".to_owned()])));
+        assert_eq!(outlet.came(), None);
+        // Now it has written all, since it asked for more.
+        outlet.tell(1, text("c"));
+        assert_eq!(sink.written(), ["c"]);
+    }
+
+    #[test]
+    fn what_was_written_in_part_is_finished_by_the_task() {
+        let (outlet, sink) = outlet();
+        sink.answers(LiveWritten::Partly);
+        outlet.tell(1, text("a"));
+        assert_eq!(sink.written(), ["a"]);
+        sink.answers(LiveWritten::All);
+        outlet.tell(1, text("b"));
+        assert_eq!(sink.written(), [""; 0]);
+        assert_eq!(outlet.came(), Some(Ok(vec!["b".to_owned()])));
+        sink.answers(LiveWritten::Partly);
+        assert_eq!(outlet.came(), None);
+        outlet.tell(1, text("c"));
+        assert_eq!(outlet.came(), Some(Ok(Vec::new())), "there is something to finish");
+        assert_eq!(outlet.came(), None);
+    }
+
+    #[test]
+    fn errors_and_long_messages_are_the_tasks() {
+        let (outlet, sink) = outlet();
+        assert!(outlet.push(1, text("a")));
+        outlet.tell(1, LiveMessage::Error("one".into(), AppError::BadToken));
+        outlet.deliver();
+        assert_eq!(sink.written(), [""; 0]);
+        let both = vec!["a".to_owned(), "error of one".to_owned()];
+        assert_eq!(outlet.came(), Some(Ok(both)));
+        outlet.tell(1, text("for nobody any more"));
+        assert_eq!(sink.written(), [""; 0]);
+        assert_eq!(outlet.came(), None);
+
+        outlet.with_subscriptions(|subscriptions| subscriptions.insert("one".into(), 1));
+        let long = Bytes::from(vec![b'x'; AT_ONCE]);
+        let message = LiveText {
+            head: "".into(),
+            resume: None,
+            shared: long,
+        };
+        outlet.tell(1, LiveMessage::Text(message));
+        assert_eq!(sink.written(), [""; 0]);
+        assert_eq!(outlet.came().unwrap().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_written_for_a_subscription_that_was_ended() {
+        let (outlet, sink) = outlet();
+        assert!(outlet.push(1, text("a")));
+        outlet.with_subscriptions(|subscriptions| subscriptions.remove("one"));
+        outlet.deliver();
+        assert_eq!(sink.written(), [""; 0]);
+        assert_eq!(outlet.came(), None);
+    }
+
+    #[test]
+    fn after_the_end_nothing_is_written_and_the_sink_is_let_go() {
+        let (outlet, sink) = outlet();
+        assert!(outlet.push(1, text("a")));
+        outlet.end(LiveEnd::Reset);
+        outlet.deliver();
+        assert_eq!((sink.written().len(), Arc::strong_count(&sink)), (0, 1));
+        outlet.write_through(sink.clone());
+        assert_eq!(Arc::strong_count(&sink), 1);
+        // What was said before is still the task's.
+        assert_eq!(outlet.came(), Some(Ok(vec!["a".to_owned()])));
+        assert_eq!(outlet.came(), Some(Err(LiveEnd::Reset)));
+    }
+
+    #[test]
+    fn s44_who_does_not_read_is_cut_off() {
+        let (outlet, sink) = outlet();
+        sink.answers(LiveWritten::Nothing);
+        for _ in 0..WAITING {
+            outlet.tell(1, text("a"));
+            assert!(!outlet.is_over());
+        }
+        outlet.tell(1, text("a"));
+        assert_eq!(outlet.came(), Some(Err(LiveEnd::TooSlow)));
+        assert_eq!(Arc::strong_count(&sink), 1);
+    }
+
+    #[test]
+    fn whoever_waits_for_room_has_it_when_everything_is_written() {
+        let (outlet, sink) = outlet();
+        let half = Bytes::from(vec![b'x'; AT_ONCE / 2]);
+        sink.answers(LiveWritten::Nothing);
+        for _ in 0..=2 * BEFORE_RESULT / AT_ONCE {
+            let message = LiveText {
+                head: "".into(),
+                resume: None,
+                shared: half.clone(),
+            };
+            outlet.tell(1, LiveMessage::Text(message));
+        }
+        let mut room = Box::pin(outlet.room());
+        assert!(room.as_mut().now_or_never().is_none());
+        outlet.came().unwrap().unwrap();
+        assert!(room.as_mut().now_or_never().is_some());
     }
 }

@@ -4,7 +4,7 @@ mod renew;
 mod review;
 mod seats;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
@@ -20,6 +20,7 @@ use self::review::REVIEW;
 use super::LiveStats;
 use super::command::{Command, Held, Resumption, Seat};
 use super::feed::{Feed, Waiting};
+use super::numbers::NumberMap;
 use super::outlet::{LiveMessage, Outlet, Outlets};
 use super::resume::Parked;
 use super::tell::{Listener, Telling};
@@ -31,6 +32,8 @@ const TOGETHER: usize = 32;
 const TURN: Duration = Duration::from_millis(2);
 /// Listeners that are told before others get their turn.
 const TOLD: usize = 4096;
+/// Outlets that are delivered before others get their turn.
+const DELIVERED: usize = 256;
 
 /// Something that is to be sent, behind certain answers.
 enum Outgoing {
@@ -43,15 +46,15 @@ pub(super) struct Worker {
     feed: Arc<Feed>,
     own: mpsc::WeakUnboundedSender<Command>,
     matcher: Matcher,
-    listeners: HashMap<Subscriber, Listener>,
-    seats: HashMap<Subscriber, Seat>,
+    listeners: NumberMap<Listener>,
+    seats: NumberMap<Seat>,
     parked: Parked,
     /// In the order in which it is to be sent, with the number of the ticket it has to wait for.
     outgoing: VecDeque<(u64, Outgoing)>,
     /// How many have been told of the first of it.
     n_told: usize,
     /// Outlets with messages that are to be delivered, each once.
-    marked: Vec<Arc<Outlet>>,
+    marked: VecDeque<Arc<Outlet>>,
     /// What was taken and is to be matched; the position behind it, once everything is taken.
     taken: VecDeque<Waiting>,
     position: Option<Seq>,
@@ -74,12 +77,12 @@ impl Worker {
             feed,
             own,
             matcher: Matcher::new(Seq(0), Limits::default()),
-            listeners: HashMap::new(),
-            seats: HashMap::new(),
+            listeners: NumberMap::default(),
+            seats: NumberMap::default(),
             parked: Parked::default(),
             outgoing: VecDeque::new(),
             n_told: 0,
-            marked: Vec::new(),
+            marked: VecDeque::new(),
             taken: VecDeque::new(),
             position: None,
             out: Vec::new(),
@@ -196,21 +199,28 @@ impl Worker {
     /// Puts a message into an outlet that is delivered with the others.
     fn push(&mut self, outlet: &Arc<Outlet>, to: Subscriber, message: LiveMessage) {
         if outlet.push(to, message) {
-            self.marked.push(outlet.clone());
+            self.marked.push_back(outlet.clone());
         }
     }
 
     /// Sends what has waited long enough: all of it at once to each connection.
     fn send(&mut self) -> Sent {
         let sent = self.put_into_outlets();
-        self.deliver();
-        sent
-    }
-
-    fn deliver(&mut self) {
-        for outlet in self.marked.drain(..) {
+        if std::env::var("FB_CHUNK").is_ok() {
+            while self.marked.len() > DELIVERED {
+                let chunk: Vec<_> = self.marked.drain(..DELIVERED).collect();
+                tokio::spawn(async move {
+                    for outlet in chunk {
+                        outlet.deliver();
+                    }
+                });
+            }
+        }
+        let n = self.marked.len().min(DELIVERED);
+        for outlet in self.marked.drain(..n) {
             outlet.deliver();
         }
+        if self.marked.is_empty() { sent } else { Sent::Some }
     }
 
     fn put_into_outlets(&mut self) -> Sent {
@@ -235,7 +245,7 @@ impl Worker {
                     for subscriber in turn {
                         if let Some(listener) = self.listeners.get_mut(subscriber) {
                             if telling.tell(listener) {
-                                self.marked.push(listener.outlet.clone());
+                                self.marked.push_back(listener.outlet.clone());
                             }
                         }
                     }

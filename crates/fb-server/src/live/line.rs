@@ -171,3 +171,162 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for End<S> {
         Pin::new(&mut inner.bytes).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const ROOM: usize = 64;
+
+    async fn read(client: &mut DuplexStream, n: usize) -> String {
+        let mut read = vec![0; n];
+        client.read_exact(&mut read).now_or_never().unwrap().unwrap();
+        tokio::task::yield_now().await;
+        String::from_utf8(read).unwrap()
+    }
+
+    #[tokio::test]
+    async fn nothing_comes_between_the_two_halves_of_what_was_begun() {
+        let (mut client, bytes) = duplex(ROOM);
+        let line = Line::new(bytes).await;
+        let mut end = line.end();
+        assert_eq!(line.write_at_once(|| b"ab".to_vec()), AtOnce::Done);
+        assert_eq!(line.write_at_once(|| vec![b'c'; ROOM]), AtOnce::Begun);
+        assert_eq!(
+            line.write_at_once(|| unreachable!("it would be for nothing")),
+            AtOnce::Refused
+        );
+        assert!(end.write_all(b"a pong").now_or_never().is_none());
+        assert_eq!(read(&mut client, 2).await, "ab");
+        // There is room, but not for that.
+        assert_eq!(line.write_at_once(|| b"x".to_vec()), AtOnce::Refused);
+        let mut finishing = Box::pin(end.write(b"de".to_vec()));
+        assert!(finishing.as_mut().now_or_never().is_none());
+        assert_eq!(read(&mut client, ROOM).await, "c".repeat(ROOM));
+        finishing.await.unwrap();
+        assert_eq!(line.write_at_once(|| b"f".to_vec()), AtOnce::Done);
+        assert_eq!(read(&mut client, 3).await, "def");
+    }
+
+    #[tokio::test]
+    async fn what_the_task_writes_is_taken_as_a_whole_or_not_at_all() {
+        let (mut client, bytes) = duplex(ROOM);
+        let line = Line::new(bytes).await;
+        let mut end = line.end();
+        let taken = end.write(&[b'a'; ROOM + 6]);
+        assert_eq!(taken.now_or_never().unwrap().unwrap(), ROOM + 6);
+        assert_eq!(line.write_at_once(|| b"x".to_vec()), AtOnce::Refused);
+        assert!(AsyncWriteExt::write(&mut end, b"b").now_or_never().is_none());
+        assert!(end.flush().now_or_never().is_none());
+        assert_eq!(read(&mut client, ROOM).await, "a".repeat(ROOM));
+        assert_eq!(end.write_all(b"b").now_or_never().unwrap().ok(), Some(()));
+        assert_eq!(line.write_at_once(|| b"c".to_vec()), AtOnce::Done);
+        assert_eq!(read(&mut client, 8).await, "aaaaaabc");
+    }
+
+    #[tokio::test]
+    async fn a_full_line_takes_nothing_at_once_and_a_broken_one_neither() {
+        let (client, bytes) = duplex(ROOM);
+        let line = Line::new(bytes).await;
+        assert_eq!(line.write_at_once(Vec::new), AtOnce::Done);
+        assert_eq!(line.write_at_once(|| vec![b'a'; ROOM]), AtOnce::Done);
+        assert_eq!(line.write_at_once(|| b"b".to_vec()), AtOnce::Refused);
+        drop(client);
+        assert_eq!(line.write_at_once(|| b"b".to_vec()), AtOnce::Refused);
+        let error = line.end().write(b"b".to_vec()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    /// The runtime would stop a task that does so much in one turn.
+    #[tokio::test]
+    async fn whoever_writes_at_once_may_do_so_as_often_as_it_likes() {
+        let (_client, bytes) = duplex(1 << 20);
+        let line = Line::new(bytes).await;
+        for n in 0..10_000 {
+            assert_eq!(line.write_at_once(|| b"frame".to_vec()), AtOnce::Done, "{n}");
+        }
+    }
+
+    /// Holds back what is written, as encrypted connections do when the system has no room.
+    #[derive(Default)]
+    struct Holding {
+        held: VecDeque<u8>,
+        sent: Arc<Mutex<Vec<u8>>>,
+        room: Arc<AtomicUsize>,
+    }
+
+    impl AsyncRead for Holding {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.held.extend(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let n = self.held.len().min(self.room.swap(0, Ordering::Relaxed));
+            let sent: Vec<u8> = self.held.drain(..n).collect();
+            self.sent.lock().unwrap().extend(sent);
+            if self.held.is_empty() {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_encrypted_connection_holds_back_is_finished_before_anything_else() {
+        let bytes = Holding::default();
+        let (sent, room) = (bytes.sent.clone(), bytes.room.clone());
+        let line = Line::new(bytes).await;
+        let end = line.end();
+        room.store(2, Ordering::Relaxed);
+        assert_eq!(line.write_at_once(|| b"abc".to_vec()), AtOnce::Begun);
+        room.store(9, Ordering::Relaxed);
+        assert_eq!(line.write_at_once(|| b"x".to_vec()), AtOnce::Refused);
+        end.write(Vec::new()).now_or_never().unwrap().unwrap();
+        room.store(9, Ordering::Relaxed);
+        assert_eq!(line.write_at_once(|| b"d".to_vec()), AtOnce::Done);
+        assert_eq!(*sent.lock().unwrap(), b"abcd");
+    }
+
+    /// Whoever writes at once waits as little as anybody: the task is woken instead, even if it is waiting for room itself.
+    #[tokio::test]
+    async fn the_task_is_woken_when_there_is_room_whoever_asked_for_it_last() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let (mut client, bytes) = duplex(ROOM);
+        let task = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(task.clone());
+        let mut cx = Context::from_waker(&waker);
+        let Poll::Ready(line) = pin!(Line::new(bytes)).poll(&mut cx) else {
+            panic!("it does not wait");
+        };
+        assert_eq!(line.write_at_once(|| vec![b'a'; ROOM]), AtOnce::Done);
+        let mut end = line.end();
+        assert!(Pin::new(&mut end).poll_write(&mut cx, b"ping").is_pending());
+        assert_eq!(line.write_at_once(|| b"event".to_vec()), AtOnce::Refused);
+        read(&mut client, ROOM).await;
+        assert_eq!(task.0.load(Ordering::Relaxed), 1);
+    }
+}

@@ -114,14 +114,14 @@ impl Worker {
             std::iter::once(text(token.to_string(), begun)).chain(missed.map(|(token, message)| text(token, message)));
         for message in messages {
             if seat.outlet.push(subscriber, message) {
-                self.marked.push(seat.outlet.clone());
+                self.marked.push_back(seat.outlet.clone());
             }
         }
         if !self.parked.remove(subscriber) {
             // Nobody noticed that the connection is gone, or it is not.
             let message = LiveMessage::Error(seated.id.clone(), AppError::Resumed);
             if seated.outlet.push(subscriber, message) {
-                self.marked.push(seated.outlet.clone());
+                self.marked.push_back(seated.outlet.clone());
             }
         }
         (listener.head, listener.outlet) = (head, seat.outlet.clone());
