@@ -33,7 +33,7 @@ const TURN: Duration = Duration::from_millis(2);
 /// Listeners that are told before others get their turn.
 const TOLD: usize = 4096;
 /// Outlets that are delivered before others get their turn.
-const DELIVERED: usize = 256;
+const DELIVERED: usize = 128;
 
 /// Something that is to be sent, behind certain answers.
 enum Outgoing {
@@ -228,7 +228,8 @@ impl Worker {
             return Sent::All;
         };
         let now = app.clock().now();
-        let mut left = TOLD;
+        // One event goes out bit by bit, while what it takes is at hand; where more of them wait, those of a connection go out together.
+        let mut left = if self.outgoing.len() > 1 || std::env::var("FB_CHUNK").is_ok() { TOLD } else { DELIVERED };
         while let Some((behind, _)) = self.outgoing.front() {
             if let Err(at) = self.feed.fence.is_passed(*behind) {
                 return Sent::Until(at);

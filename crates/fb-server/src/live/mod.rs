@@ -4,6 +4,7 @@
 //! answers of the requests that caused them is the work of [`behind`].
 
 mod behind;
+mod freed;
 mod handshake;
 mod line;
 mod places;

@@ -10,8 +10,7 @@ use std::time::Duration;
 use fb_app::{App, LiveConnection, LiveEnd, LiveMessage, LiveSink, LiveText, LiveWritten};
 use futures_util::future::OptionFuture;
 use futures_util::{FutureExt, SinkExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
@@ -20,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use super::freed::Freed;
 use super::line::{self, AtOnce, Line};
 use super::places::{Place, Places};
 use super::wait::{CutOff, Gate, within};
@@ -62,25 +62,28 @@ enum End {
     Close(CloseCode, &'static str),
 }
 
-type Bytes = TokioIo<Upgraded>;
-type Wire = WebSocketStream<line::End<Bytes>>;
+type Wire = WebSocketStream<line::End<Freed>>;
 
 impl Socket {
     /// Opens the socket when the answer to its handshake was sent, and serves it to its end.
     pub(crate) async fn serve(self, upgrade: OnUpgrade) {
         let upgraded = match upgrade.await {
-            Ok(upgraded) => TokioIo::new(upgraded),
+            Ok(upgraded) => upgraded,
             Err(error) => {
                 tracing::debug!(error = %error, "a WebSocket came to nothing");
                 return;
             }
+        };
+        let Some(bytes) = Freed::new(upgraded) else {
+            tracing::error!("a WebSocket came to nothing: its connection is not as this server makes them");
+            return;
         };
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(WRITE_BYTES)
             .max_message_size(Some(MESSAGE_BYTES))
             .max_frame_size(Some(MESSAGE_BYTES));
-        let line = Line::new(upgraded).await;
+        let line = Line::new(bytes).await;
         let mut wire = WebSocketStream::from_raw_socket(line.end(), Role::Server, Some(config)).await;
         let state = self.state.clone();
         match AssertUnwindSafe(self.run(line, &mut wire)).catch_unwind().await {
@@ -93,7 +96,7 @@ impl Socket {
         }
     }
 
-    async fn run(mut self, line: Arc<Line<Bytes>>, wire: &mut Wire) -> End {
+    async fn run(mut self, line: Arc<Line<Freed>>, wire: &mut Wire) -> End {
         let connection = self.app.live_connection(self.place.source());
         connection.write_through(Arc::new(Direct {
             line,
@@ -240,7 +243,7 @@ async fn write(wire: &mut Wire, frames: Vec<u8>) -> Result<(), Error> {
 
 /// Messages that are written by whoever has them, so that the socket's task sleeps on.
 struct Direct {
-    line: Arc<Line<Bytes>>,
+    line: Arc<Line<Freed>>,
     places: Arc<Places>,
 }
 
