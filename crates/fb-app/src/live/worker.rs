@@ -206,16 +206,6 @@ impl Worker {
     /// Sends what has waited long enough: all of it at once to each connection.
     fn send(&mut self) -> Sent {
         let sent = self.put_into_outlets();
-        if std::env::var("FB_CHUNK").is_ok() {
-            while self.marked.len() > DELIVERED {
-                let chunk: Vec<_> = self.marked.drain(..DELIVERED).collect();
-                tokio::spawn(async move {
-                    for outlet in chunk {
-                        outlet.deliver();
-                    }
-                });
-            }
-        }
         let n = self.marked.len().min(DELIVERED);
         for outlet in self.marked.drain(..n) {
             outlet.deliver();
@@ -229,7 +219,7 @@ impl Worker {
         };
         let now = app.clock().now();
         // One event goes out bit by bit, while what it takes is at hand; where more of them wait, those of a connection go out together.
-        let mut left = if self.outgoing.len() > 1 || std::env::var("FB_CHUNK").is_ok() { TOLD } else { DELIVERED };
+        let mut left = if self.outgoing.len() > 1 { TOLD } else { DELIVERED };
         while let Some((behind, _)) = self.outgoing.front() {
             if let Err(at) = self.feed.fence.is_passed(*behind) {
                 return Sent::Until(at);

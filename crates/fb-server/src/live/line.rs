@@ -31,7 +31,7 @@ struct Inner<S> {
 pub(super) enum AtOnce {
     /// The system has it.
     Done,
-    /// Taken, and to be finished by the task: [`End::finish`].
+    /// Taken, and to be finished by the task: [`End::send`].
     Begun,
     /// Nothing happened.
     Refused,
@@ -102,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> End<S> {
     /// Finishes what was begun, then writes frames to their end.
-    pub(super) async fn write(&self, frames: Vec<u8>) -> io::Result<()> {
+    pub(super) async fn send(&self, frames: Vec<u8>) -> io::Result<()> {
         let mut frames = Some(frames);
         std::future::poll_fn(|cx| {
             let mut inner = self.0.inner();
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(read(&mut client, 2).await, "ab");
         // There is room, but not for that.
         assert_eq!(line.write_at_once(|| b"x".to_vec()), AtOnce::Refused);
-        let mut finishing = Box::pin(end.write(b"de".to_vec()));
+        let mut finishing = Box::pin(end.send(b"de".to_vec()));
         assert!(finishing.as_mut().now_or_never().is_none());
         assert_eq!(read(&mut client, ROOM).await, "c".repeat(ROOM));
         finishing.await.unwrap();
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(line.write_at_once(|| b"b".to_vec()), AtOnce::Refused);
         drop(client);
         assert_eq!(line.write_at_once(|| b"b".to_vec()), AtOnce::Refused);
-        let error = line.end().write(b"b".to_vec()).await.unwrap_err();
+        let error = line.end().send(b"b".to_vec()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(line.write_at_once(|| b"abc".to_vec()), AtOnce::Begun);
         room.store(9, Ordering::Relaxed);
         assert_eq!(line.write_at_once(|| b"x".to_vec()), AtOnce::Refused);
-        end.write(Vec::new()).now_or_never().unwrap().unwrap();
+        end.send(Vec::new()).now_or_never().unwrap().unwrap();
         room.store(9, Ordering::Relaxed);
         assert_eq!(line.write_at_once(|| b"d".to_vec()), AtOnce::Done);
         assert_eq!(*sent.lock().unwrap(), b"abcd");

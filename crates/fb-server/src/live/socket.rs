@@ -238,7 +238,7 @@ fn put_frame(frames: &mut Vec<u8>, parts: &[&[u8]]) {
 /// Writes frames in one go, behind what the WebSocket itself has to say. That they need not go through it saves two copies of each.
 async fn write(wire: &mut Wire, frames: Vec<u8>) -> Result<(), Error> {
     wire.flush().await?;
-    Ok(wire.get_ref().write(frames).await?)
+    Ok(wire.get_ref().send(frames).await?)
 }
 
 /// Messages that are written by whoever has them, so that the socket's task sleeps on.
