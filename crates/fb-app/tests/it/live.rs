@@ -813,8 +813,8 @@ async fn live_queries_survive_a_panic_of_their_task() {
         client.catch_up(&it).await;
     }
     one.connection.write_through(Arc::new(Broken));
-    // Whoever has written what it got asks for more.
-    assert!(one.connection.next().now_or_never().is_none());
+    // Only for who has written all it got, and asks for more, is anything written.
+    while one.connection.next().now_or_never().is_some() {}
     it.put("1", json!({ "n": 1 })).await;
     for client in [&one, &other] {
         let end = loop {
