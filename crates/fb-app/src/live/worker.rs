@@ -234,10 +234,10 @@ impl Worker {
                     left -= turn.len();
                     self.n_told += turn.len();
                     for subscriber in turn {
-                        if let Some(listener) = self.listeners.get_mut(subscriber) {
-                            if telling.tell(listener) {
-                                self.marked.push_back(listener.outlet.clone());
-                            }
+                        if let Some(listener) = self.listeners.get_mut(subscriber)
+                            && telling.tell(listener)
+                        {
+                            self.marked.push_back(listener.outlet.clone());
                         }
                     }
                     if self.n_told < to.len() {
