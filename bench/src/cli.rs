@@ -47,6 +47,12 @@ enum Command {
     /// Serve fixed JSON until standard input ends
     #[command(name = plain::SUBCOMMAND, hide = true)]
     PlainServer,
+    /// Send events of so many bytes to whoever subscribes until standard input ends
+    #[command(name = live::BARE_SENDER, hide = true)]
+    BareSender {
+        /// Bytes of each event's frame
+        event_bytes: usize,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -128,7 +134,8 @@ struct LiveArgs {
 
 const LIVE_HELP: &str = "\
 Columns: 'CPU µs/event' and 'CPU µs/write' are all that the server process used (all threads, user and system), writing
-included, by received events and by writes; 'nobody subscribed' is the latter for the same writes before anybody subscribed.
+included, by received events and by writes; 'bare send' is CPU per event of a server on the same sockets that does nothing but
+answer and send events of that size, and 'event ×' the quotient; 'nobody subscribed' is the latter for the same writes before anybody subscribed.
 Times are from sending a write to reading its event, to its last event, from reading its answer, and to its answer;
 'before the answer' counts writes of which somebody was told before their answer was there.
 
@@ -255,6 +262,7 @@ pub(crate) fn run() -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::PlainServer => plain::serve().map(|()| ExitCode::SUCCESS),
+        Command::BareSender { event_bytes } => live::send_bare(event_bytes).map(|()| ExitCode::SUCCESS),
     }
 }
 

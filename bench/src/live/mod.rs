@@ -1,5 +1,6 @@
 //! Live queries: what it costs to tell subscribers of writes, and how soon they are told.
 
+mod bare;
 mod load;
 mod report;
 mod websocket;
@@ -16,7 +17,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::load::{Audience, Load, Objects, Writes};
+pub(crate) use self::bare::{SUBCOMMAND as BARE_SENDER, serve as send_bare};
+use self::load::{Audience, Load, Objects, Writes, Yield};
 pub(crate) use self::report::LiveReport;
 use self::report::{Against, Figures, Memory};
 use crate::{
@@ -198,13 +200,47 @@ fn measure(scenario: Live, settings: &LiveSettings, dir: &Path) -> Result<Figure
     server.wait_until_healthy(freshbase::HEALTH_PATH)?;
     let scale = scenario.scale(settings.share);
     let figures = drive(scenario, scale, settings, &server);
-    let figures =
+    let (figures, event_bytes) =
         figures.with_context(|| format!("the server's log ends with\n{}", crate::server::tail(&dir.join("log"))))?;
     server.stop()?;
-    Ok(figures)
+    if !matches!(scenario, Live::Fanout | Live::FanoutUsers) {
+        return Ok(figures);
+    }
+    let bare = bare(scale, settings, event_bytes, dir).context("measuring the bare sender")?;
+    Ok(figures.beside(&bare))
 }
 
-fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server) -> Result<Figures> {
+/// The same events to the same sockets from a server that does nothing else.
+fn bare(scale: Scale, settings: &LiveSettings, event_bytes: usize, dir: &Path) -> Result<Yield> {
+    let server = Server::start(&mut bare::command(event_bytes)?, &dir.join("bare.log"))?;
+    let posts = Posts {
+        is_shared: true,
+        acl: Value::Null,
+    };
+    let mut load = Load::open(server.address(), server.pid(), scale.sockets, WRITERS, None)?;
+    load.silence = settings.silence;
+    load.subscribe(scale.subscriptions, &|number| {
+        json!({ "id": format!("sub-{number}") }).to_string()
+    })?;
+    let count = ((scale.rate * settings.seconds) as u64).max(10);
+    let mut series = |base, count| {
+        let writes = Writes {
+            count,
+            rate: scale.rate,
+            objects: scale.objects,
+            audience: scale.audience,
+        };
+        load.write(&posts, base, writes)
+    };
+    let warm_up = (count / 4).max(1);
+    series(1, warm_up).context("warming up")?;
+    let yielded = series(1 + warm_up, count)?;
+    server.stop()?;
+    Ok(yielded)
+}
+
+/// Gives the bytes of an event, too.
+fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server) -> Result<(Figures, usize)> {
     let token = freshbase::log_in(server.address()).context("logging in as admin")?;
     let admin = Api::with_token(server.address(), &token);
     let readers = match scenario {
@@ -261,7 +297,7 @@ fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server)
 
     series(&mut load, (count / 4).max(1), scale.audience).context("warming up subscribers")?;
     let told = series(&mut load, count, scale.audience).context("telling subscribers")?;
-    Ok(Figures::new(
+    let figures = Figures::new(
         scenario,
         scale.subscriptions,
         scale.sockets,
@@ -274,7 +310,8 @@ fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server)
             all_subscriptions: memory_subscribed - memory_unsubscribed,
             at_end: freshbase::memory_mb(server)?,
         },
-    ))
+    );
+    Ok((figures, (told.bytes / told.events.max(1)) as usize))
 }
 
 /// Users who may read by a role, and nobody else may.

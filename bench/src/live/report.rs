@@ -46,6 +46,10 @@ pub(crate) struct Figures {
     megabytes_per_second: f64,
     /// All CPU by events.
     cpu_us_per_event: f64,
+    /// All CPU of a server that does nothing but send the same bytes, by events.
+    bare_cpu_us_per_event: Option<f64>,
+    /// And when its last events came.
+    bare_last_p99_ms: Option<f64>,
     /// All CPU by writes.
     cpu_us_per_write: f64,
     /// The same writes, nobody subscribed, the same sockets open.
@@ -112,6 +116,8 @@ impl Figures {
             event_rate: told.events as f64 / seconds,
             megabytes_per_second: told.bytes as f64 / 1e6 / seconds,
             cpu_us_per_event: micros(told.server_cpu, told.events),
+            bare_cpu_us_per_event: None,
+            bare_last_p99_ms: None,
             cpu_us_per_write: micros(told.server_cpu, told.writes),
             cpu_us_per_write_alone: micros(alone.server_cpu, alone.writes),
             event_p50_ms: ms(&told.event, 0.5),
@@ -131,14 +137,29 @@ impl Figures {
         }
     }
 
+    /// The same with what a bare sender took.
+    pub(crate) fn beside(self, bare: &Yield) -> Self {
+        Self {
+            bare_cpu_us_per_event: Some(bare.server_cpu.as_secs_f64() * 1e6 / bare.events.max(1) as f64),
+            bare_last_p99_ms: Some(bare.last.value_at_quantile(0.99) as f64 / 1000.0),
+            ..self
+        }
+    }
+
     fn median_of(rounds: &[Self]) -> Result<Self> {
         let first = rounds.first().context("no rounds")?;
+        let by_if = |figure: fn(&Self) -> Option<f64>| match first.bare_cpu_us_per_event {
+            Some(_) => median(rounds.iter().filter_map(figure).collect()).map(Some),
+            None => Ok(None),
+        };
         let by = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure).collect());
         Ok(Self {
             write_rate: by(|f| f.write_rate)?,
             event_rate: by(|f| f.event_rate)?,
             megabytes_per_second: by(|f| f.megabytes_per_second)?,
             cpu_us_per_event: by(|f| f.cpu_us_per_event)?,
+            bare_cpu_us_per_event: by_if(|f| f.bare_cpu_us_per_event)?,
+            bare_last_p99_ms: by_if(|f| f.bare_last_p99_ms)?,
             cpu_us_per_write: by(|f| f.cpu_us_per_write)?,
             cpu_us_per_write_alone: by(|f| f.cpu_us_per_write_alone)?,
             event_p50_ms: by(|f| f.event_p50_ms)?,
@@ -331,6 +352,8 @@ impl LiveReport {
             "events/s",
             "MB/s",
             "CPU µs/event",
+            "bare send",
+            "event ×",
             "CPU µs/write",
             "nobody subscribed",
             "KB/subscription",
@@ -347,6 +370,8 @@ impl LiveReport {
                 format!("{:.0}", f.event_rate),
                 format!("{:.1}", f.megabytes_per_second),
                 format!("{:.1}", f.cpu_us_per_event),
+                optional(f.bare_cpu_us_per_event, 1),
+                optional(f.bare_cpu_us_per_event.map(|bare| f.cpu_us_per_event / bare), 2),
                 format!("{:.1}", f.cpu_us_per_write),
                 format!("{:.1}", f.cpu_us_per_write_alone),
                 format!("{:.1}", f.kb_per_subscription),
@@ -366,6 +391,7 @@ impl LiveReport {
             "p99",
             "to last event p50",
             "p99",
+            "bare p99",
             "answer to event p50",
             "p99",
             "write to answer p50",
@@ -381,6 +407,7 @@ impl LiveReport {
                 ms(f.event_p99_ms),
                 ms(f.last_p50_ms),
                 ms(f.last_p99_ms),
+                optional(f.bare_last_p99_ms, 2),
                 ms(f.behind_answer_p50_ms),
                 ms(f.behind_answer_p99_ms),
                 ms(f.answer_p50_ms),
@@ -420,6 +447,10 @@ impl LiveReport {
         }
         table
     }
+}
+
+fn optional(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(String::new, |value| format!("{value:.digits$}"))
 }
 
 fn name(scenario: Live) -> String {

@@ -78,19 +78,24 @@ pub(crate) fn write_pong(out: &mut Vec<u8>, payload: &[u8]) {
 
 fn write_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.push(0x80 | opcode);
-    match payload.len() {
-        len @ 0..126 => out.push(0x80 | len as u8),
-        len @ 126..=0xffff => {
-            out.push(0x80 | 126);
+    write_length(out, 0x80, payload.len());
+    out.extend_from_slice(&MASK);
+    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+}
+
+/// Appends a length with the bit that says whether the payload is masked.
+fn write_length(out: &mut Vec<u8>, mask_bit: u8, len: usize) {
+    match len {
+        0..126 => out.push(mask_bit | len as u8),
+        126..=0xffff => {
+            out.push(mask_bit | 126);
             out.extend_from_slice(&(len as u16).to_be_bytes());
         }
-        len => {
-            out.push(0x80 | 127);
+        _ => {
+            out.push(mask_bit | 127);
             out.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(&MASK);
-    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
 /// Finds the frame at the start of `buffer`; `None` while it is incomplete.
@@ -124,25 +129,49 @@ pub(crate) fn next_frame(buffer: &[u8]) -> Result<Option<Frame<'_>>> {
     Ok(buffer.get(start..len).map(|payload| Frame { kind, payload, len }))
 }
 
+/// Appends a message of a server's.
+pub(crate) fn write_unmasked_text(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(0x81);
+    write_length(out, 0, text.len());
+    out.extend_from_slice(text);
+}
+
+/// Finds a client's message at the start of a buffer; gives it with the length of its frame.
+pub(crate) fn next_masked(buffer: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
+    let Some(second) = buffer.get(1) else { return Ok(None) };
+    ensure!(second & 0x80 != 0, "a frame of the client is not masked");
+    // The same without the mask, which stands between header and payload.
+    let mut unmasked = buffer.to_vec();
+    unmasked[1] &= 0x7f;
+    let header = 2 + match unmasked[1] {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    let Some(mask) = buffer.get(header..header + 4) else {
+        return Ok(None);
+    };
+    unmasked.drain(header..header + 4);
+    Ok(next_frame(&unmasked)?.map(|frame| {
+        let text = frame
+            .payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask);
+        (text.collect(), frame.len + 4)
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn frame_of_server(payload: &[u8]) -> Vec<u8> {
-        let mut masked = Vec::new();
-        write_frame(&mut masked, 0x1, payload);
-        let header = masked.len() - payload.len() - 4;
-        masked[1] &= 0x7f;
-        masked.truncate(header);
-        masked.extend_from_slice(payload);
-        masked
-    }
 
     #[test]
     fn frames_of_all_lengths_are_found_once_they_are_complete() {
         for len in [0, 1, 125, 126, 300, 0xffff, 0x1_0000] {
             let payload = vec![b'x'; len];
-            let mut bytes = frame_of_server(&payload);
+            let mut bytes = Vec::new();
+            write_unmasked_text(&mut bytes, &payload);
             for end in [0, 1, bytes.len() / 2, bytes.len() - 1] {
                 assert_eq!(next_frame(&bytes[..end]).unwrap(), None, "{len} cut at {end}");
             }
@@ -163,6 +192,19 @@ mod tests {
         assert_eq!(out[..6], [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d]);
         // The example of RFC 6455, 5.7.
         assert_eq!(out[6..], [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+    }
+
+    #[test]
+    fn what_is_sent_is_understood() {
+        for len in [0, 1, 125, 126, 300, 0x1_0000] {
+            let text = "x".repeat(len);
+            let mut bytes = Vec::new();
+            write_text(&mut bytes, &text);
+            assert_eq!(next_masked(&bytes[..bytes.len() - 1]).unwrap(), None);
+            let whole = bytes.len();
+            bytes.push(b'y');
+            assert_eq!(next_masked(&bytes).unwrap(), Some((text.into_bytes(), whole)));
+        }
     }
 
     #[test]

@@ -54,8 +54,8 @@ pub use hosting::{BasicAuth, HostingSettings, Site, Visit};
 pub use letters::{Letter, Recipients};
 pub use limits::AppLimits;
 pub use live::{
-    Events, LiveCaller, LiveConnection, LiveEnd, LiveMessage, LiveSource, LiveStats, LiveText, LiveWish, Matches,
-    Operations, Resume, TicketSlot, WriteTicket,
+    Events, LiveCaller, LiveConnection, LiveEnd, LiveMessage, LiveSink, LiveSource, LiveStats, LiveText, LiveWish,
+    LiveWritten, Matches, Operations, Resume, TicketSlot, WriteTicket,
 };
 pub use operator::{OperatorCheckup, OperatorError};
 pub use principals::Session;

@@ -135,7 +135,7 @@ enum Protocol {
 
 /// Bytes to and from a client. One type for both kinds, so that everything above it is compiled once: a second copy of HTTP
 /// and of what it calls would cost half a megabyte and keep the compiler from inlining what has one caller.
-enum Bytes {
+pub(crate) enum Bytes {
     Plain(TcpStream),
     /// Boxed, as it has a kilobyte of state.
     Tls(Box<TlsStream<TcpStream>>),

@@ -1,10 +1,9 @@
 //! One client's connection and its subscriptions.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fb_auth::{Objects, Operation, authorize};
-use fb_live::{LiveQuery, Refused, Registration, Subscriber};
+use fb_live::{LiveQuery, Refused, Registration};
 use fb_query::{Limits, Query, QueryError, SortKey, parse_filter, parse_sort};
 use fb_types::{Class, Schema};
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::budget::{Cost, LiveSource, Purse};
 use super::caller::LiveCaller;
 use super::command::{Command, Registered, Resumption, Seat};
-use super::outlet::{LiveEnd, LiveMessage, Outlet, RESULT_BYTES};
+use super::outlet::{LiveEnd, LiveMessage, LiveSink, Outlet, RESULT_BYTES};
 use super::resume::{Log, Token};
 use super::tell::{Listener, first, head};
 use super::wish::{LiveWish, Resume};
@@ -57,29 +56,6 @@ pub struct LiveConnection {
     commands: mpsc::UnboundedSender<Command>,
     outlet: Arc<Outlet>,
     purse: Purse,
-    /// Held for single operations only.
-    subscriptions: Mutex<Subscriptions>,
-}
-
-/// The subscriptions there are.
-#[derive(Default)]
-struct Subscriptions {
-    /// By the client's names.
-    by_id: HashMap<Arc<str>, Subscriber>,
-    numbers: HashSet<Subscriber>,
-}
-
-impl Subscriptions {
-    fn insert(&mut self, id: Arc<str>, number: Subscriber) {
-        self.by_id.insert(id, number);
-        self.numbers.insert(number);
-    }
-
-    fn remove(&mut self, id: &str) -> Option<Subscriber> {
-        let number = self.by_id.remove(id)?;
-        self.numbers.remove(&number);
-        Some(number)
-    }
 }
 
 impl App {
@@ -94,7 +70,6 @@ impl App {
             commands: live.commands(self),
             app: self.clone(),
             outlet,
-            subscriptions: Mutex::default(),
         }
     }
 }
@@ -128,10 +103,11 @@ impl LiveConnection {
             return Ok(());
         }
         let number = self.app.live().next_number();
-        self.subscriptions().insert(seat.id.clone(), number);
+        self.outlet
+            .with_subscriptions(|subscriptions| subscriptions.insert(seat.id.clone(), number));
         let begun = self.app.seat(&self.commands, number, seat, Some(&self.purse)).await;
         if begun.is_err() {
-            self.subscriptions().remove(id);
+            self.outlet.with_subscriptions(|subscriptions| subscriptions.remove(id));
         }
         begun
     }
@@ -142,13 +118,16 @@ impl LiveConnection {
             return false;
         };
         let Some(token) = Token::parse(token) else { return false };
-        {
-            let mut subscriptions = self.subscriptions();
-            if subscriptions.numbers.contains(&token.subscriber) {
-                return false;
+        // First: its messages may come before the answer.
+        let is_new = self.outlet.with_subscriptions(|subscriptions| {
+            let is_new = !subscriptions.numbers.contains(&token.subscriber);
+            if is_new {
+                subscriptions.insert(seat.id.clone(), token.subscriber);
             }
-            // First: its messages may come before the answer.
-            subscriptions.insert(seat.id.clone(), token.subscriber);
+            is_new
+        });
+        if !is_new {
+            return false;
         }
         let (done, is_done) = oneshot::channel();
         let command = Command::Resume(Box::new(Resumption {
@@ -158,54 +137,42 @@ impl LiveConnection {
         }));
         let is_resumed = self.commands.send(command).is_ok() && is_done.await.unwrap_or(false);
         if !is_resumed {
-            self.subscriptions().remove(&seat.id);
+            self.outlet
+                .with_subscriptions(|subscriptions| subscriptions.remove(&seat.id));
         }
         is_resumed
     }
 
     /// Ends a subscription: [`Self::next`] gives no message of it any more. Unknown names are no error.
     pub fn unsubscribe(&self, id: &str) {
-        let number = self.subscriptions().remove(id);
+        let number = self.outlet.with_subscriptions(|subscriptions| subscriptions.remove(id));
         if let Some(number) = number {
             let _ = self.commands.send(Command::Cancel(number, self.outlet.clone()));
         }
     }
 
-    /// All messages that wait; waits for one. One caller at a time. A subscription that has ended with an error is
-    /// forgotten. The error says that nothing comes any more.
+    /// All messages that wait; waits for one. None at all if what the sink of [`Self::write_through`] could not write is to be
+    /// written. One caller at a time, which has written what it got before when it calls again. A subscription that has ended with an
+    /// error is forgotten. The error says that nothing comes any more.
     pub async fn next(&self) -> Result<Vec<LiveMessage>, LiveEnd> {
-        loop {
-            let mut messages = Vec::new();
-            let mut take = |number, message| {
-                let mut subscriptions = self.subscriptions();
-                // What is for subscriptions that the client has ended, or replaced, is left out.
-                if !subscriptions.numbers.contains(&number) {
-                    return;
-                }
-                if let LiveMessage::Error(id, _) = &message {
-                    subscriptions.remove(id);
-                }
-                messages.push(message);
-            };
-            self.outlet.next(&mut take).await?;
-            if !messages.is_empty() {
-                return Ok(messages);
-            }
-        }
+        self.outlet.next().await
+    }
+
+    /// From now on messages may be written by whoever has them, in their order and never while [`Self::next`] has given some that are not
+    /// written yet. What the sink does not take comes from [`Self::next`], as do errors.
+    pub fn write_through(&self, sink: Arc<dyn LiveSink>) {
+        self.outlet.write_through(sink);
     }
 
     /// How many subscriptions there are.
     pub fn len(&self) -> usize {
-        self.subscriptions().by_id.len()
+        self.outlet
+            .with_subscriptions(|subscriptions| subscriptions.by_id.len())
     }
 
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    fn subscriptions(&self) -> std::sync::MutexGuard<'_, Subscriptions> {
-        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -214,8 +181,11 @@ impl Drop for LiveConnection {
         // First: whoever is about to subscribe must not be left behind.
         self.outlet.end(LiveEnd::Reset);
         self.app.live().outlets.remove(self.number);
-        for number in &self.subscriptions().numbers {
-            let _ = self.commands.send(Command::Leave(*number, self.outlet.clone()));
+        let numbers = self
+            .outlet
+            .with_subscriptions(|subscriptions| std::mem::take(&mut subscriptions.numbers));
+        for number in numbers {
+            let _ = self.commands.send(Command::Leave(number, self.outlet.clone()));
         }
     }
 }

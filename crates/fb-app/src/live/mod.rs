@@ -10,6 +10,7 @@ mod command;
 mod connection;
 mod feed;
 mod fence;
+mod numbers;
 mod outlet;
 mod read;
 mod resume;
@@ -30,7 +31,7 @@ pub use connection::LiveConnection;
 pub(crate) use feed::Feed;
 pub(crate) use fence::about_to_commit;
 pub use fence::{TicketSlot, WriteTicket};
-pub use outlet::{LiveEnd, LiveMessage, LiveText};
+pub use outlet::{LiveEnd, LiveMessage, LiveSink, LiveText, LiveWritten};
 pub(crate) use watch::Watch;
 pub use wish::{Events, LiveWish, Matches, Operations, Resume};
 

@@ -70,9 +70,11 @@ impl<'a> Telling<'a> {
         }
     }
 
-    pub(super) fn tell(&mut self, listener: &mut Listener) {
+    /// True if the caller is to see to it that the listener's outlet is delivered.
+    #[must_use]
+    pub(super) fn tell(&mut self, listener: &mut Listener) -> bool {
         let Some(name) = listener.events.name(self.event.what, self.event.operation) else {
-            return;
+            return false;
         };
         let shared = match &self.event.content {
             Content::Whole(body) if !listener.fields.read_everything() => {
@@ -84,7 +86,7 @@ impl<'a> Telling<'a> {
                     Some((.., text)) => text.clone(),
                     None => {
                         let Some(seen) = listener.visible(&self.event.key, body) else {
-                            return;
+                            return false;
                         };
                         let text = self.text(name, &listener.class, Some(&seen));
                         if self.parts.len() < PARTS {
@@ -112,7 +114,7 @@ impl<'a> Telling<'a> {
             resume: listener.log.as_mut().map(|log| log.push(&shared)),
             shared,
         };
-        listener.outlet.push(listener.number, LiveMessage::Text(message));
+        listener.outlet.push(listener.number, LiveMessage::Text(message))
     }
 
     fn text(&self, name: &str, class: &ClassName, body: Option<&Bytes>) -> Bytes {

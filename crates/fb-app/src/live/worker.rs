@@ -5,7 +5,7 @@ mod review;
 mod seats;
 mod watches;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
@@ -22,6 +22,7 @@ use self::watches::Beginning;
 use super::LiveStats;
 use super::command::{Command, Held, Resumption, Seat};
 use super::feed::{Feed, Waiting};
+use super::numbers::NumberMap;
 use super::outlet::{LiveMessage, Outlet, Outlets};
 use super::resume::Parked;
 use super::tell::{Listener, Telling};
@@ -33,6 +34,8 @@ const TOGETHER: usize = 32;
 const TURN: Duration = Duration::from_millis(2);
 /// Listeners that are told before others get their turn.
 const TOLD: usize = 4096;
+/// Outlets that are delivered before others get their turn.
+const DELIVERED: usize = 128;
 
 /// Something that is to be sent, behind certain answers.
 enum Outgoing {
@@ -45,13 +48,15 @@ pub(super) struct Worker {
     feed: Arc<Feed>,
     own: mpsc::WeakUnboundedSender<Command>,
     matcher: Matcher,
-    listeners: HashMap<Subscriber, Listener>,
-    seats: HashMap<Subscriber, Seat>,
+    listeners: NumberMap<Listener>,
+    seats: NumberMap<Seat>,
     parked: Parked,
     /// In the order in which it is to be sent, with the number of the ticket it has to wait for.
     outgoing: VecDeque<(u64, Outgoing)>,
     /// How many have been told of the first of it.
     n_told: usize,
+    /// Outlets with messages that are to be delivered, each once.
+    marked: VecDeque<Arc<Outlet>>,
     /// What was taken and is to be matched; the position behind it, once everything is taken.
     taken: VecDeque<Waiting>,
     position: Option<Seq>,
@@ -80,11 +85,12 @@ impl Worker {
             feed,
             own,
             matcher: Matcher::new(Seq(0), Limits::default()),
-            listeners: HashMap::new(),
-            seats: HashMap::new(),
+            listeners: NumberMap::default(),
+            seats: NumberMap::default(),
             parked: Parked::default(),
             outgoing: VecDeque::new(),
             n_told: 0,
+            marked: VecDeque::new(),
             taken: VecDeque::new(),
             position: None,
             out: Vec::new(),
@@ -213,13 +219,30 @@ impl Worker {
         }
     }
 
-    /// Sends what has waited long enough.
+    /// Puts a message into an outlet that is delivered with the others.
+    fn push(&mut self, outlet: &Arc<Outlet>, to: Subscriber, message: LiveMessage) {
+        if outlet.push(to, message) {
+            self.marked.push_back(outlet.clone());
+        }
+    }
+
+    /// Sends what has waited long enough: all of it at once to each connection.
     fn send(&mut self) -> Sent {
+        let sent = self.put_into_outlets();
+        let n = self.marked.len().min(DELIVERED);
+        for outlet in self.marked.drain(..n) {
+            outlet.deliver();
+        }
+        if self.marked.is_empty() { sent } else { Sent::Some }
+    }
+
+    fn put_into_outlets(&mut self) -> Sent {
         let Some(app) = self.app.upgrade() else {
             return Sent::All;
         };
         let now = app.clock().now();
-        let mut left = TOLD;
+        // One event goes out bit by bit, while what it takes is at hand; where more of them wait, those of a connection go out together.
+        let mut left = if self.outgoing.len() > 1 { TOLD } else { DELIVERED };
         while let Some((behind, _)) = self.outgoing.front() {
             if let Err(at) = self.feed.fence.is_passed(*behind) {
                 return Sent::Until(at);
@@ -234,8 +257,10 @@ impl Worker {
                     left -= turn.len();
                     self.n_told += turn.len();
                     for subscriber in turn {
-                        if let Some(listener) = self.listeners.get_mut(subscriber) {
-                            telling.tell(listener);
+                        if let Some(listener) = self.listeners.get_mut(subscriber)
+                            && telling.tell(listener)
+                        {
+                            self.marked.push_back(listener.outlet.clone());
                         }
                     }
                     if self.n_told < to.len() {
@@ -244,7 +269,7 @@ impl Worker {
                         self.n_told = 0;
                     }
                 }
-                Some((_, Outgoing::First(to, outlet, message))) => outlet.push(to, message),
+                Some((_, Outgoing::First(to, outlet, message))) => self.push(&outlet, to, message),
                 None => {}
             }
         }

@@ -4,7 +4,9 @@
 //! answers of the requests that caused them is the work of [`behind`].
 
 mod behind;
+mod freed;
 mod handshake;
+mod line;
 mod places;
 mod socket;
 mod stream;

@@ -108,6 +108,11 @@ impl Places {
         counts
     }
 
+    /// Counts messages that were handed to connections.
+    pub(crate) fn count_sent(&self, messages: usize) {
+        self.sent.fetch_add(messages as u64, Ordering::Relaxed);
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,9 +137,9 @@ impl Place {
         }
     }
 
-    /// Counts messages that were handed to the connection.
-    pub(crate) fn count_sent(&self, messages: usize) {
-        self.places.sent.fetch_add(messages as u64, Ordering::Relaxed);
+    /// The table that it belongs to.
+    pub(crate) fn places(&self) -> Arc<Places> {
+        self.places.clone()
     }
 }
 

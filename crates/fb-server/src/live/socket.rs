@@ -7,12 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use fb_app::{App, LiveConnection, LiveEnd, LiveMessage};
+use fb_app::{App, LiveConnection, LiveEnd, LiveMessage, LiveSink, LiveText, LiveWritten};
 use futures_util::future::OptionFuture;
 use futures_util::{FutureExt, SinkExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
@@ -21,7 +19,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::places::Place;
+use super::freed::Freed;
+use super::line::{self, AtOnce, Line};
+use super::places::{Place, Places};
 use super::wait::{CutOff, Gate, within};
 use super::wire::{Asked, Refused, error_message, parse};
 use crate::codes;
@@ -62,26 +62,31 @@ enum End {
     Close(CloseCode, &'static str),
 }
 
-type Wire = WebSocketStream<TokioIo<Upgraded>>;
+type Wire = WebSocketStream<line::End<Freed>>;
 
 impl Socket {
     /// Opens the socket when the answer to its handshake was sent, and serves it to its end.
     pub(crate) async fn serve(self, upgrade: OnUpgrade) {
         let upgraded = match upgrade.await {
-            Ok(upgraded) => TokioIo::new(upgraded),
+            Ok(upgraded) => upgraded,
             Err(error) => {
                 tracing::debug!(error = %error, "a WebSocket came to nothing");
                 return;
             }
+        };
+        let Some(bytes) = Freed::new(upgraded) else {
+            tracing::error!("a WebSocket came to nothing: its connection is not as this server makes them");
+            return;
         };
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(WRITE_BYTES)
             .max_message_size(Some(MESSAGE_BYTES))
             .max_frame_size(Some(MESSAGE_BYTES));
-        let mut wire = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
+        let line = Line::new(bytes).await;
+        let mut wire = WebSocketStream::from_raw_socket(line.end(), Role::Server, Some(config)).await;
         let state = self.state.clone();
-        match AssertUnwindSafe(self.run(&mut wire)).catch_unwind().await {
+        match AssertUnwindSafe(self.run(line, &mut wire)).catch_unwind().await {
             Ok(End::Gone) => {}
             Ok(End::Close(code, reason)) => close(wire, code, reason).await,
             Err(_) => {
@@ -91,8 +96,12 @@ impl Socket {
         }
     }
 
-    async fn run(mut self, wire: &mut Wire) -> End {
+    async fn run(mut self, line: Arc<Line<Freed>>, wire: &mut Wire) -> End {
         let connection = self.app.live_connection(self.place.source());
+        connection.write_through(Arc::new(Direct {
+            line,
+            places: self.place.places(),
+        }));
         let every = self.state.limits.live_ping;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -152,7 +161,7 @@ impl Socket {
                             refused_in_row += 1;
                             let mut frames = Vec::new();
                             put_frame(&mut frames, &[text.as_bytes()]);
-                            let sent = within(WRITE_TIME, stopping.as_mut(), write(wire, &frames)).await;
+                            let sent = within(WRITE_TIME, stopping.as_mut(), write(wire, frames)).await;
                             if refused_in_row >= MOST_REFUSED {
                                 return End::Close(CloseCode::Policy, "too many messages that make no sense");
                             }
@@ -162,12 +171,12 @@ impl Socket {
                 }
                 messages = connection.next() => match messages {
                     Ok(messages) => {
-                        place.count_sent(messages.len());
+                        place.places().count_sent(messages.len());
                         let mut frames = Vec::new();
                         for message in messages {
                             asking.put(&mut frames, message);
                         }
-                        within(WRITE_TIME, stopping.as_mut(), write(wire, &frames)).await
+                        within(WRITE_TIME, stopping.as_mut(), write(wire, frames)).await
                     }
                     Err(LiveEnd::Reset) => {
                         return End::Close(CloseCode::Restart, "connect and subscribe again");
@@ -191,7 +200,7 @@ impl Socket {
                         return End::Close(CloseCode::Normal, "nothing is subscribed to");
                     }
                     is_heard = false;
-                    within(WRITE_TIME, stopping.as_mut(), wire.send(Message::Ping(Bytes::new()))).await
+                    within(WRITE_TIME, stopping.as_mut(), wire.send(Message::Ping(bytes::Bytes::new()))).await
                 }
             };
             match sent {
@@ -227,12 +236,36 @@ fn put_frame(frames: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// Writes frames in one go, behind what the WebSocket itself has to say. That they need not go through it saves two copies of each.
-async fn write(wire: &mut Wire, frames: &[u8]) -> Result<(), Error> {
+async fn write(wire: &mut Wire, frames: Vec<u8>) -> Result<(), Error> {
     wire.flush().await?;
-    let bytes = wire.get_mut();
-    bytes.write_all(frames).await?;
-    bytes.flush().await?;
-    Ok(())
+    Ok(wire.get_ref().send(frames).await?)
+}
+
+/// Messages that are written by whoever has them, so that the socket's task sleeps on.
+struct Direct {
+    line: Arc<Line<Freed>>,
+    places: Arc<Places>,
+}
+
+impl LiveSink for Direct {
+    fn write(&self, messages: &mut dyn Iterator<Item = &LiveText>) -> LiveWritten {
+        let mut n = 0;
+        let frames = || {
+            let mut frames = Vec::new();
+            for message in messages {
+                put_frame(&mut frames, &message.parts());
+                n += 1;
+            }
+            frames
+        };
+        let written = match self.line.write_at_once(frames) {
+            AtOnce::Done => LiveWritten::All,
+            AtOnce::Begun => LiveWritten::Partly,
+            AtOnce::Refused => return LiveWritten::Nothing,
+        };
+        self.places.count_sent(n);
+        written
+    }
 }
 
 /// How a socket ends whose client broke the rules, or the connection.

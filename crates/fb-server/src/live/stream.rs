@@ -84,7 +84,7 @@ impl Running {
             messages = self.events.connection.next() => messages.ok()?,
             _ = self.ticks.tick() => return Some(Bytes::from_static(PING)),
         };
-        self.events.place.count_sent(messages.len());
+        self.events.place.places().count_sent(messages.len());
         let mut text = Vec::new();
         for message in messages {
             match message {

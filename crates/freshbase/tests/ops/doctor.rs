@@ -77,6 +77,7 @@ OK
   no-admin: every app has an administrator, or a setup link
   readable-master-key: the master key's file is its owner's alone, or there is none
   no-audit-log: every app has its audit log
+  unreachable-cache: every cache that is configured can be told of changes, or there is none
   unreadable-app: all apps could be looked at
   public-class: nobody reads objects without logging in
   public-bucket: nobody reads files without logging in, except those of www

@@ -352,9 +352,9 @@ fn a_receiver_that_hangs_holds_up_no_other() {
     for _ in 0..40 {
         sent.recv().unwrap();
     }
-    let state = state(&admin, |state| state["delivered"] == 40);
-    // The other one has not given a single place back.
-    assert_eq!((&state["failed"], &state["running"]), (&json!(0), &json!(8)));
+    // The other one has not given a single place back; the last of these may be about to.
+    let state = state(&admin, |state| state["delivered"] == 40 && state["running"] == 8);
+    assert_eq!(state["failed"], 0);
 }
 
 #[test]

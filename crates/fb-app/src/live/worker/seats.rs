@@ -110,14 +110,19 @@ impl Worker {
             })
         };
         let begun = first(None, Some(true), app.clock().now());
-        seat.outlet.push(subscriber, text(token.to_string(), begun));
-        for (token, message) in missed {
-            seat.outlet.push(subscriber, text(token, message));
+        let messages =
+            std::iter::once(text(token.to_string(), begun)).chain(missed.map(|(token, message)| text(token, message)));
+        for message in messages {
+            if seat.outlet.push(subscriber, message) {
+                self.marked.push_back(seat.outlet.clone());
+            }
         }
         if !self.parked.remove(subscriber) {
             // Nobody noticed that the connection is gone, or it is not.
             let message = LiveMessage::Error(seated.id.clone(), AppError::Resumed);
-            seated.outlet.push(subscriber, message);
+            if seated.outlet.push(subscriber, message) {
+                self.marked.push_back(seated.outlet.clone());
+            }
         }
         (listener.head, listener.outlet) = (head, seat.outlet.clone());
         // It goes on costing what it cost, on the accounts of who began it.

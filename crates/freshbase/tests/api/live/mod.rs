@@ -1,5 +1,6 @@
 //! Live queries over real sockets. Protocol 08.
 
+mod at_once;
 mod endings;
 mod events;
 mod hostile;
