@@ -148,8 +148,8 @@ impl Freshbase {
         for path in &paths {
             is_long(path)?;
         }
-        let began = Instant::now();
         for path in &paths {
+            let began = Instant::now();
             while !is_long(path)? {
                 ensure!(
                     began.elapsed() < Duration::from_secs(60),

@@ -42,6 +42,10 @@ impl Https {
         if matches!(path, "/healthz" | "/readyz") {
             return None;
         }
+        // An edge that asks for itself follows no redirects either.
+        if request.edge.is_some_and(|edge| edge.is_own) {
+            return None;
+        }
         // A proxy has its own encryption towards the client; a redirect would come back to it without end.
         if trusted.iter().any(|proxy| proxy.contains(request.peer.to_canonical())) {
             return None;

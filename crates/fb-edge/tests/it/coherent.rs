@@ -25,6 +25,28 @@ fn object(world: &World, path: &str, text: &str) {
 }
 
 #[tokio::test]
+async fn an_answer_waits_for_the_purges_that_came_before_it() {
+    let world = World::start().await;
+    object(&world, "/o/1", "old");
+    world.get("/o/1", &[]).await;
+    assert_eq!(world.get("/o/1", &[]).await.way(), "hit");
+    // The origin has pushed purge 1, which is still on its way.
+    let place = format!("{:016x}:1", 7);
+    world.origin.text("/write", "done", &[("freshbase-purges", &place)]);
+    let writing = world.begin(request("POST", "/write", &[]));
+    until("the write has reached the origin", || world.origin.n_seen() == 2).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!writing.is_finished());
+    object(&world, "/o/1", "new");
+    world.origin.log.push(keys(&["app:/o/1"]));
+    let written = writing.await.unwrap();
+    assert!(!written.headers().contains_key("freshbase-purges"));
+    assert_eq!(world.get("/o/1", &[]).await.body, "new");
+}
+
+#[tokio::test]
 async fn a_purge_by_key_by_url_or_of_everything_takes_effect_at_once() {
     let world = World::start().await;
     for (n, purge) in [

@@ -20,18 +20,24 @@ fn in_header(value: &Value) -> String {
 
 /// An origin whose users `ann` and `bob` may read a document, with tokens that live for `seconds`.
 fn doc(world: &World, text: &str, seconds: u64) {
+    document(world, PATH, "main", ["ann", "bob"], text, seconds);
+}
+
+fn document(world: &World, path: &str, app: &'static str, readers: [&'static str; 2], text: &str, seconds: u64) {
     let text = text.to_owned();
-    world.origin.page(PATH, move |request: &Parts| {
+    world.origin.page(path, move |request: &Parts| {
         let token = request
             .headers
             .get("authorization")
             .map(|value| value.to_str().unwrap());
         let user = token.and_then(|token| token.strip_prefix("BAT "));
         let answer = Response::builder();
-        let Some(user) = user.filter(|user| ["ann", "bob"].contains(user)) else {
+        let Some(user) = user.filter(|user| readers.contains(user)) else {
             return answer.status(404).body(Full::default()).unwrap();
         };
-        let rules = json!({ "load": {}, "read": { "/db/User/ann": "allow", "/db/User/bob": "allow" } });
+        let rules = json!({ "load": {}, "read": {
+            format!("/db/User/{}", readers[0]): "allow", format!("/db/User/{}", readers[1]): "allow",
+        } });
         let caller = json!({ "user": format!("/db/User/{user}"), "roles": [] });
         let names = [
             "~main".to_owned(),
@@ -43,10 +49,10 @@ fn doc(world: &World, text: &str, seconds: u64) {
             .header("etag", format!("\"{text}\""))
             .header("surrogate-key", NAMES)
             .header("surrogate-control", "max-age=300")
-            .header("freshbase-guard", in_header(&json!({ "app": "main", "rules": rules })))
+            .header("freshbase-guard", in_header(&json!({ "app": app, "rules": rules })))
             .header(
                 "freshbase-caller",
-                in_header(&json!({ "app": "main", "caller": caller, "seconds": seconds, "names": names })),
+                in_header(&json!({ "app": app, "caller": caller, "seconds": seconds, "names": names })),
             );
         let known = request.headers.get("if-none-match");
         match known.is_some_and(|tag| *tag == *format!("\"{text}\"")) {
@@ -95,6 +101,26 @@ async fn s39_the_edge_decides_for_those_it_knows_and_asks_for_all_others() {
         .get(&format!("{PATH}?BAT=ann"), &[("authorization", "BAT bob")])
         .await;
     assert_ne!(both.way(), "hit", "another address, and it is not clear who asks");
+}
+
+#[tokio::test]
+async fn s39_who_is_known_still_has_to_be_let_by_the_rules_and_by_those_of_the_same_app() {
+    let world = World::start().await;
+    doc(&world, "one", 300);
+    document(&world, "/v1/db/Doc/2", "main", ["eve", "bob"], "two", 300);
+    document(&world, "/v1/db/Doc/3", "other", ["zoe", "ann"], "three", 300);
+    warm(&world, "ann").await;
+    for (path, user) in [("/v1/db/Doc/2", "eve"), ("/v1/db/Doc/3", "zoe")] {
+        let token = format!("BAT {user}");
+        for _ in 0..4 {
+            world.get(path, &[("authorization", &token)]).await;
+        }
+        assert_eq!(world.get(path, &[("authorization", &token)]).await.way(), "hit");
+        assert_eq!(get(&world, user).await.status, StatusCode::NOT_FOUND, "{user}");
+    }
+    // By name ann may read this one too, but she is another app's ann.
+    let other = world.get("/v1/db/Doc/3", &[("authorization", "BAT ann")]).await;
+    assert_ne!(other.way(), "hit");
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ pub(crate) fn command() -> Command {
   openssl rand -hex 32 > edge-secret                                   one secret for the server and its edges
   FRESHBASE_EDGE_SECRET_FILE=edge-secret freshbase serve               the server, which knows edges now
   freshbase edge --origin http://10.0.0.1:8080 --secret-file edge-secret --listen 0.0.0.0:80
-  curl -si http://localhost/v1/db/Todo/1 | grep -i cache-status        the second time: hit
+  curl -si http://localhost/v1/db/Todo/1 | grep -i cache-status        from the third time on: hit
 
 The edge keeps what the server says it may keep. The server tells it of every write before it is acknowledged; while it cannot, the edge \
 asks about everything. What not everybody may see is answered by the edge to those who may, by the server's own rules. Clients need no \

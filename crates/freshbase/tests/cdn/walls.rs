@@ -82,7 +82,12 @@ fn s31_no_header_of_one_client_shows_in_what_the_next_one_gets() {
         let id = format!("/db/Doc/{i}");
         put(&site.admin, &id, 1);
         let headers = [(*name, "evil.test")];
-        site.anybody.request("GET", &id, &headers, b"").expect(200);
+        // Varnish refuses a range that is none, and keeps the whole answer.
+        let first = site.anybody.request("GET", &id, &headers, b"");
+        assert!(
+            first.status == if *name == "Range" { 416 } else { 200 },
+            "{name}: {first:?}"
+        );
         let next = site.anybody.get(&id).expect(200);
         assert!(!format!("{next:?}").contains("evil"), "{name}: {next:?}");
         assert_eq!(next.json()["id"], id.as_str());

@@ -5,9 +5,11 @@
     reason = "what is unexpected fails the test, in its helpers as well"
 )]
 
+mod browser;
 mod coherent;
 mod crashes;
 mod files;
+mod guarantee;
 mod kit;
 mod poisoning;
 mod protected;

@@ -177,3 +177,13 @@ fn connecting_may_be_shared_for_a_second_by_those_who_are_nobody() {
         assert_eq!(admin.get("/connect").header("cache-control"), Some("private, no-store"));
     }
 }
+
+#[test]
+fn an_object_under_another_url_gets_no_lifetime() {
+    let (_server, admin, anybody) = open();
+    class(&admin, "Todo", &[("n", "Integer")]);
+    admin.put("/db/Todo/a", &json!({})).expect(200);
+    for (path, is_kept) in [("/db/Todo/a", true), ("/db/Todo/a?", true), ("/db/Todo/a?BCB", false)] {
+        assert_eq!(lifetimes(&anybody.get(path).expect(200)).is_some(), is_kept, "{path}");
+    }
+}

@@ -4,24 +4,16 @@
 //! acknowledged, its time is noted. A read is too old if what it returns was overwritten by a write that had been acknowledged a bound
 //! before. Nothing depends on how fast the machine is: who is slow reads later, and asks again.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what is unexpected fails the test, in its helpers as well"
-)]
-
-mod browser;
-
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fb_testkit::{Client, ServerBuilder, root};
+use fb_testkit::{Client, ServerBuilder, Varnish, free_port, root};
 use serde_json::{Value, json};
 
-use self::browser::{Browser, Fault};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_freshbase");
+use crate::browser::{Browser, Fault};
+use crate::kit::{BINARY, Edge, server};
 
 /// The bound of the app, in seconds.
 const STALENESS: u64 = 3;
@@ -213,14 +205,39 @@ fn is_coherent(report: &Report) {
 
 #[test]
 fn browsers_alone_read_nothing_older_than_the_bound() {
-    let server = ServerBuilder::new(BINARY).baqend().start();
-    let report = run(root(&server), || server.client(), Fault::None);
-    is_coherent(&report);
+    let server = server().baqend().start();
+    is_coherent(&run(root(&server), || server.client(), Fault::None));
+}
+
+#[test]
+fn browsers_behind_an_edge_read_nothing_older_than_the_bound() {
+    let server = server().baqend().start();
+    let edge = Edge::start(&format!("http://{}", server.address()), &[]);
+    edge.wait_until_intact();
+    is_coherent(&run(root(&server), || edge.client(), Fault::None));
+    assert!(edge.figure("hits_total") > 0, "it never answered itself");
+}
+
+#[test]
+fn browsers_behind_varnish_read_nothing_older_than_the_bound() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let varnish = Varnish::start(&address);
+    let server = ServerBuilder::new(BINARY)
+        .baqend()
+        .listen(&address)
+        .arg("--purge-varnish")
+        .arg(format!("http://{}", varnish.address()))
+        .arg("--trusted-proxies")
+        .arg("127.0.0.1")
+        .env("FRESHBASE_PURGE_VARNISH_SECRET", Varnish::SECRET)
+        .start();
+    let through = || Client::new(&varnish.address(), "/v1");
+    is_coherent(&run(root(&server), through, Fault::None));
 }
 
 #[test]
 fn browsers_that_ignore_the_filter_read_older_things() {
-    let server = ServerBuilder::new(BINARY).baqend().start();
+    let server = server().baqend().start();
     let report = run(root(&server), || server.client(), Fault::IgnoresFilter);
     assert!(report.too_old > 0, "{report:?}");
 }
