@@ -98,6 +98,7 @@ mod target;
 mod time;
 mod tunnel;
 mod vary;
+mod warm;
 
 pub use body::{BoxError, EdgeBody};
 pub use edge::Edge;
