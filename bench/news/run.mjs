@@ -38,10 +38,11 @@ if (!options.server) throw new Error('say which binary to start: --server <binar
 
 const read = (file) => readFileSync(new URL(file, import.meta.url));
 const script = (text) => `<!doctype html><meta charset="utf-8"><title>News</title><link rel="icon" href="data:,"><body>${text}`;
-const page = (name) => script(`<script>const STREAMS = ${JSON.stringify(STREAMS)};</script>
+const page = (name, head = '') => script(`${head}<script>const STREAMS = ${JSON.stringify(STREAMS)};</script>
   <script src="show.js"></script><script type="module" src="${name}.js"></script>`);
 const files = {
-  'freshbase.html': page('freshbase'),
+  // So that it is not found out only by the script that uses it.
+  'freshbase.html': page('freshbase', '<link rel="modulepreload" href="sdk.js">'),
   'pocketbase.html': page('pocketbase'),
   'show.js': read('page/show.js'), 'freshbase.js': read('page/freshbase.js'), 'pocketbase.js': read('page/pocketbase.js'), 'sdk.js': read(SDK),
 };
