@@ -16,6 +16,7 @@ import { parseArgs } from 'node:util';
 import { launch } from '../../packages/browser/lib/chromium.mjs';
 import { serve } from '../../packages/browser/lib/serve.mjs';
 import { STREAMS, news } from './lib/data.mjs';
+import { checkMemory } from './lib/edge.mjs';
 import { startFreshbase } from './lib/freshbase.mjs';
 import { installPocketbase, startPocketbase } from './lib/pocketbase.mjs';
 import { plot, table } from './lib/report.mjs';
@@ -27,6 +28,8 @@ const N_UPDATES = 5;
 const N_EARLIER = 2;
 /** Between one load and the next, for the last answers to be written into the browser's cache. */
 const PAUSE_MS = 700;
+/** What edges must answer from memory once it was asked for. */
+const FROM_MEMORY = ['/v1/connect', '/v1/db/Stream/world', '/v1/db/News/n1', '/v1/file/images/n1.png'];
 const SDK = '../../packages/conformance/node_modules/baqend-v4/dist/baqend.es2015.min.js';
 
 const { values: options } = parseArgs({ options: {
@@ -141,6 +144,7 @@ async function visit(server, system) {
       // From then on no way may lead to an old title, and all systems have the same time.
       await sleep(EDGE_BOUND_MS);
       const updated = await load();
+      if (way.edgePort) await checkMemory(way.edgePort, FROM_MEMORY);
       return { cold, warm, updated };
     });
   } finally {

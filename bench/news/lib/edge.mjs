@@ -7,11 +7,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { selfSigned } from '../../../packages/conformance/lib/certificate.mjs';
 
 const READY = /at http:\/\/127\.0\.0\.1:(\d+) and https:\/\/127\.0\.0\.1:(\d+) .*figures: http:\/\/127\.0\.0\.1:(\d+)/;
 const START_TIMEOUT_MS = 30_000;
+/** Longer than the second for which `connect` may be kept. */
+const LATER_MS = 1700;
 
 /**
  * @param {string} binary
@@ -46,12 +49,38 @@ export async function startEdge(binary, { origin, secret }) {
     const deadline = performance.now() + START_TIMEOUT_MS;
     while (!(await figures()).intact) {
       if (performance.now() > deadline) throw new Error('the edge does not follow the purges');
-      await new Promise((resolve) => { setTimeout(resolve, 20); });
+      await sleep(20);
     }
     return { port, tls: { port: tlsPort, fingerprint: fingerprint(cert) }, figures, stop };
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/**
+ * Fails if an edge does not answer from memory what it should: by paths, the second request of two, the way a client asks that must have what is valid now,
+ * a while after the first one.
+ *
+ * @param {number} port
+ * @param {string[]} paths
+ */
+export async function checkMemory(port, paths) {
+  const how = async (to, headers) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${to}`, { headers });
+    await answer.arrayBuffer();
+    return answer.headers.get('cache-status');
+  };
+  // Of the first one an edge learns what may be kept, and keeps it for the second.
+  for (const to of paths) {
+    await how(to);
+    await how(to);
+  }
+  await sleep(LATER_MS);
+  for (const to of paths) {
+    // Who must have what is valid now asks for objects and files like that. `connect` has no such form.
+    const status = await how(to, to.includes('/connect') ? {} : { 'cache-control': 'no-cache' });
+    if (status !== 'freshbase-edge; hit') throw new Error(`${to}: ${status}`);
   }
 }
 

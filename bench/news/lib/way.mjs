@@ -21,8 +21,8 @@ const isForEdges = (request) => request.includes(' /.freshbase/');
  * @param {{ server: { port: number, tls?: { port: number, fingerprint: string } }, pagesPort: number, isTls?: boolean, hasEdge?: boolean }} options
  *   `pagesPort`: of a site beside the server's; `isTls`: HTTPS, so HTTP/2; `hasEdge`: a new edge is in between
  * @returns {Promise<{ browser: { hosts: object, flags: string[] }, far: string[] | null, near: () => string[] | null, clear: () => void,
- *   figures: (() => Promise<Record<string, number>>) | null, close: () => Promise<void> }>} `browser`: for browsers that are to go this way; `near`: requests since `clear`
- *   of the browser, unless they were encrypted; `far`: those of the edge, if there is one
+ *   edgePort: number | null, close: () => Promise<void> }>} `browser`: for browsers that are to go this way; `near`: requests since `clear`
+ *   of the browser, unless they were encrypted; `far`: those of the edge, if there is one, which is at `edgePort`
  */
 export async function openWay(binary, { server, pagesPort, isTls = false, hasEdge = false }) {
   const far = hasEdge ? await openLine(server.port, DELAY_MS) : null;
@@ -43,7 +43,7 @@ export async function openWay(binary, { server, pagesPort, isTls = false, hasEdg
     near: () => (isTls ? null : [...near.requests, ...site.requests]),
     far: () => far && far.requests.filter((request) => !isForEdges(request)),
     clear: () => lines.forEach(({ requests }) => { requests.length = 0; }),
-    figures: edge && edge.figures,
+    edgePort: edge && edge.port,
     close: async () => {
       await edge?.stop();
       for (const line of lines) await line.close();
