@@ -1,18 +1,21 @@
 // Freshbase with the data, on an empty directory.
 
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startServer } from '../../../packages/conformance/lib/server.mjs';
 import { STREAMS, news } from './data.mjs';
+import { fingerprint } from './edge.mjs';
 
 const ROLE_ADMIN = '/db/Role/1';
 
 /**
  * @param {string} binary
- * @param {{ caching: object, files: Record<string, string | Buffer> }} options `caching`: settings of the app; `files`: its website, contents by path
+ * @param {{ caching: object, files: Record<string, string | Buffer>, secret?: string }} options `caching`: settings of the app; `files`: its
+ *   website, contents by path; `secret`: what edges prove themselves with
  */
-export async function startFreshbase(binary, { caching, files }) {
-  const { origin, stop } = await startServer(binary);
+export async function startFreshbase(binary, { caching, files, secret }) {
+  const { origin, tls, stop } = await start(binary, secret);
   const login = await fetch(`${origin}/v1/db/User/login`, { method: 'POST', body: JSON.stringify({ username: 'root', password: 'root' }) });
   const authorization = `BAT ${login.headers.get('baqend-authorization-token')}`;
   const call = async (method, path, body, headers = {}) => {
@@ -62,6 +65,7 @@ export async function startFreshbase(binary, { caching, files }) {
   }
   return {
     port: Number(new URL(origin).port),
+    tls: { port: Number(new URL(tls.origin).port), fingerprint: fingerprint(readFileSync(tls.certPath)) },
     stop,
     /** Gives one of the news another title. */
     async rename(i, title) {
@@ -70,4 +74,14 @@ export async function startFreshbase(binary, { caching, files }) {
       await call('PUT', `/db/News/${keyOf(i)}`, JSON.stringify({ id: `/db/News/${keyOf(i)}`, title, text, image }), { 'if-match': '*' });
     },
   };
+}
+
+/** Servers take the secret from the environment, which they have from this process. */
+async function start(binary, secret) {
+  if (secret) process.env.FRESHBASE_EDGE_SECRET = secret;
+  try {
+    return await startServer(binary, { tls: true });
+  } finally {
+    delete process.env.FRESHBASE_EDGE_SECRET;
+  }
 }

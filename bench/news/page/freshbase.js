@@ -8,7 +8,7 @@ run(async () => {
     const stream = await db.Stream.load(key);
     await Promise.all(stream.news.map(async (reference) => {
       const item = await reference.load();
-      await show(item, await item.image.createURL());
+      show(item, await item.image.createURL());
     }));
   }));
 });

@@ -29,6 +29,7 @@ use crate::stats::{Counts, EdgeStats, Sizes};
 use crate::target::Target;
 use crate::time::Ticks;
 use crate::vary::Fields;
+use crate::warm::Warm;
 
 /// Marks per edge: 2 MiB.
 const N_MARKS: usize = 1 << 18;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     /// Large answers that come in.
     pub(crate) large: Semaphore,
     pub(crate) flights: Arc<Flights>,
+    pub(crate) warm: Warm,
     pub(crate) origin: Origin,
     pub(crate) counts: Counts,
     /// Requests to the origin at once.
@@ -111,6 +113,7 @@ impl Edge {
             },
             large: Semaphore::new(options.limits.large_answers),
             flights: Arc::default(),
+            warm: Warm::default(),
             origin: Origin::new(&options)?,
             counts: Counts::default(),
             slots: Arc::new(Semaphore::new(options.limits.origin_requests)),
@@ -167,7 +170,7 @@ impl Inner {
     }
 
     /// Answers from memory, or says what is to be done.
-    fn look<'r>(&self, parts: &'r Parts, is_empty: bool, peer: Peer) -> Result<Found<'r>, Failure> {
+    fn look<'r>(self: &Arc<Self>, parts: &'r Parts, is_empty: bool, peer: Peer) -> Result<Found<'r>, Failure> {
         if [Method::CONNECT, Method::TRACE].contains(&parts.method) {
             return Err(Failure::Method);
         }
@@ -198,6 +201,7 @@ impl Inner {
         });
         if let Some(entry) = &hit {
             self.counts.hits.add();
+            self.want(entry, &target, parts, peer, fields.unwrap_or_default());
             let body = match needs_body(entry, parts) {
                 true => entry.content.in_memory(),
                 false => Some(Bytes::new()),
@@ -340,6 +344,7 @@ impl Inner {
         let filled = task.await.unwrap_or(Filled::Failed(Failure::Down));
         match filled {
             Filled::Stored(entry) if entry.terms().is_for_all || !has_credentials(&asked.parts.headers) => {
+                self.want_filled(&entry, asked);
                 Ok(self.with(&entry, asked.parts, From::Origin).await)
             }
             Filled::Stored(_) | Filled::Gone => Ok(None),

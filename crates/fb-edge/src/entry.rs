@@ -69,6 +69,11 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// For how long the answer may be kept, from when its request was sent.
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
     /// The terms of an answer to a request that the edge composed. `None`: it must not be stored.
     pub(crate) fn of(
         request: &request::Parts,

@@ -36,6 +36,8 @@ pub(crate) struct Filling {
     /// What is in memory, to be confirmed.
     old: Option<Arc<Entry>>,
     fields: Fields,
+    /// The edge asks for itself, not on behalf of the client.
+    is_own: bool,
 }
 
 /// What came of it.
@@ -59,7 +61,18 @@ impl Filling {
             peer,
             old,
             fields,
+            is_own: false,
         }
+    }
+
+    /// The same, but no client's limits count for it.
+    pub(crate) fn of_nobody(self) -> Self {
+        Self { is_own: true, ..self }
+    }
+
+    /// Says what is in memory now, to be confirmed.
+    pub(crate) fn confirm(&mut self, old: Arc<Entry>) {
+        self.old = Some(old);
     }
 
     /// Whether the same answer to a request without anything personal could be stored. `answer` may also confirm a client's copy.
@@ -79,7 +92,9 @@ impl Filling {
         *request.uri_mut() = self.client.uri.clone();
         let headers = request.headers_mut();
         name_target(headers, target);
-        name_client(headers, self.peer);
+        if !self.is_own {
+            name_client(headers, self.peer);
+        }
         self.fields.copy(&self.client.headers, headers);
         // Of several nodes behind the origin's address, some may have caches that do not know yet what the edge was told.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -110,7 +125,7 @@ impl Inner {
     }
 
     /// The error is by which fields to ask again.
-    async fn try_fill(&self, filling: &Filling) -> Result<Filled, Fields> {
+    pub(crate) async fn try_fill(&self, filling: &Filling) -> Result<Filled, Fields> {
         let client = &filling.client;
         let Ok(target) = Target::of(client, filling.peer.is_tls) else {
             return Ok(Filled::Failed(Failure::Malformed("the URL")));

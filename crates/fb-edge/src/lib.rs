@@ -26,6 +26,10 @@
 //! address is sent in the edge's words. The price is one more request to the origin per address. Those come from the edge's own
 //! address, which the origin should not limit as it limits clients.
 //!
+//! An answer for everybody that may be kept for two seconds at most, and is not purged, is asked for again before they end, until no client
+//! has wanted it for 30 seconds. So clients find it in memory, no older than the origin allows. At most 64 addresses without a query
+//! are asked for like this, and nobody's limits count for it.
+//!
 //! # What the origin should do
 //! - `Surrogate-Key: <key> …` in whatever it purges, also when it confirms. It is not passed on. Only such answers are good enough
 //!   for requests with `no-cache`, which the edge answers as long as it is coherent; `no-store` in a request always reaches the origin.
@@ -98,6 +102,7 @@ mod target;
 mod time;
 mod tunnel;
 mod vary;
+mod warm;
 
 pub use body::{BoxError, EdgeBody};
 pub use edge::Edge;

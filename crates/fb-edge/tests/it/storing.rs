@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Response;
 
-use crate::kit::{World, request};
+use crate::kit::{World, request, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -340,4 +340,30 @@ async fn only_if_cached_does_not_reach_the_origin() {
     let world = World::start().await;
     let got = world.get("/x", &[("cache-control", "only-if-cached")]).await;
     assert_eq!((got.status.as_u16(), world.origin.n_seen()), (504, 0));
+}
+
+#[tokio::test]
+async fn what_lives_for_a_moment_is_asked_for_again_before_that_ends() {
+    let world = World::start().await;
+    let n_answers = std::sync::atomic::AtomicUsize::new(0);
+    world.origin.page("/x", move |_| {
+        let n = 1 + n_answers.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let answer = Response::builder().header("cache-control", "public, max-age=0, s-maxage=1");
+        answer.body(n.to_string().into()).unwrap()
+    });
+    assert_eq!(world.get("/x", &[]).await.body, "1");
+    world.ticks.forward(Duration::from_millis(900));
+    until("a second request", || world.origin.n_seen() == 2).await;
+    while world.get("/x", &[]).await.body == "1" {
+        tokio::task::yield_now().await;
+    }
+    // The first answer has ended by now.
+    world.ticks.forward(Duration::from_millis(600));
+    let late = world.get("/x", &[]).await;
+    assert_eq!((late.way(), late.body.as_str()), ("hit", "2"));
+    let seen = world.origin.seen();
+    assert!(
+        !seen[1].headers.contains_key("x-forwarded-for"),
+        "no client's limits count for it"
+    );
 }
