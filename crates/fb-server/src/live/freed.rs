@@ -30,7 +30,8 @@ impl Freed {
         let parts = downcast::<TokioIo<Watched<ClientBytes, Connection>>>(upgraded).ok()?;
         let Watched { bytes, owner } = parts.io.into_inner();
         Some(Self {
-            early: parts.read_buf,
+            // Mostly nothing, and then HTTP's buffer of some kilobytes goes back.
+            early: Bytes::copy_from_slice(&parts.read_buf),
             bytes,
             _owner: owner,
         })
