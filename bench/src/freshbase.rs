@@ -143,9 +143,13 @@ impl Freshbase {
         let is_long = |path: &String| -> Result<bool> {
             let reply = admin.get(path)?;
             let control = reply.header("cache-control").unwrap_or_default();
-            Ok(control.contains("max-age=3600"))
+            let seconds = control.split(',').find_map(|part| part.trim().strip_prefix("max-age="));
+            Ok(seconds.is_some_and(|seconds| seconds.parse().is_ok_and(|seconds: u32| seconds > 1000)))
         };
+        let write = |path: &String| admin.post(path, &json!({ "$inc": { "score": 0.25 } }));
         for path in &paths {
+            // What was read before goes on with the lifetime that it has, until it is written.
+            write(path)?;
             is_long(path)?;
         }
         for path in &paths {
@@ -157,7 +161,7 @@ impl Freshbase {
                 );
                 std::thread::sleep(Duration::from_millis(50));
             }
-            admin.post(path, &json!({ "$inc": { "score": 0.25 } }))?;
+            write(path)?;
         }
         Ok(())
     }
