@@ -47,6 +47,7 @@ exit code at 0; they count as failed with --file and --all, and as skipped in a 
 `;
 
 const MAX_ERRORS_PER_FILE = 20;
+const NAME_WIDTH = 'v4 again'.length;
 
 class UsageError extends Error {}
 
@@ -143,8 +144,9 @@ async function runSuite({ generation, expectedPath, expected, files }, options, 
       const [target, apart = null] = targets;
       const results = {};
       rounds.push({ generation, expectedPath, expected, url: target.url, results, complaint: null });
-      const again = rounds.length > 1 ? ', again on the same database' : '';
-      console.log(`\n${generation.label} against ${target.url}${again}`);
+      const isAgain = rounds.length > 1;
+      const name = isAgain ? `${generation.name} again` : generation.name;
+      console.log(`${name.padEnd(NAME_WIDTH)}  ${generation.label} against ${target.url}${isAgain ? ', on the same database' : ''}`);
       await runSpecs(generation, files, {
         ...target,
         apart,
@@ -156,7 +158,7 @@ async function runSuite({ generation, expectedPath, expected, files }, options, 
           const overHttps = target.url.startsWith('https:');
           const result = { ...report, totals: totals(report), ...compareFile(expected[file], report, overHttps) };
           results[file] = result;
-          console.log(fileLine(file, result, expected[file]));
+          console.log(`${name.padEnd(NAME_WIDTH)}  ${fileLine(file, result, expected[file])}`);
         },
       });
     }
@@ -181,7 +183,7 @@ function fileLine(file, { totals: { passed, failed, skipped }, regressions, seco
   const counts = [`${passed} passed`, failed && `${failed} failed`, skipped && `${skipped} skipped`].filter(Boolean);
   const excused = entry?.status === 'full' && failed > 0 ? `, ${failed} excused` : '';
   const verdict = regressions.length > 0 ? 'REGRESSION' : `${entry?.status ?? 'nothing expected'}${excused}`;
-  return `  ${file.padEnd(18)}${counts.join(', ').padEnd(38)}${seconds.toFixed(1).padStart(6)} s  ${verdict}`;
+  return `${file.padEnd(18)}${counts.join(', ').padEnd(38)}${seconds.toFixed(1).padStart(6)} s  ${verdict}`;
 }
 
 const indent = (text, by) => text.replace(/^/gm, ' '.repeat(by));
@@ -272,10 +274,14 @@ async function list(suites, context) {
 }
 
 async function run(suites, options, context) {
+  // With servers of their own, the generations run at once: they mostly wait.
   const done = [];
-  for (const suite of suites) {
-    if (context.abort.aborted) break;
-    done.push(...await runSuite(suite, options, context));
+  if (options.server) {
+    done.push(...(await Promise.all(suites.map((suite) => runSuite(suite, options, context)))).flat());
+  } else {
+    for (const suite of suites) {
+      if (!context.abort.aborted) done.push(...await runSuite(suite, options, context));
+    }
   }
 
   if (options.verbose || options.file.length > 0) {
