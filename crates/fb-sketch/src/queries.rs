@@ -7,11 +7,15 @@ use crate::economy::{quantile, seconds};
 use crate::hash::{ByKey, Mixer};
 use crate::{KeyHash, Moment};
 
-/// Counters per row, and rows, of the counts of requests: 16 KB.
-const WIDTH: usize = 1 << 10;
+/// Counters per row, and rows, of the counts of requests: 64 KB.
+const WIDTH: usize = 1 << 12;
 const DEPTH: usize = 4;
 /// Seats that a newcomer is compared with.
 const N_SAMPLES: usize = 8;
+/// Standard deviations of chance that a newcomer must be ahead by: of many who are asked for equally often, one seems better all the time.
+const AHEAD: f64 = 3.0;
+/// Windows until half of what a query was asked for when it got its seat is forgotten. Since then, caches answer in its place.
+const HALF_LIFE: f64 = 5.0;
 
 /// Settings of [`Queries`].
 #[derive(Debug, Clone)]
@@ -72,7 +76,7 @@ pub enum Admission {
 
 /// The cached queries of one app.
 ///
-/// Memory: 16 KB for counting, made at the first request, and about 100 bytes per admitted query. Same calls, same answers.
+/// Memory: 64 KB for counting, made at the first request, and about 100 bytes per admitted query. Same calls, same answers.
 #[derive(Debug)]
 pub struct Queries {
     settings: QuerySettings,
@@ -89,6 +93,8 @@ pub struct Queries {
 struct Seat {
     key: KeyHash,
     worth: Worth,
+    /// Most requests per second that it was asked for, as of when.
+    demand: (f64, Moment),
     /// Seconds.
     ttl: Option<f64>,
     filled: Moment,
@@ -117,21 +123,27 @@ impl Queries {
     /// Counts a request for `key` that came to the origin, and says whether its result may be cached.
     ///
     /// The seats go to the queries that save most evaluation time per second: `requests · hit ratio · evaluation − writes ·
-    /// time per write`. When all are taken, a newcomer has to be worth a tenth more than the least of eight of their owners.
+    /// time per write`. When all are taken, a newcomer has to be worth a tenth more than the least of eight of their owners, and by more
+    /// than chance explains. What owners are asked for counts from when caches did not answer for them yet, and fades.
     pub fn consider(&mut self, key: KeyHash, now: Moment, worth: Worth) -> Admission {
         self.counts.add(key, now);
+        let rate = self.counts.rate(key, now);
         if let Some(&seat) = self.seats.get(&key) {
-            self.admitted[seat].worth = worth;
+            let demand = self.demand(&self.admitted[seat], now);
+            let seat = &mut self.admitted[seat];
+            seat.worth = worth;
+            seat.demand = (demand.max(rate), now);
             return Admission::Admitted;
         }
-        let score = self.score(key, now, &worth);
+        let gain = Gain::of(rate, &worth, self.settings.window);
         let is_live = self.live.contains_key(&key);
-        if score <= 0.0 && !is_live {
+        if gain.saved <= 0.0 && !is_live {
             return Admission::Refused;
         }
         let seat = Seat {
             key,
             worth,
+            demand: (rate, now),
             ttl: None,
             filled: now,
             ends: now,
@@ -145,7 +157,7 @@ impl Queries {
         let Some((index, least)) = self.least(now) else {
             return Admission::Refused;
         };
-        if score <= least * 1.1 && !is_live {
+        if !gain.is_ahead_of(least) && !is_live {
             return Admission::Refused;
         }
         let old = std::mem::replace(&mut self.admitted[index], seat);
@@ -229,28 +241,52 @@ impl Queries {
         self.admitted.is_empty()
     }
 
-    /// Seconds of work saved per second.
-    fn score(&self, key: KeyHash, now: Moment, worth: &Worth) -> f64 {
-        let requests = self.counts.rate(key, now);
-        requests * worth.hit_ratio * worth.evaluation.as_secs_f64() - worth.writes * worth.per_write.as_secs_f64()
+    /// Requests per second that caches leave, or would if they did not answer.
+    fn demand(&self, seat: &Seat, now: Moment) -> f64 {
+        let (most, as_of) = seat.demand;
+        let windows = now.since(as_of).as_secs_f64() / self.settings.window.as_secs_f64();
+        (most * (-windows / HALF_LIFE).exp2()).max(self.counts.rate(seat.key, now))
     }
 
     /// Of the next few seats the one that is worth least. Those of live queries cannot be had.
-    fn least(&mut self, now: Moment) -> Option<(usize, f64)> {
+    fn least(&mut self, now: Moment) -> Option<(usize, Gain)> {
         let n = self.admitted.len();
-        let mut least: Option<(usize, f64)> = None;
+        let mut least: Option<(usize, Gain)> = None;
         for _ in 0..N_SAMPLES.min(n) {
             self.hand = (self.hand + 1) % n;
-            let Seat { key, worth, .. } = &self.admitted[self.hand];
-            if self.live.contains_key(key) {
+            let seat = &self.admitted[self.hand];
+            if self.live.contains_key(&seat.key) {
                 continue;
             }
-            let score = self.score(*key, now, worth);
-            if least.is_none_or(|(_, known)| score < known) {
-                least = Some((self.hand, score));
+            let gain = Gain::of(self.demand(seat, now), &seat.worth, self.settings.window);
+            if least.is_none_or(|(_, known)| gain.saved < known.saved) {
+                least = Some((self.hand, gain));
             }
         }
         least
+    }
+}
+
+/// What keeping a query's result up to date is good for, in seconds of work per second.
+#[derive(Debug, Clone, Copy)]
+struct Gain {
+    saved: f64,
+    /// Variance, as requests come independently of each other.
+    variance: f64,
+}
+
+impl Gain {
+    fn of(requests: f64, worth: &Worth, window: Duration) -> Self {
+        let each = worth.hit_ratio * worth.evaluation.as_secs_f64();
+        Self {
+            saved: requests * each - worth.writes * worth.per_write.as_secs_f64(),
+            variance: requests / window.as_secs_f64() * each * each,
+        }
+    }
+
+    fn is_ahead_of(self, other: Self) -> bool {
+        let by = self.saved - other.saved;
+        self.saved > other.saved * 1.1 && by > AHEAD * (self.variance + other.variance).sqrt()
     }
 }
 

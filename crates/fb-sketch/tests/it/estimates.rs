@@ -243,13 +243,50 @@ fn old_requests_are_forgotten() {
         queries.consider(key(1), at_ms(n), worth(5, 0.0));
     }
     let hour = 3_600_000;
-    for n in 0..5 {
+    for n in 0..20 {
         queries.consider(key(2), at_ms(hour + n), worth(5, 0.0));
     }
     assert_eq!(
-        queries.consider(key(1), at_ms(hour + 10), worth(5, 0.0)),
+        queries.consider(key(1), at_ms(hour + 30), worth(5, 0.0)),
         Admission::Refused
     );
+}
+
+#[test]
+fn queries_that_are_asked_for_equally_often_leave_each_other_their_seats() {
+    let mut queries = queries(100);
+    let mut random = 1_u64;
+    let mut n_displaced = 0;
+    for now in 0..200_000 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let admission = queries.consider(key((random >> 33 & 1_023) as usize), at_ms(now), worth(5, 0.0));
+        n_displaced += u32::from(matches!(admission, Admission::InsteadOf(_)));
+    }
+    assert!(n_displaced < 1_000, "{n_displaced} in 200 seconds");
+}
+
+/// What caches answer does not come to the server, so a query seems to be asked for less as soon as it is cached.
+#[test]
+fn a_query_that_caches_answer_for_keeps_its_seat() {
+    let mut queries = queries(1);
+    let begin = 120_000;
+    for n in 0..begin / 10 {
+        queries.consider(key(1), at_ms(10 * n), worth(5, 0.0));
+    }
+    // Half as popular, and not cached.
+    let mut admitted = None;
+    for n in 0..120_000 {
+        if n % 10 == 0 {
+            queries.consider(key(1), at_ms(begin + 20 * n), worth(5, 0.0));
+        }
+        if let Admission::InsteadOf(_) = queries.consider(key(2), at_ms(begin + 20 * n), worth(5, 0.0)) {
+            admitted = Some(Duration::from_millis(20 * n));
+            break;
+        }
+    }
+    // Not for ever: it might really be asked for less.
+    let admitted = admitted.unwrap();
+    assert!(admitted > Duration::from_mins(2) && admitted < Duration::from_mins(30), "{admitted:?}");
 }
 
 #[test]
