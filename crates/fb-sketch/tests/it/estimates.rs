@@ -259,7 +259,7 @@ fn queries_that_are_asked_for_equally_often_leave_each_other_their_seats() {
     let mut n_displaced = 0;
     for now in 0..200_000 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let admission = queries.consider(key((random >> 33 & 1_023) as usize), at_ms(now), worth(5, 0.0));
+        let admission = queries.consider(key((random >> 33 & 16_383) as usize), at_ms(now), worth(5, 0.0));
         n_displaced += u32::from(matches!(admission, Admission::InsteadOf(_)));
     }
     assert!(n_displaced < 1_000, "{n_displaced} in 200 seconds");

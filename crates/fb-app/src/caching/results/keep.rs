@@ -219,6 +219,7 @@ impl App {
         });
         let writes = of_objects.sum();
         let mut books = caching.results.books();
+        books.count_evaluation(evaluation);
         if books.watches.bytes() + bytes > MAX_BYTES {
             beginning.is_unfit = true;
             return Ok(None);

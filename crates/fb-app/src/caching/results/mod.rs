@@ -34,8 +34,10 @@ const UNFIT: Duration = Duration::from_mins(1);
 const IDLE: Duration = Duration::from_secs(30);
 /// What looking at one write on behalf of one query takes, with what handing it to the matcher does.
 const PER_WRITE: Duration = Duration::from_micros(2);
-/// What an evaluation takes of which nothing is known.
+/// What an evaluation takes if nothing is known of any.
 const EVALUATION: Duration = Duration::from_micros(300);
+/// What the last of them counts for what one takes of which nothing is known.
+const EVALUATION_WEIGHT: f64 = 0.05;
 
 /// The results of one app.
 pub(crate) struct Results {
@@ -51,9 +53,20 @@ pub(crate) struct Results {
 struct Books {
     /// There from the first query on.
     admission: Option<Queries>,
+    /// What evaluations took lately. Whoever is unknown is taken for an average one: else it would seem better than those that are known.
+    evaluation: Option<Duration>,
     watches: Watches,
     /// Queries that cannot be watched, and until when that is believed.
     unfit: std::collections::HashMap<KeyHash, Moment>,
+}
+
+impl Books {
+    fn count_evaluation(&mut self, took: Duration) {
+        self.evaluation = Some(match self.evaluation {
+            Some(known) => known.mul_f64(1.0 - EVALUATION_WEIGHT) + took.mul_f64(EVALUATION_WEIGHT),
+            None => took,
+        });
+    }
 }
 
 /// A query whose result is asked for.
@@ -129,6 +142,7 @@ impl Caching {
         let mut books = self.results.books();
         let Books {
             admission,
+            evaluation,
             watches,
             unfit,
         } = &mut *books;
@@ -146,7 +160,10 @@ impl Caching {
         });
         let known = watches.get_mut(asked.key);
         let worth = Worth {
-            evaluation: known.as_ref().map_or(EVALUATION, |watched| watched.evaluation),
+            evaluation: match &known {
+                Some(watched) => watched.evaluation,
+                None => evaluation.unwrap_or(EVALUATION),
+            },
             hit_ratio: 0.9,
             writes: area.write_rate(),
             per_write: PER_WRITE,
