@@ -327,8 +327,9 @@ impl App {
     /// Commits a batch, with a note on what led to it if it is code that handles an event.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Vec<Outcome>, StoreError> {
         let (batch, is_noted) = noted(batch);
-        about_to_commit(&self.derived.feed);
+        let committing = about_to_commit(&self.derived.feed);
         let mut outcomes = self.store.commit(batch).await?;
+        drop(committing);
         if is_noted {
             outcomes.pop();
         }
@@ -342,9 +343,10 @@ impl App {
         let store = self.store.clone();
         let (derived, settings, tokens) = (self.derived.clone(), self.settings.clone(), self.tokens.clone());
         let (batch, is_noted) = noted(batch);
-        about_to_commit(&derived.feed);
+        let committing = about_to_commit(&derived.feed);
         let work = async move {
             let mut outcomes = store.commit(batch).await?;
+            drop(committing);
             if is_noted {
                 outcomes.pop();
             }

@@ -1,13 +1,15 @@
 //! Events come after the answers of the requests that caused them.
 //!
 //! A request takes a ticket before each of its commits and gives all back when its answer has been handed to the connection. What is
-//! committed meanwhile is told when all tickets are back that were out then, or after [`PATIENCE`]: requests that go on
-//! for long, or whose client does not read, hold nobody up.
+//! committed meanwhile is told when all tickets are back that were out then, or [`PATIENCE`] after their commits: requests that go on
+//! for long, or whose client does not read, hold nobody up. However long a commit takes, its answer has all of that time.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::feed::Feed;
 
@@ -27,8 +29,18 @@ pub(crate) struct Fence {
     /// True while somebody is going to wake the worker when [`PATIENCE`] is over.
     is_armed: AtomicBool,
     /// Tickets that are out, in their order, and those behind them that are back.
-    out: Mutex<VecDeque<(u64, Instant, bool)>>,
+    out: Mutex<VecDeque<Out>>,
 }
+
+struct Out {
+    number: u64,
+    /// When its commit was done.
+    committed: Option<Instant>,
+    is_back: bool,
+}
+
+/// A commit under way. Dropping it says that it is done, or was given up.
+pub(crate) struct Committing(Option<(Arc<Feed>, u64)>);
 
 /// Tickets for the commits of a request. Dropping them gives them back.
 pub struct WriteTicket(VecDeque<Ticket>);
@@ -53,7 +65,7 @@ impl Fence {
         self.newest.load(Ordering::Acquire)
     }
 
-    /// True if a ticket is out: its return will wake the worker, or [`about_to_commit`] has seen to it.
+    /// True if a ticket is out: its return will wake the worker, or [`Committing`] sees to it.
     pub(super) fn will_wake(&self) -> bool {
         self.n_out.load(Ordering::SeqCst) > 0
     }
@@ -61,16 +73,36 @@ impl Fence {
     /// True if all tickets up to this one are back, or out for too long. If not, says when they will be at the latest.
     pub(super) fn is_passed(&self, number: u64) -> Result<(), Instant> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((first, since, is_back)) = out.front().copied() {
-            if first > number {
+        while let Some(first) = out.front() {
+            if first.number > number {
                 return Ok(());
             }
-            if !is_back && since.elapsed() < PATIENCE {
-                return Err(since + PATIENCE);
+            if !first.is_back && !first.is_late() {
+                return Err(first.committed.unwrap_or_else(Instant::now) + PATIENCE);
             }
             out.pop_front();
         }
         Ok(())
+    }
+}
+
+impl Fence {
+    /// Tickets that were out for too long are not there any more.
+    fn change(&self, number: u64, change: impl FnOnce(&mut Out)) -> MutexGuard<'_, VecDeque<Out>> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(at) = out.binary_search_by_key(&number, |out| out.number)
+            && let Some(out) = out.get_mut(at)
+        {
+            change(out);
+        }
+        out
+    }
+}
+
+impl Out {
+    /// Whether its answer has had all the time it gets.
+    fn is_late(&self) -> bool {
+        self.committed.is_some_and(|since| since.elapsed() >= PATIENCE)
     }
 }
 
@@ -88,31 +120,48 @@ impl TicketSlot {
 }
 
 /// To be called right before each commit. Also if nobody listens: somebody may before it is done.
-pub(crate) fn about_to_commit(feed: &Arc<Feed>) {
-    let _ = SLOT.try_with(|slot| {
+pub(crate) fn about_to_commit(feed: &Arc<Feed>) -> Committing {
+    let number = SLOT.try_with(|slot| {
         let ticket = Ticket::take(feed);
-        if feed.is_on() && !feed.fence.is_armed.swap(true, Ordering::SeqCst) {
-            // Tickets may stay out for long. Seldom enough to cost nothing.
-            let feed = feed.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(PATIENCE).await;
-                feed.fence.is_armed.store(false, Ordering::SeqCst);
-                feed.ready.notify_one();
-            });
-        }
+        let number = ticket.number;
         let mut tickets = slot.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tickets.len() >= OF_REQUEST {
             tickets.pop_front();
         }
         tickets.push_back(ticket);
+        number
     });
+    Committing(number.ok().map(|number| (feed.clone(), number)))
+}
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        let Some((feed, number)) = self.0.take() else { return };
+        let fence = &feed.fence;
+        drop(fence.change(number, |out| out.committed = Some(Instant::now())));
+        if feed.is_on()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && !fence.is_armed.swap(true, Ordering::SeqCst)
+        {
+            // The ticket may stay out for long. Seldom enough to cost nothing.
+            runtime.spawn(async move {
+                tokio::time::sleep(PATIENCE).await;
+                feed.fence.is_armed.store(false, Ordering::SeqCst);
+                feed.ready.notify_one();
+            });
+        }
+    }
 }
 
 impl Ticket {
     fn take(feed: &Arc<Feed>) -> Self {
         let mut out = feed.fence.out.lock().unwrap_or_else(PoisonError::into_inner);
         let number = feed.fence.newest.fetch_add(1, Ordering::AcqRel) + 1;
-        out.push_back((number, Instant::now(), false));
+        out.push_back(Out {
+            number,
+            committed: None,
+            is_back: false,
+        });
         feed.fence.n_out.fetch_add(1, Ordering::SeqCst);
         drop(out);
         Self {
@@ -124,19 +173,13 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut out = self.feed.fence.out.lock().unwrap_or_else(PoisonError::into_inner);
-        // Tickets that were out for too long are not there any more.
-        if let Ok(at) = out.binary_search_by_key(&self.number, |(number, ..)| *number)
-            && let Some(entry) = out.get_mut(at)
-        {
-            entry.2 = true;
-        }
+        let mut out = self.feed.fence.change(self.number, |out| out.is_back = true);
         self.feed.fence.n_out.fetch_sub(1, Ordering::SeqCst);
         // Where nobody listens, nobody else takes out those that a slow request has behind it.
         let is_long = out.len() > MANY;
         while out
             .front()
-            .is_some_and(|(_, since, is_back)| *is_back || (is_long && since.elapsed() >= PATIENCE))
+            .is_some_and(|first| first.is_back || (is_long && first.is_late()))
         {
             out.pop_front();
         }
@@ -152,5 +195,57 @@ impl std::fmt::Debug for WriteTicket {
         f.debug_list()
             .entries(self.0.iter().map(|ticket| ticket.number))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Begins a commit of a request.
+    async fn begin(feed: &Arc<Feed>, slot: &TicketSlot) -> Committing {
+        slot.hold(async { about_to_commit(feed) }).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_has_its_time_however_long_the_commit_took() {
+        let (feed, slot) = (Arc::<Feed>::default(), TicketSlot::default());
+        let committing = begin(&feed, &slot).await;
+        let behind = feed.fence.newest();
+        tokio::time::advance(10 * PATIENCE).await;
+        assert_eq!(feed.fence.is_passed(behind), Err(Instant::now() + PATIENCE));
+        drop(committing);
+        assert_eq!(feed.fence.is_passed(behind), Err(Instant::now() + PATIENCE));
+        tokio::time::advance(PATIENCE / 2).await;
+        assert_eq!(feed.fence.is_passed(behind), Err(Instant::now() + PATIENCE / 2));
+        drop(slot.take());
+        assert_eq!(feed.fence.is_passed(behind), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_goes_on_for_long_holds_nobody_up() {
+        let (feed, slow, other) = (Arc::<Feed>::default(), TicketSlot::default(), TicketSlot::default());
+        drop(begin(&feed, &slow).await);
+        assert!(feed.fence.is_passed(feed.fence.newest()).is_err());
+        tokio::time::advance(PATIENCE).await;
+        assert_eq!(feed.fence.is_passed(feed.fence.newest()), Ok(()));
+        drop(begin(&feed, &other).await);
+        let behind = feed.fence.newest();
+        assert!(feed.fence.is_passed(behind).is_err());
+        drop(other.take());
+        assert_eq!(feed.fence.is_passed(behind), Ok(()), "the slow one is not waited for twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_listens_is_woken_although_the_ticket_stays_out() {
+        let (feed, slot) = (Arc::<Feed>::default(), TicketSlot::default());
+        feed.switch(true);
+        let committing = begin(&feed, &slot).await;
+        tokio::time::advance(10 * PATIENCE).await;
+        drop(committing);
+        assert!(feed.fence.will_wake());
+        let since = Instant::now();
+        feed.ready.notified().await;
+        assert_eq!(since.elapsed(), PATIENCE);
     }
 }

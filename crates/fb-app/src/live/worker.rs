@@ -133,7 +133,6 @@ impl Worker {
                 Sent::All | Sent::Some => None,
             };
             let alarm = wait_until
-                .map(Instant::from_std)
                 .into_iter()
                 .chain(review_at)
                 .chain(self.parked.next())
@@ -363,7 +362,7 @@ enum Sent {
     /// Others get their turn first.
     Some,
     /// The next one has to wait, at most until then.
-    Until(std::time::Instant),
+    Until(Instant),
 }
 
 /// Runs the worker to its end, with which all connections end.

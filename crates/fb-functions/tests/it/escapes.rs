@@ -8,10 +8,14 @@ use fb_functions::{CallError, Limits};
 use crate::kit::{App, app_with, code, get, limits};
 
 fn tight() -> Limits {
+    with_time(1)
+}
+
+fn with_time(factor: u32) -> Limits {
     Limits {
         memory_bytes: 16 << 20,
-        cpu_time: Duration::from_millis(200),
-        wall_time: Duration::from_secs(3),
+        cpu_time: Duration::from_millis(200) * factor,
+        wall_time: Duration::from_secs(3) * factor,
         answer_bytes: 2 << 20,
         ..limits()
     }
@@ -42,10 +46,16 @@ async fn s46_no_attempt_gets_anywhere() {
         let source = std::fs::read_to_string(&path).unwrap();
         let expected = source.lines().next().unwrap().strip_prefix("// expect: ").unwrap();
         let expected: Vec<&str> = expected.split('|').collect();
-        let app = app_with(&[("m", &source), ("after", "exports.call = () => 'after';")], tight());
+        let modules = [("m", source.as_str()), ("after", "exports.call = () => 'after';")];
+        let mut app = app_with(&modules, tight());
         // Twice: what the first call left must not show.
         for n in 1..=2 {
-            let came = what_comes(&app).await;
+            let mut came = what_comes(&app).await;
+            // On a busy machine honest work is stopped, too.
+            if came[0] == "TooLong" && !expected.contains(&"TooLong") {
+                app = app_with(&modules, with_time(10));
+                came = what_comes(&app).await;
+            }
             let stopped = came[0] == "TooLong" || came[0] == "OutOfMemory";
             if !came.iter().any(|one| expected.contains(&one.as_str())) {
                 let short: Vec<_> = came
