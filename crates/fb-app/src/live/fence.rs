@@ -233,7 +233,11 @@ mod tests {
         let behind = feed.fence.newest();
         assert!(feed.fence.is_passed(behind).is_err());
         drop(other.take());
-        assert_eq!(feed.fence.is_passed(behind), Ok(()), "the slow one is not waited for twice");
+        assert_eq!(
+            feed.fence.is_passed(behind),
+            Ok(()),
+            "the slow one is not waited for twice"
+        );
     }
 
     #[tokio::test(start_paused = true)]

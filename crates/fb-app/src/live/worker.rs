@@ -132,11 +132,7 @@ impl Worker {
                 Sent::Until(at) => Some(at),
                 Sent::All | Sent::Some => None,
             };
-            let alarm = wait_until
-                .into_iter()
-                .chain(review_at)
-                .chain(self.parked.next())
-                .min();
+            let alarm = wait_until.into_iter().chain(review_at).chain(self.parked.next()).min();
             tokio::select! {
                 biased;
                 () = feed.ready.notified() => {}

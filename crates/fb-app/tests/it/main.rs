@@ -4,6 +4,7 @@
 
 mod bans;
 mod caching;
+mod faulty;
 mod files;
 mod guarded;
 mod jobs;
@@ -31,6 +32,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
 
+use self::faulty::{Fault, FaultyNode};
+
 const ANN: &str = "ann@example.com";
 const PASSWORD: &str = "a secret";
 const MINUTE: i64 = 60;
@@ -54,6 +57,8 @@ struct Fixture {
     app: Arc<App>,
     admin: Session,
     master_key: Secret,
+    /// Of reads with a position.
+    fault: Arc<Fault>,
     _dir: tempfile::TempDir,
 }
 
@@ -64,7 +69,8 @@ impl Fixture {
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000_000)));
         let catcher = Arc::new(Catcher::new(clock.clone()));
         let master_key = Secret::random().unwrap();
-        let apps = apps_at(dir.path(), &clock, &catcher, &master_key).await;
+        let fault = Arc::<Fault>::default();
+        let apps = apps_at(dir.path(), &clock, &catcher, &master_key, &fault).await;
         let password = Secret::new(PASSWORD);
         let admin = apps.first_admin(Profile::Secure, "root", &password).await.unwrap();
         let new = NewApp {
@@ -90,12 +96,13 @@ impl Fixture {
             app,
             admin,
             master_key,
+            fault,
             _dir: dir,
         }
     }
 
     async fn apps_at(&self, dir: &std::path::Path) -> Arc<Apps> {
-        apps_at(dir, &self.clock, &self.catcher, &self.master_key).await
+        apps_at(dir, &self.clock, &self.catcher, &self.master_key, &self.fault).await
     }
 
     fn pass(&self, seconds: i64) {
@@ -172,7 +179,13 @@ impl fb_app::caching::PurgeSink for Nowhere {
 }
 
 /// The apps of a data directory.
-async fn apps_at(dir: &std::path::Path, clock: &Arc<Hand>, catcher: &Arc<Catcher>, master_key: &Secret) -> Arc<Apps> {
+async fn apps_at(
+    dir: &std::path::Path,
+    clock: &Arc<Hand>,
+    catcher: &Arc<Catcher>,
+    master_key: &Secret,
+    fault: &Arc<Fault>,
+) -> Arc<Apps> {
     let options = AppsOptions {
         purges: Some(Arc::new(Nowhere)),
         clock: clock.clone(),
@@ -197,7 +210,10 @@ async fn apps_at(dir: &std::path::Path, clock: &Arc<Hand>, catcher: &Arc<Catcher
         push_endpoints: Default::default(),
         domain: "localhost".into(),
     };
-    let node = SqliteNode::open(dir, SqliteOptions::default()).unwrap();
+    let node = FaultyNode {
+        inner: SqliteNode::open(dir, SqliteOptions::default()).unwrap(),
+        fault: fault.clone(),
+    };
     Apps::open(Arc::new(node), options).await.unwrap()
 }
 

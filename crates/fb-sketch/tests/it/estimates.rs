@@ -286,7 +286,10 @@ fn a_query_that_caches_answer_for_keeps_its_seat() {
     }
     // Not for ever: it might really be asked for less.
     let admitted = admitted.unwrap();
-    assert!(admitted > Duration::from_mins(2) && admitted < Duration::from_mins(30), "{admitted:?}");
+    assert!(
+        admitted > Duration::from_mins(2) && admitted < Duration::from_mins(30),
+        "{admitted:?}"
+    );
 }
 
 #[test]
