@@ -6,13 +6,17 @@
 
 mod api;
 mod argon2_baseline;
+mod caching;
 mod cli;
 mod client;
 mod dataset;
+mod edge;
 mod environment;
 mod freshbase;
 mod functions;
 mod http;
+mod kept;
+mod launch;
 mod live;
 mod logins;
 mod measure;
@@ -26,6 +30,7 @@ mod scenarios;
 mod server;
 mod sqlite_baseline;
 mod workload;
+mod yardsticks;
 
 use std::process::ExitCode;
 

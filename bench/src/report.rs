@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::{
+    edge::EdgeRound,
     environment::Environment,
-    freshbase::Idle,
     functions::{ManyApps, Runaways},
+    launch::Idle,
     logins::LoginsBeside,
     measure::Sample,
     run::Settings,
@@ -57,6 +58,9 @@ pub(crate) struct Comparison {
     /// Calls of another app that went on during Freshbase's rounds, if that is what the scenario is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) runaways: Vec<Runaways>,
+    /// Where the answers of Freshbase's rounds came from, if an edge gave them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) edge_rounds: Vec<EdgeRound>,
 }
 
 impl Comparison {
@@ -76,6 +80,7 @@ impl Comparison {
             freshbase_rounds,
             logins_beside: Vec::new(),
             runaways: Vec::new(),
+            edge_rounds: Vec::new(),
         })
     }
 
@@ -304,6 +309,16 @@ impl Report {
             table.push(vec![
                 format!("calls without end beside {name}"),
                 format!("{stopped} stopped, {refused} refused"),
+                String::new(),
+            ]);
+        }
+        for comparison in self.comparisons.iter().filter(|item| !item.edge_rounds.is_empty()) {
+            let EdgeRound { sent, hits, at_origin } = EdgeRound::sum(&comparison.edge_rounds);
+            let name = comparison.scenario.map_or("", Scenario::name);
+            let share = hits as f64 / sent as f64 * 100.0;
+            table.push(vec![
+                format!("answers of {name} from the edge's memory"),
+                format!("{share:.2} % of {sent}; {at_origin} requests at the server"),
                 String::new(),
             ]);
         }

@@ -58,6 +58,16 @@ pub(crate) enum Scenario {
     OwnPage,
     /// How many objects of one's own there are among private ones of 10,000 owners
     OwnCount,
+    /// Read a random one of 1,000 objects through an edge that has them in memory
+    EdgeHit,
+    /// Confirm a copy of one of them by its tag through the edge: 304
+    EdgeConfirmed,
+    /// The filter of what changed in caches, 2,000 objects, through the edge
+    EdgeFilter,
+    /// get with caching, and in a server without
+    GetKept,
+    /// Replace objects that somebody has copies of, and the same in a server without caching
+    UpdateKept,
     /// 1,000 apps with one module each: memory, and calls of one app after the other, none of which finds an instance
     FunctionApps,
 }
@@ -81,6 +91,21 @@ pub(crate) enum Yardstick {
     Undisturbed,
     /// Freshbase itself: a class without a handler.
     NoHandler,
+    /// Freshbase itself: a second server with `caching.enabled` off.
+    Unkept,
+}
+
+/// What a scenario needs to have running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Servers that it starts by itself.
+    Own,
+    /// The server that holds all objects.
+    Server,
+    /// An edge with a server behind it.
+    Edge,
+    /// A server with caching and one without.
+    TwoServers,
 }
 
 impl Yardstick {
@@ -112,6 +137,7 @@ impl Yardstick {
             Self::FirstPage => "freshbase, first page",
             Self::Undisturbed => "freshbase, undisturbed",
             Self::NoHandler => "freshbase, no handler",
+            Self::Unkept => "freshbase, no caching",
         }
     }
 }
@@ -223,6 +249,8 @@ const PAGE: &[Target] = &[Target::at_least(0.60, Figure::ThroughputRatio)];
 const CONFIRMED: &[Target] = &[Target::at_least(0.85, Figure::ThroughputRatio)];
 const COPY_CONFIRMED: &[Target] = &[Target::at_least(0.90, Figure::ThroughputRatio)];
 const FILTER: &[Target] = &[Target::at_least(0.80, Figure::ThroughputRatio)];
+const EDGE_HIT: &[Target] = &[Target::at_least(0.85, Figure::ThroughputRatio)];
+const UPDATE_KEPT: &[Target] = &[Target::at_most(1.05, Figure::CpuRatio)];
 /// Random pages of the list read other pages of the file each time, the first page always the same.
 const LIST: &[Target] = &[Target::at_least(0.70, Figure::ThroughputRatio)];
 const OWN: &[Target] = &[
@@ -259,6 +287,11 @@ impl Scenario {
             Self::GetDuringLogins => "get-during-logins",
             Self::OwnPage => "own-page",
             Self::OwnCount => "own-count",
+            Self::EdgeHit => "edge-hit",
+            Self::EdgeConfirmed => "edge-confirmed",
+            Self::EdgeFilter => "edge-filter",
+            Self::GetKept => "get-kept",
+            Self::UpdateKept => "update-kept",
         }
     }
 
@@ -268,13 +301,14 @@ impl Scenario {
             Self::Idle | Self::FunctionApps => None,
             Self::FunctionNeighbour => Some(Yardstick::Undisturbed),
             Self::InsertHandler => Some(Yardstick::NoHandler),
-            Self::Function | Self::Health | Self::Get | Self::GetToken | Self::Mixed => {
+            Self::Function | Self::Health | Self::Get | Self::GetToken | Self::Mixed | Self::EdgeHit => {
                 Some(Yardstick::Plain(Page::Object))
             }
-            Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept | Self::Filter => {
+            Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept | Self::Filter | Self::EdgeFilter => {
                 Some(Yardstick::Plain(Page::List10))
             }
-            Self::GetConfirmed => Some(Yardstick::Plain(Page::Confirmed)),
+            Self::GetConfirmed | Self::EdgeConfirmed => Some(Yardstick::Plain(Page::Confirmed)),
+            Self::GetKept | Self::UpdateKept => Some(Yardstick::Unkept),
             Self::QueryTopn => Some(Yardstick::Plain(Page::List20)),
             Self::Update | Self::Partial => Some(Yardstick::Sqlite(Operation::Update)),
             Self::Insert => Some(Yardstick::Sqlite(Operation::Insert)),
@@ -287,6 +321,38 @@ impl Scenario {
         }
     }
 
+    /// What it needs to have running.
+    pub(crate) fn place(self) -> Place {
+        match self {
+            Self::Idle | Self::FunctionApps => Place::Own,
+            Self::EdgeHit | Self::EdgeConfirmed | Self::EdgeFilter => Place::Edge,
+            Self::GetKept | Self::UpdateKept => Place::TwoServers,
+            Self::Health
+            | Self::Get
+            | Self::GetToken
+            | Self::GetConfirmed
+            | Self::Filter
+            | Self::QueryKept
+            | Self::QueryUnordered
+            | Self::QueryOrdered
+            | Self::QueryTopn
+            | Self::Mixed
+            | Self::Update
+            | Self::Partial
+            | Self::Page
+            | Self::PageConfirmed
+            | Self::ListFiles
+            | Self::Function
+            | Self::FunctionNeighbour
+            | Self::Insert
+            | Self::InsertHandler
+            | Self::Login
+            | Self::GetDuringLogins
+            | Self::OwnPage
+            | Self::OwnCount => Place::Server,
+        }
+    }
+
     /// What its comparison must reach.
     pub(crate) fn targets(self) -> &'static [Target] {
         match self {
@@ -294,8 +360,10 @@ impl Scenario {
             Self::Function => FUNCTION,
             Self::FunctionNeighbour => NEIGHBOUR,
             Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept => QUERY,
-            Self::GetConfirmed => COPY_CONFIRMED,
-            Self::Filter => FILTER,
+            Self::GetConfirmed | Self::EdgeConfirmed => COPY_CONFIRMED,
+            Self::Filter | Self::EdgeFilter => FILTER,
+            Self::EdgeHit => EDGE_HIT,
+            Self::UpdateKept => UPDATE_KEPT,
             Self::Update => UPDATE,
             Self::Insert => INSERT,
             Self::Login => LOGIN,
@@ -312,6 +380,7 @@ impl Scenario {
             | Self::QueryTopn
             | Self::Mixed
             | Self::Partial
+            | Self::GetKept
             | Self::GetDuringLogins => &[],
         }
     }
