@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum as _};
 use serde::Serialize;
 
 use crate::{
+    hits::{self, HitsReport, HitsSettings},
     live::{self, Live, LiveReport, LiveSettings},
     plain,
     report::{Format, Report},
@@ -32,6 +33,7 @@ Examples:
   fb-bench run --server ../target/release/freshbase
   fb-bench run --server ../target/release/freshbase --scenario get query-ordered --rounds 5
   fb-bench live --server ../target/release/freshbase
+  fb-bench hits --server ../target/release/freshbase
   fb-bench references
 
 Build both programs with --release; debug builds measure the compiler.";
@@ -42,6 +44,8 @@ enum Command {
     Run(RunArgs),
     /// Measure live queries: subscribers that are told of writes
     Live(LiveArgs),
+    /// Measure what share of reads clients answer from their copies, beside an oracle that knows every write
+    Hits(HitsArgs),
     /// Measure only the yardsticks: what this box can do at best
     References(ReferencesArgs),
     /// Serve fixed JSON until standard input ends
@@ -140,6 +144,60 @@ Times are from sending a write to reading its event, to its last event, from rea
 'before the answer' counts writes of which somebody was told before their answer was there.
 
 An event that is missing, comes twice or to somebody else, or an answer that is no success, fails the run.";
+
+#[derive(Debug, Args)]
+#[command(after_help = HITS_HELP)]
+struct HitsArgs {
+    /// The freshbase binary; it is started on an empty directory and a free port
+    #[arg(long, value_name = "FILE")]
+    server: PathBuf,
+
+    /// Clients, each with a cache of its own
+    #[arg(long, value_name = "COUNT", default_value_t = 24)]
+    clients: usize,
+
+    /// Operations of all clients together: 1 % writes, half of the reads queries
+    #[arg(long, value_name = "PER SECOND", default_value_t = 20_000.0)]
+    rate: f64,
+
+    /// Length of the run; its first third does not count, because caches are empty then
+    #[arg(long, value_name = "SECONDS", default_value_t = 120.0)]
+    seconds: f64,
+
+    /// How old what a client reads may be, which is how often it fetches the filter
+    #[arg(long, value_name = "SECONDS", default_value_t = 3)]
+    staleness: u32,
+
+    /// Objects of each of the ten classes
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    objects: usize,
+
+    /// Queries, each of which finds ten objects
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    queries: usize,
+
+    /// Decides every random choice
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+
+    /// Where the data goes, removed at the end
+    #[arg(long, value_name = "DIR")]
+    work_dir: Option<PathBuf>,
+
+    /// Exit with status 1 when a target is missed
+    #[arg(long)]
+    check: bool,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+const HITS_HELP: &str = "\
+Columns: 'hits' are reads that a client answered without any request; 'oracle' those that it had read since they were last
+written; 'outdated' hits of what had been written meanwhile, as the staleness allows. The second table tells why requests were made,
+and how many of them said that the copy was still good.
+
+A copy that is used for longer than the staleness after a write, or an answer that is no success, fails the run.";
 
 #[derive(Debug, Args)]
 struct ReferencesArgs {
@@ -251,11 +309,18 @@ impl Publish for LiveReport {
     }
 }
 
+impl Publish for HitsReport {
+    fn render(&self, format: Format) -> String {
+        self.render(format)
+    }
+}
+
 /// Does what the command line asks for.
 pub(crate) fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(args) => compare(&args),
         Command::Live(args) => measure_live(&args),
+        Command::Hits(args) => measure_hits(&args),
         Command::References(args) => {
             let report = run::references(&args.settings.work_dir(), args.settings.settings())?;
             args.output.publish(&report)?;
@@ -281,6 +346,24 @@ fn compare(args: &RunArgs) -> Result<ExitCode> {
         &scenarios,
         args.settings.settings(),
     )?;
+    args.output.publish(&report)?;
+    let missed = args.check && !report.all_met();
+    Ok(if missed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn measure_hits(args: &HitsArgs) -> Result<ExitCode> {
+    let settings = HitsSettings {
+        server: args.server.clone(),
+        clients: args.clients,
+        rate: args.rate,
+        seconds: args.seconds,
+        staleness: args.staleness,
+        objects: args.objects,
+        queries: args.queries,
+        seed: args.seed,
+    };
+    let work_dir = args.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let report = hits::run(&settings, &work_dir)?;
     args.output.publish(&report)?;
     let missed = args.check && !report.all_met();
     Ok(if missed { ExitCode::from(1) } else { ExitCode::SUCCESS })

@@ -14,6 +14,7 @@ mod edge;
 mod environment;
 mod freshbase;
 mod functions;
+mod hits;
 mod http;
 mod kept;
 mod launch;

@@ -1,0 +1,302 @@
+//! What clients did, beside what they could have done had they known of each write in the moment of its acknowledgement.
+//!
+//! The oracle is computed from what was recorded: a read is a hit if the same client has had the answer since it was last
+//! written. Results of queries are written with their objects; the oracle has them as arrays of objects or as arrays of ids and
+//! their objects, whichever it has. No lifetimes and no filter can do better without reading what is outdated.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use super::{
+    plan::Plan,
+    trace::{Event, Way, What},
+};
+
+/// Reads of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Tally {
+    pub(crate) reads: u64,
+    /// Answered by the client's copies alone.
+    pub(crate) hits: u64,
+    /// What the oracle would have answered so.
+    pub(crate) oracle: u64,
+    /// Hits of what had been written meanwhile, within the staleness.
+    pub(crate) outdated: u64,
+    /// Requests, in the order of [`Way::REQUESTS`].
+    pub(crate) requests: [u64; 4],
+    /// Those of them that confirmed the copy.
+    pub(crate) confirmed: [u64; 4],
+}
+
+impl Tally {
+    /// Share of the reads that were hits.
+    pub(crate) fn hit_ratio(&self) -> f64 {
+        self.hits as f64 / self.reads.max(1) as f64
+    }
+
+    /// The same of the oracle.
+    pub(crate) fn oracle_ratio(&self) -> f64 {
+        self.oracle as f64 / self.reads.max(1) as f64
+    }
+
+    /// Both together.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        let both = |a: [u64; 4], b: [u64; 4]| std::array::from_fn(|i| a[i] + b[i]);
+        Self {
+            reads: self.reads + other.reads,
+            hits: self.hits + other.hits,
+            oracle: self.oracle + other.oracle,
+            outdated: self.outdated + other.outdated,
+            requests: both(self.requests, other.requests),
+            confirmed: both(self.confirmed, other.confirmed),
+        }
+    }
+}
+
+/// What was counted behind the warm-up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) objects: Tally,
+    pub(crate) queries: Tally,
+    /// Queries whose result was an array of ids.
+    pub(crate) ids: u64,
+    pub(crate) writes: u64,
+}
+
+/// What each client of the oracle has had since it was written.
+struct Known {
+    objects: Vec<bool>,
+    queries: Vec<bool>,
+    ids: Vec<bool>,
+}
+
+/// Goes through the events of all clients in the order of time; those before `warm_up` count for nothing but what is known
+/// afterwards.
+///
+/// Error: a copy was used although a write had been acknowledged before the last `bound` microseconds that began when the copy was
+/// there already.
+pub(crate) fn replay(plan: &Plan, clients: &[Vec<Event>], warm_up: u32, bound: u32) -> Result<Outcome> {
+    let mut order: Vec<(u32, u32, u32)> = Vec::new();
+    for (client, events) in clients.iter().enumerate() {
+        // Members come before the result that they were read for, and reads count when they begin, writes when they are acknowledged.
+        let time = |event: &Event| {
+            if event.what == What::Write {
+                event.done
+            } else {
+                event.at
+            }
+        };
+        order.extend(
+            events
+                .iter()
+                .enumerate()
+                .map(|(n, event)| (time(event), client as u32, n as u32)),
+        );
+    }
+    order.sort_unstable();
+    let writes = Writes::of(plan, clients);
+    let blank = || Known {
+        objects: vec![false; plan.objects.len()],
+        queries: vec![false; plan.queries.len()],
+        ids: vec![false; plan.queries.len()],
+    };
+    let mut known: Vec<Known> = clients.iter().map(|_| blank()).collect();
+    // When each client had its copy of an object or a result.
+    let mut had: Vec<BTreeMap<(bool, u32), u32>> = vec![BTreeMap::new(); clients.len()];
+    let mut outcome = Outcome::default();
+
+    for (time, client, n) in order {
+        let event = clients[client as usize][n as usize];
+        let key = event.key as usize;
+        if event.what == What::Write {
+            for known in &mut known {
+                known.objects[key] = false;
+                if let Some(query) = plan.query_of[key] {
+                    known.queries[query as usize] = false;
+                }
+            }
+            outcome.writes += u64::from(time >= warm_up);
+            continue;
+        }
+        let known = &mut known[client as usize];
+        let is_query = matches!(event.what, What::Query | What::Ids);
+        let members = if is_query { &plan.members[key][..] } else { &[] };
+        let has = if is_query {
+            let has_members = known.ids[key] && members.iter().all(|member| known.objects[*member as usize]);
+            known.ids[key] |= event.what == What::Ids;
+            std::mem::replace(&mut known.queries[key], true) || has_members
+        } else {
+            std::mem::replace(&mut known.objects[key], true)
+        };
+
+        let had = &mut had[client as usize];
+        let is_hit = event.way == Way::Copy;
+        let mut is_outdated = false;
+        if is_hit {
+            let since = had.get(&(is_query, event.key)).copied().unwrap_or(u32::MAX);
+            // An array of ids does not change, and its objects are events of their own.
+            let objects: &[u32] = match event.what {
+                What::Query => members,
+                What::Object | What::Member => std::slice::from_ref(&event.key),
+                What::Ids | What::Write => &[],
+            };
+            is_outdated = objects
+                .iter()
+                .any(|object| writes.is_outdated(*object, since, event.at));
+            let is_too_old = |object: &u32| writes.is_outdated(*object, since, event.at.saturating_sub(bound));
+            ensure!(
+                !objects.iter().any(is_too_old),
+                "a copy of {} was used {} ms after the begin that was older than {} ms",
+                plan.objects[key.min(plan.objects.len() - 1)].path,
+                event.at / 1_000,
+                bound / 1_000
+            );
+        } else if event.way != Way::Members {
+            had.insert((is_query, event.key), event.done);
+        }
+        if time < warm_up || event.what == What::Member {
+            continue;
+        }
+        outcome.ids += u64::from(event.what == What::Ids);
+        let tally = match is_query {
+            true => &mut outcome.queries,
+            false => &mut outcome.objects,
+        };
+        tally.reads += 1;
+        tally.hits += u64::from(is_hit);
+        tally.oracle += u64::from(has);
+        tally.outdated += u64::from(is_outdated);
+        if let Some(place) = Way::REQUESTS.iter().position(|way| *way == event.way) {
+            tally.requests[place] += 1;
+            tally.confirmed[place] += u64::from(event.is_confirmed);
+        }
+    }
+    Ok(outcome)
+}
+
+/// When each object was written: sent and acknowledged, in the order of the latter.
+struct Writes(Vec<Vec<(u32, u32)>>);
+
+impl Writes {
+    fn of(plan: &Plan, clients: &[Vec<Event>]) -> Self {
+        let mut writes = vec![Vec::new(); plan.objects.len()];
+        for event in clients.iter().flatten().filter(|event| event.what == What::Write) {
+            writes[event.key as usize].push((event.done, event.at));
+        }
+        for of_object in &mut writes {
+            of_object.sort_unstable();
+        }
+        Self(writes)
+    }
+
+    /// Whether the last write that was acknowledged before `now` was sent when a copy was there already since `since`.
+    fn is_outdated(&self, object: u32, since: u32, now: u32) -> bool {
+        let of_object = &self.0[object as usize];
+        let before = of_object.partition_point(|(done, _)| *done < now);
+        before > 0 && of_object[before - 1].1 > since
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hits::plan::{Extent, MEMBERS};
+
+    fn plan() -> Plan {
+        let extent = Extent {
+            classes: 1,
+            per_class: 100,
+            queries: 1,
+        };
+        Plan::new(extent, 1)
+    }
+
+    fn event(at: u32, what: What, key: u32, way: Way) -> Event {
+        Event {
+            at,
+            done: at + 1,
+            key,
+            what,
+            way,
+            is_confirmed: false,
+        }
+    }
+
+    #[test]
+    fn the_oracle_asks_again_once_per_client_and_write() {
+        let plan = plan();
+        let read = |at, way| event(at, What::Object, 7, way);
+        let first = vec![
+            read(10, Way::Absent),
+            read(20, Way::Copy),
+            read(60, Way::Named),
+            read(70, Way::Copy),
+        ];
+        let second = vec![
+            read(15, Way::Absent),
+            event(50, What::Write, 7, Way::Absent),
+            read(65, Way::Ended),
+        ];
+        let outcome = replay(&plan, &[first, second], 0, 1_000).unwrap();
+        let objects = outcome.objects;
+        assert_eq!(
+            (objects.reads, objects.hits, objects.oracle, objects.outdated),
+            (6, 2, 2, 0)
+        );
+        assert_eq!((objects.requests, outcome.writes), ([2, 1, 1, 0], 1));
+    }
+
+    #[test]
+    fn copies_that_are_older_than_the_bound_are_an_error() {
+        let plan = plan();
+        let client = |used| {
+            vec![
+                event(10, What::Object, 7, Way::Absent),
+                event(20, What::Write, 7, Way::Absent),
+                event(used, What::Object, 7, Way::Copy),
+            ]
+        };
+        let outcome = replay(&plan, &[client(120)], 0, 100).unwrap();
+        assert_eq!((outcome.objects.outdated, outcome.objects.oracle), (1, 0));
+        assert!(replay(&plan, &[client(122)], 0, 100).is_err());
+    }
+
+    #[test]
+    fn a_result_is_outdated_with_each_of_its_objects() {
+        let plan = plan();
+        let member = plan.members[0][3];
+        let events = vec![
+            event(10, What::Query, 0, Way::Absent),
+            event(20, What::Query, 0, Way::Copy),
+            event(30, What::Write, member, Way::Absent),
+            event(40, What::Query, 0, Way::Copy),
+        ];
+        let queries = replay(&plan, std::slice::from_ref(&events), 0, 100).unwrap().queries;
+        assert_eq!((queries.hits, queries.oracle, queries.outdated), (2, 1, 1));
+        assert!(replay(&plan, &[events], 0, 5).is_err());
+    }
+
+    #[test]
+    fn an_array_of_ids_is_as_good_as_its_objects() {
+        let plan = plan();
+        let mut events = Vec::new();
+        let members = |at, events: &mut Vec<Event>| {
+            for member in plan.members[0] {
+                events.push(event(at, What::Member, member, Way::Absent));
+            }
+        };
+        members(10, &mut events);
+        events.push(event(11, What::Ids, 0, Way::Absent));
+        events.push(event(20, What::Write, plan.members[0][0], Way::Absent));
+        members(30, &mut events);
+        events.push(event(31, What::Ids, 0, Way::Members));
+        events.push(event(40, What::Write, plan.members[0][0], Way::Absent));
+        events.push(event(50, What::Object, plan.members[0][0], Way::Absent));
+        events.push(event(60, What::Ids, 0, Way::Copy));
+        let queries = replay(&plan, &[events], 0, 1_000).unwrap().queries;
+        assert_eq!((queries.reads, queries.hits, queries.requests), (3, 1, [1, 0, 0, 1]));
+        assert_eq!(MEMBERS as u64 * queries.oracle, 20, "after its objects were read");
+    }
+}
