@@ -193,8 +193,9 @@ struct HitsArgs {
 }
 
 const HITS_HELP: &str = "\
-Columns: 'hits' are reads that a client answered without any request; 'oracle' those that it had read since they were last
-written; 'outdated' hits of what had been written meanwhile, as the staleness allows. The second table tells why requests were made,
+Columns: 'hits' are reads that a client answered without any request, 'of them current' those of what had not been written
+meanwhile; 'oracle' reads of what it had read since it was last written, 'stale oracle' the same if what is outdated is read for as long
+as the staleness allows, which is the most that is possible. The second table tells why requests were made,
 and how many of them said that the copy was still good.
 
 A copy that is used for longer than the staleness after a write, or an answer that is no success, fails the run.";

@@ -2,9 +2,8 @@
 //!
 //! The oracle is computed from what was recorded: a read is a hit if the same client has had the answer since it was last
 //! written. Results of queries are written with their objects; the oracle has them as arrays of objects or as arrays of ids and
-//! their objects, whichever it has. No lifetimes and no filter can do better without reading what is outdated.
-
-use std::collections::BTreeMap;
+//! their objects, whichever it has. No lifetimes and no filter can do better without reading what is outdated. As clients may do
+//! that within the staleness, there is a second one that does so too: nothing can have more hits than that one.
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -22,6 +21,8 @@ pub(crate) struct Tally {
     pub(crate) hits: u64,
     /// What the oracle would have answered so.
     pub(crate) oracle: u64,
+    /// The same if it reads what is outdated for as long as the staleness allows.
+    pub(crate) stale_oracle: u64,
     /// Hits of what had been written meanwhile, within the staleness.
     pub(crate) outdated: u64,
     /// Requests, in the order of [`Way::REQUESTS`].
@@ -41,6 +42,16 @@ impl Tally {
         self.oracle as f64 / self.reads.max(1) as f64
     }
 
+    /// And of the one that reads what is outdated.
+    pub(crate) fn stale_oracle_ratio(&self) -> f64 {
+        self.stale_oracle as f64 / self.reads.max(1) as f64
+    }
+
+    /// Share of the reads that were hits of what was current.
+    pub(crate) fn current_ratio(&self) -> f64 {
+        (self.hits - self.outdated) as f64 / self.reads.max(1) as f64
+    }
+
     /// Both together.
     pub(crate) fn and(&self, other: &Self) -> Self {
         let both = |a: [u64; 4], b: [u64; 4]| std::array::from_fn(|i| a[i] + b[i]);
@@ -48,6 +59,7 @@ impl Tally {
             reads: self.reads + other.reads,
             hits: self.hits + other.hits,
             oracle: self.oracle + other.oracle,
+            stale_oracle: self.stale_oracle + other.stale_oracle,
             outdated: self.outdated + other.outdated,
             requests: both(self.requests, other.requests),
             confirmed: both(self.confirmed, other.confirmed),
@@ -65,13 +77,6 @@ pub(crate) struct Outcome {
     pub(crate) writes: u64,
 }
 
-/// What each client of the oracle has had since it was written.
-struct Known {
-    objects: Vec<bool>,
-    queries: Vec<bool>,
-    ids: Vec<bool>,
-}
-
 /// Goes through the events of all clients in the order of time; those before `warm_up` count for nothing but what is known
 /// afterwards.
 ///
@@ -80,7 +85,7 @@ struct Known {
 pub(crate) fn replay(plan: &Plan, clients: &[Vec<Event>], warm_up: u32, bound: u32) -> Result<Outcome> {
     let mut order: Vec<(u32, u32, u32)> = Vec::new();
     for (client, events) in clients.iter().enumerate() {
-        // Members come before the result that they were read for, and reads count when they begin, writes when they are acknowledged.
+        // Reads count when they begin, writes when they are acknowledged.
         let time = |event: &Event| {
             if event.what == What::Write {
                 event.done
@@ -88,85 +93,51 @@ pub(crate) fn replay(plan: &Plan, clients: &[Vec<Event>], warm_up: u32, bound: u
                 event.at
             }
         };
-        order.extend(
-            events
-                .iter()
-                .enumerate()
-                .map(|(n, event)| (time(event), client as u32, n as u32)),
-        );
+        let of_client = events.iter().enumerate();
+        order.extend(of_client.map(|(n, event)| (time(event), client as u32, n as u32)));
     }
     order.sort_unstable();
     let writes = Writes::of(plan, clients);
-    let blank = || Known {
-        objects: vec![false; plan.objects.len()],
-        queries: vec![false; plan.queries.len()],
-        ids: vec![false; plan.queries.len()],
-    };
-    let mut known: Vec<Known> = clients.iter().map(|_| blank()).collect();
-    // When each client had its copy of an object or a result.
-    let mut had: Vec<BTreeMap<(bool, u32), u32>> = vec![BTreeMap::new(); clients.len()];
+    let each = || clients.iter().map(|_| Copies::none(plan));
+    // What the client has, and what it would have by either oracle.
+    let (mut real, mut strict, mut stale): (Vec<_>, Vec<_>, Vec<_>) =
+        (each().collect(), each().collect(), each().collect());
     let mut outcome = Outcome::default();
 
     for (time, client, n) in order {
-        let event = clients[client as usize][n as usize];
-        let key = event.key as usize;
+        let (event, client) = (clients[client as usize][n as usize], client as usize);
         if event.what == What::Write {
-            for known in &mut known {
-                known.objects[key] = false;
-                if let Some(query) = plan.query_of[key] {
-                    known.queries[query as usize] = false;
-                }
-            }
             outcome.writes += u64::from(time >= warm_up);
             continue;
         }
-        let known = &mut known[client as usize];
-        let is_query = matches!(event.what, What::Query | What::Ids);
-        let members = if is_query { &plan.members[key][..] } else { &[] };
-        let has = if is_query {
-            let has_members = known.ids[key] && members.iter().all(|member| known.objects[*member as usize]);
-            known.ids[key] |= event.what == What::Ids;
-            std::mem::replace(&mut known.queries[key], true) || has_members
-        } else {
-            std::mem::replace(&mut known.objects[key], true)
-        };
+        let past = event.at.saturating_sub(bound);
+        let has = strict[client].read(plan, &writes, &event, event.at);
+        let stale_has = stale[client].read(plan, &writes, &event, past);
 
-        let had = &mut had[client as usize];
         let is_hit = event.way == Way::Copy;
-        let mut is_outdated = false;
-        if is_hit {
-            let since = had.get(&(is_query, event.key)).copied().unwrap_or(u32::MAX);
-            // An array of ids does not change, and its objects are events of their own.
-            let objects: &[u32] = match event.what {
-                What::Query => members,
-                What::Object | What::Member => std::slice::from_ref(&event.key),
-                What::Ids | What::Write => &[],
-            };
-            is_outdated = objects
-                .iter()
-                .any(|object| writes.is_outdated(*object, since, event.at));
-            let is_too_old = |object: &u32| writes.is_outdated(*object, since, event.at.saturating_sub(bound));
-            ensure!(
-                !objects.iter().any(is_too_old),
-                "a copy of {} was used {} ms after the begin that was older than {} ms",
-                plan.objects[key.min(plan.objects.len() - 1)].path,
-                event.at / 1_000,
-                bound / 1_000
-            );
-        } else if event.way != Way::Members {
-            had.insert((is_query, event.key), event.done);
+        let is_outdated = is_hit && real[client].is_outdated(plan, &writes, &event, event.at);
+        ensure!(
+            !is_hit || !real[client].is_outdated(plan, &writes, &event, past),
+            "a copy of {} was used {} ms after the begin although it had been outdated for more than {} ms",
+            if event.is_query() { &plan.queries } else { &plan.objects }[event.key as usize].path,
+            event.at / 1_000,
+            bound / 1_000
+        );
+        if !is_hit && event.way != Way::Members {
+            *real[client].since(&event) = event.done;
         }
         if time < warm_up || event.what == What::Member {
             continue;
         }
         outcome.ids += u64::from(event.what == What::Ids);
-        let tally = match is_query {
+        let tally = match event.is_query() {
             true => &mut outcome.queries,
             false => &mut outcome.objects,
         };
         tally.reads += 1;
         tally.hits += u64::from(is_hit);
         tally.oracle += u64::from(has);
+        tally.stale_oracle += u64::from(stale_has);
         tally.outdated += u64::from(is_outdated);
         if let Some(place) = Way::REQUESTS.iter().position(|way| *way == event.way) {
             tally.requests[place] += 1;
@@ -174,6 +145,69 @@ pub(crate) fn replay(plan: &Plan, clients: &[Vec<Event>], warm_up: u32, bound: u
         }
     }
     Ok(outcome)
+}
+
+/// No copy.
+const NEVER: u32 = u32::MAX;
+
+/// Since when a client has copies.
+struct Copies {
+    objects: Vec<u32>,
+    queries: Vec<u32>,
+    /// Whether it knows the ids in a result.
+    ids: Vec<bool>,
+}
+
+impl Copies {
+    fn none(plan: &Plan) -> Self {
+        Self {
+            objects: vec![NEVER; plan.objects.len()],
+            queries: vec![NEVER; plan.queries.len()],
+            ids: vec![false; plan.queries.len()],
+        }
+    }
+
+    fn since(&mut self, event: &Event) -> &mut u32 {
+        let copies = if event.is_query() {
+            &mut self.queries
+        } else {
+            &mut self.objects
+        };
+        &mut copies[event.key as usize]
+    }
+
+    /// What an oracle does that may use what was current at `as_of`: whether it has the answer. Afterwards it has it.
+    fn read(&mut self, plan: &Plan, writes: &Writes, event: &Event, as_of: u32) -> bool {
+        let since = *self.since(event);
+        let is_current = |object: u32, since: u32| since != NEVER && !writes.is_outdated(object, since, as_of);
+        let has = if event.is_query() {
+            let (query, members) = (event.key as usize, plan.members[event.key as usize]);
+            let has_ids = std::mem::replace(&mut self.ids[query], event.what == What::Ids);
+            members.iter().all(|member| is_current(*member, since))
+                || has_ids
+                    && members
+                        .iter()
+                        .all(|member| is_current(*member, self.objects[*member as usize]))
+        } else {
+            is_current(event.key, since)
+        };
+        if !has {
+            *self.since(event) = event.at;
+        }
+        has
+    }
+
+    /// Whether the copy that is read had been written before `as_of`. An array of ids never is: it does not change, and its
+    /// objects are events of their own.
+    fn is_outdated(&mut self, plan: &Plan, writes: &Writes, event: &Event, as_of: u32) -> bool {
+        let since = *self.since(event);
+        let objects = match event.what {
+            What::Query => &plan.members[event.key as usize][..],
+            What::Object | What::Member => std::slice::from_ref(&event.key),
+            What::Ids | What::Write => &[],
+        };
+        objects.iter().any(|object| writes.is_outdated(*object, since, as_of))
+    }
 }
 
 /// When each object was written: sent and acknowledged, in the order of the latter.
@@ -274,7 +308,10 @@ mod tests {
             event(40, What::Query, 0, Way::Copy),
         ];
         let queries = replay(&plan, std::slice::from_ref(&events), 0, 100).unwrap().queries;
-        assert_eq!((queries.hits, queries.oracle, queries.outdated), (2, 1, 1));
+        assert_eq!(
+            (queries.hits, queries.oracle, queries.stale_oracle, queries.outdated),
+            (2, 1, 2, 1)
+        );
         assert!(replay(&plan, &[events], 0, 5).is_err());
     }
 

@@ -92,9 +92,11 @@ impl HitsReport {
             "reads of",
             "reads",
             "hits",
+            "of them current",
             "oracle",
             "of the oracle",
-            "outdated",
+            "stale oracle",
+            "of it",
             "target",
         ]);
         for (name, tally) in self.rows() {
@@ -103,9 +105,11 @@ impl HitsReport {
                 name.to_owned(),
                 tally.reads.to_string(),
                 percent(tally.hit_ratio()),
+                percent(tally.current_ratio()),
                 percent(tally.oracle_ratio()),
                 format!("{ratio:.3}"),
-                percent(tally.outdated as f64 / tally.reads.max(1) as f64),
+                percent(tally.stale_oracle_ratio()),
+                format!("{:.3}", tally.hit_ratio() / tally.stale_oracle_ratio()),
                 if name == "all" {
                     self.verdict(&tally)
                 } else {

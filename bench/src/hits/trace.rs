@@ -49,3 +49,10 @@ pub(crate) struct Event {
     /// Whether the server said that the copy was good.
     pub(crate) is_confirmed: bool,
 }
+
+impl Event {
+    /// Whether its key is that of a query.
+    pub(crate) fn is_query(&self) -> bool {
+        matches!(self.what, What::Query | What::Ids)
+    }
+}

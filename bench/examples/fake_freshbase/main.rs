@@ -6,7 +6,11 @@
 //! `FAKE_DEFECT=leak` shows a user everybody's private objects, and `FAKE_DEFECT=any-password` lets
 //! everybody log in; `FAKE_DEFECT=lose-events`, `double-events` and `stray-events` tell subscribers too little, twice, and
 //! of what is no matter of theirs. A run must notice all of them. `FAKE_DEFECT=busy` refuses every third login, and
-//! `FAKE_DEFECT=busy-forever` does so without saying when to come back.
+//! `FAKE_DEFECT=busy-forever` does so without saying when to come back. `FAKE_DEFECT=no-books` knows of no copies. Further ones are
+//! in the modules.
+
+mod copies;
+mod edge;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,28 +44,36 @@ struct State {
     posts: BTreeSet<String>,
     /// Id, filter and socket of each subscription.
     subscriptions: Vec<(String, Value, UnboundedSender<String>)>,
+    copies: copies::Copies,
+    /// Answered requests.
+    requests: u64,
+    /// Objects that were read, and writes of such.
+    read: BTreeSet<String>,
+    stale_writes: u64,
+    is_caching_off: bool,
     defect: Option<String>,
 }
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
+    let defect = std::env::vars()
+        .find(|(name, _)| name == "FAKE_DEFECT")
+        .map(|(_, value)| value);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_io().build()?;
+    if args.get(1).is_some_and(|command| command == "edge") {
+        return runtime.block_on(edge::serve(&args, defect.as_deref()));
+    }
     for expected in ["serve", "--listen", "--data-dir", "--compat", "--max-waiting-logins"] {
         ensure!(
             args.iter().any(|arg| arg == expected),
             "{expected} is missing on the command line"
         );
     }
-    let defect = std::env::vars()
-        .find(|(name, _)| name == "FAKE_DEFECT")
-        .map(|(_, value)| value);
     let state = Arc::new(Mutex::new(State {
         defect,
         ..State::default()
     }));
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_io()
-        .build()?
-        .block_on(accept_all(state))
+    runtime.block_on(accept_all(state))
 }
 
 async fn accept_all(state: Arc<Mutex<State>>) -> Result<()> {
@@ -142,7 +154,9 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
     let is_text = |path: &str| path.contains("/v1/file/") || path.contains("/v1/code/");
     let body = if body.is_empty() || is_text(head.uri.path()) {
         Value::Null
-    } else if head.method == Method::PUT && matches!(head.uri.path(), "/v1/db/Note" | "/v1/db/OwnNote" | "/v1/db/Post")
+    } else if head.method == Method::PUT
+        && (matches!(head.uri.path(), "/v1/db/Note" | "/v1/db/OwnNote" | "/v1/db/Post")
+            || head.uri.path().starts_with("/v1/db/Zipf"))
     {
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(serde_json::from_slice::<Value>).collect::<Result<_, _>>()?
@@ -155,6 +169,15 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
         .get("authorization")
         .is_some_and(|value| value == "BAT 0123");
     let mut state = state.lock().ok().context("the state is poisoned")?;
+    let state = &mut *state;
+    state.requests += 1;
+    let defect = state.defect.as_deref();
+    let answer = state
+        .copies
+        .answer(&head.method, path, query, &head.headers, &body, defect)?;
+    if let Some(answer) = answer {
+        return Ok(answer);
+    }
 
     let outcome = match (&head.method, path) {
         (&Method::GET, "/healthz") => (StatusCode::OK, json!({ "ok": true })),
@@ -165,7 +188,20 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
             return logged_in(name);
         }
         (&Method::POST, "/v1/db/User/login") => return state.log_in(&body),
-        (&Method::PUT, "/v1/config") if admin => (StatusCode::OK, body),
+        (&Method::PUT, "/v1/config") if admin => {
+            state.is_caching_off = body["caching"]["enabled"] == false;
+            (StatusCode::OK, body)
+        }
+        (&Method::GET, "/metrics") => {
+            let text = format!("freshbase_requests_total{{app=\"main\"}} {}\n", state.requests);
+            return Ok(Response::new(Full::new(Bytes::from(text))));
+        }
+        (&Method::GET, "/v1/caching") if admin => {
+            let keeps = !state.is_caching_off && defect != Some("no-books");
+            let keys = if keeps { state.read.len() } else { 0 };
+            let stale_writes = if keeps { state.stale_writes } else { 0 };
+            (StatusCode::OK, json!({ "keys": keys, "staleWrites": stale_writes }))
+        }
         (&Method::POST, "/v1/schema") if admin => (StatusCode::OK, body),
         (&Method::POST, "/v1/index/Item") if admin => {
             state.indexes.push(body);
@@ -234,10 +270,20 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
         }
         (method, path) => {
             let id = path.strip_prefix("/v1").unwrap_or_default();
-            state.one(method, id, body)
+            if method == Method::GET {
+                state.read.insert(id.to_owned());
+            } else {
+                state.stale_writes += u64::from(state.read.remove(id));
+            }
+            let mut response = reply_of(state.one(method, id, body));
+            if method == Method::GET && !state.is_caching_off {
+                let headers = response.headers_mut();
+                headers.insert("cache-control", "public, max-age=60".parse()?);
+            }
+            return Ok(response);
         }
     };
-    Ok(reply(outcome.0, &outcome.1))
+    Ok(reply_of(outcome))
 }
 
 fn logged_in(name: &str) -> Result<Response<Full<Bytes>>> {
@@ -392,6 +438,10 @@ fn percent_decode(text: &str) -> String {
         bytes.push(decoded.unwrap_or(byte));
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn reply_of((status, body): (StatusCode, Value)) -> Response<Full<Bytes>> {
+    reply(status, &body)
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
