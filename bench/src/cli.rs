@@ -168,6 +168,10 @@ struct HitsArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     staleness: u32,
 
+    /// Put an edge between clients and server, whose `edgeStaleness` of 1 s is part of the staleness
+    #[arg(long)]
+    edge: bool,
+
     /// Objects of each of the ten classes
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     objects: usize,
@@ -195,7 +199,7 @@ struct HitsArgs {
 const HITS_HELP: &str = "\
 Columns: 'hits' are reads that a client answered without any request, 'of them current' those of what had not been written
 meanwhile; 'oracle' reads of what it had read since it was last written, 'stale oracle' the same if what is outdated is read for as long
-as the staleness allows, which is the most that is possible. The second table tells why requests were made,
+as the staleness allows, which is the most that is possible; 'without the server' hits and what an edge had in memory. The second table tells why requests were made,
 and how many of them said that the copy was still good.
 
 A copy that is used for longer than the staleness after a write, or an answer that is no success, fails the run.";
@@ -359,6 +363,7 @@ fn measure_hits(args: &HitsArgs) -> Result<ExitCode> {
         rate: args.rate,
         seconds: args.seconds,
         staleness: args.staleness,
+        edge: args.edge,
         objects: args.objects,
         queries: args.queries,
         seed: args.seed,

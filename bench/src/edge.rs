@@ -4,8 +4,9 @@
 //! itself is looked up in its figures and in those of the server, and seen in single answers before and after each round.
 
 use std::{
+    net::SocketAddr,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -32,7 +33,7 @@ use crate::{
 /// Objects that are asked for.
 const HOT: u64 = 1_000;
 /// How the server knows the edge. Both are this program's children, on the loopback interface.
-const SECRET: (&str, &str) = ("FRESHBASE_EDGE_SECRET", "0123456789abcdef0123456789abcdef");
+pub(crate) const SECRET: (&str, &str) = ("FRESHBASE_EDGE_SECRET", "0123456789abcdef0123456789abcdef");
 /// An edge that does not get ready, or does not keep an answer, within this time has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Smallest share of answers from memory, and largest share of requests that the server may get.
@@ -96,6 +97,25 @@ pub(crate) fn compare(
     Ok(compared)
 }
 
+/// Starts an edge in front of a server that has [`SECRET`], and waits until it follows; and calls for its figures.
+pub(crate) fn start(binary: &Path, dir: &Path, origin: SocketAddr) -> Result<(Server, Api)> {
+    let mut command = Command::new(launch::program_path(binary)?);
+    command
+        .args(["edge", "--listen", "127.0.0.1:0", "--figures-listen", "127.0.0.1:0"])
+        .args(["--origin", &format!("http://{origin}")])
+        .envs([SECRET])
+        // Away from the working directory, whose configuration it would read.
+        .current_dir(dir)
+        .stdin(Stdio::null());
+    let edge = Server::start(&mut command, &dir.join("edge.log")).context("starting the edge")?;
+    let figures = edge.address_behind("figures: ");
+    let figures = Api::new(figures.context("the edge does not say where its figures are")?);
+    wait_for("the edge to follow the purges", || {
+        Ok(sum_of(&figures, "freshbase_edge_intact")? == 1)
+    })?;
+    Ok((edge, figures))
+}
+
 struct World {
     edge: Server,
     figures: Api,
@@ -115,29 +135,14 @@ impl World {
         origin.fill(settings.connections).context("loading the objects")?;
         let origin_address = origin.target(1).address;
 
-        let mut command = std::process::Command::new(launch::program_path(binary)?);
-        command
-            .args(["edge", "--listen", "127.0.0.1:0", "--figures-listen", "127.0.0.1:0"])
-            .args(["--origin", &format!("http://{origin_address}")])
-            .envs([SECRET])
-            // Away from the working directory, whose configuration it would read.
-            .current_dir(dir)
-            .stdin(Stdio::null());
-        let edge = Server::start(&mut command, &dir.join("edge.log")).context("starting the edge")?;
-        let figures = edge
-            .address_behind("figures: ")
-            .context("the edge does not say where its figures are")?;
-        let world = Self {
+        let (edge, figures) = start(binary, dir, origin_address)?;
+        Ok(Self {
             edge,
-            figures: Api::new(figures),
+            figures,
             origin,
             origin_api: Api::new(origin_address),
             hot: Dataset { objects: HOT, ..data },
-        };
-        wait_for("the edge to follow the purges", || {
-            Ok(sum_of(&world.figures, "freshbase_edge_intact")? == 1)
-        })?;
-        Ok(world)
+        })
     }
 
     fn compare_one(&self, scenario: Scenario, yardsticks: &mut Yardsticks, settings: Settings) -> Result<Comparison> {
@@ -272,7 +277,8 @@ impl Workload for Counted {
     }
 }
 
-fn is_hit(answer: &Reply) -> bool {
+/// Whether an edge gave this answer from memory.
+pub(crate) fn is_hit(answer: &Reply) -> bool {
     answer
         .header("cache-status")
         .is_some_and(|status| status.ends_with("; hit"))

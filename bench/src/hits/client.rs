@@ -2,7 +2,8 @@
 //!
 //! A copy is used while its lifetime lasts and the filter does not name it. A filter is fetched when it is asked for the first
 //! time, and when the last one is as old as the staleness. What the filter names is asked for once per filter: an answer that was
-//! asked for after the filter is newer than what the filter knows.
+//! asked for after the filter is newer than what the filter knows. If there is an edge, it may have that answer, but only as long as it
+//! knows of every write: that is what `no-cache` asks it for.
 
 use std::{
     collections::HashMap,
@@ -17,6 +18,7 @@ use crate::{
     api::{Line, Reply},
     caching,
     dataset::Rng,
+    edge,
     hits::{
         filter::{self, Filter},
         plan::{MEMBERS, Operation, Plan, Resource, unit},
@@ -138,25 +140,26 @@ impl Client<'_> {
         }
     }
 
-    fn read_object(&mut self, object: u32, what: What) -> Result<Way> {
+    /// Why there was a request, and whether none went to the server.
+    fn read_object(&mut self, object: u32, what: What) -> Result<(Way, bool)> {
         self.refresh_filter()?;
         let plan = self.plan;
         let resource = &plan.objects[object as usize];
         let at = self.now();
         let copy = self.objects.get(&object);
         let way = self.way(copy, resource, at);
-        let mut is_confirmed = false;
+        let (mut is_confirmed, mut is_near) = (false, true);
         if way != Way::Copy {
             let tag = copy.and_then(|copy| copy.tag.clone());
-            let reply = self.get(resource, tag.as_deref(), "application/json")?;
-            is_confirmed = reply.status == 304;
+            let reply = self.get(resource, tag.as_deref())?;
+            (is_confirmed, is_near) = (reply.status == 304, edge::is_hit(&reply));
             match copy_of(&reply, at, tag) {
                 Some(copy) => self.objects.insert(object, copy),
                 None => self.objects.remove(&object),
             };
         }
-        self.note(at, object, what, way, is_confirmed);
-        Ok(way)
+        self.note(at, object, what, way, is_confirmed, is_near);
+        Ok((way, is_near))
     }
 
     fn read_query(&mut self, query: u32) -> Result<()> {
@@ -166,11 +169,12 @@ impl Client<'_> {
         let at = self.now();
         let held = self.queries.get(&query);
         let mut way = self.way(held.map(|(copy, _)| copy), resource, at);
-        let (mut form, mut is_confirmed) = (held.map(|(_, form)| *form), false);
+        let mut form = held.map(|(_, form)| *form);
+        let (mut is_confirmed, mut is_near) = (false, true);
         if way != Way::Copy {
             let tag = held.and_then(|(copy, _)| copy.tag.clone());
-            let reply = self.get(resource, tag.as_deref(), "application/json")?;
-            is_confirmed = reply.status == 304;
+            let reply = self.get(resource, tag.as_deref())?;
+            (is_confirmed, is_near) = (reply.status == 304, edge::is_hit(&reply));
             if !is_confirmed {
                 form = Some(form_of(plan, query, reply.body())?);
             }
@@ -183,7 +187,8 @@ impl Client<'_> {
             Form::Objects => What::Query,
             Form::Ids(members) => {
                 for member in members {
-                    let of_member = self.read_object(member, What::Member)?;
+                    let (of_member, is_member_near) = self.read_object(member, What::Member)?;
+                    is_near &= is_member_near;
                     if way == Way::Copy && of_member != Way::Copy {
                         way = Way::Members;
                     }
@@ -191,7 +196,7 @@ impl Client<'_> {
                 What::Ids
             }
         };
-        self.note(at, query, what, way, is_confirmed);
+        self.note(at, query, what, way, is_confirmed, is_near);
         Ok(())
     }
 
@@ -212,7 +217,7 @@ impl Client<'_> {
             reply.status
         );
         self.objects.remove(&object);
-        self.note(at, object, What::Write, Way::Absent, false);
+        self.note(at, object, What::Write, Way::Absent, false, false);
         Ok(())
     }
 
@@ -223,7 +228,7 @@ impl Client<'_> {
             return Ok(());
         }
         let tag = self.filter.as_ref().and_then(|fetched| fetched.tag.clone());
-        let reply = self.request("/v1/bloomfilter", tag.as_deref(), filter::TYPE)?;
+        let reply = self.request("/v1/bloomfilter", tag.as_deref(), filter::TYPE, "")?;
         self.deeds.filters += 1;
         match (&mut self.filter, reply.status) {
             (Some(fetched), 304) => {
@@ -241,16 +246,19 @@ impl Client<'_> {
         Ok(())
     }
 
-    fn get(&mut self, resource: &Resource, tag: Option<&str>, accept: &str) -> Result<Reply> {
-        self.request(&resource.path, tag, accept)
+    fn get(&mut self, resource: &Resource, tag: Option<&str>) -> Result<Reply> {
+        let is_named = |fetched: &Fetched| fetched.filter.names(resource.hashes);
+        let extra = match self.filter.as_ref().is_some_and(is_named) {
+            true => "cache-control: no-cache\r\n",
+            false => "",
+        };
+        self.request(&resource.path, tag, "application/json", extra)
     }
 
-    /// With `no-cache` if there is something to confirm, so that no cache on the way answers.
-    fn request(&mut self, path: &str, tag: Option<&str>, accept: &str) -> Result<Reply> {
+    fn request(&mut self, path: &str, tag: Option<&str>, accept: &str, extra: &str) -> Result<Reply> {
         let common = &self.common;
-        let condition = tag.map(|tag| format!("if-none-match: {tag}\r\ncache-control: no-cache\r\n"));
-        let condition = condition.unwrap_or_default();
-        let request = format!("GET {path} HTTP/1.1\r\n{common}accept: {accept}\r\n{condition}\r\n");
+        let condition = tag.map(|tag| format!("if-none-match: {tag}\r\n")).unwrap_or_default();
+        let request = format!("GET {path} HTTP/1.1\r\n{common}accept: {accept}\r\n{condition}{extra}\r\n");
         let reply = self.line.exchange(request.as_bytes())?;
         ensure!(
             reply.is_success() || reply.status == 304 && tag.is_some(),
@@ -260,7 +268,7 @@ impl Client<'_> {
         Ok(reply)
     }
 
-    fn note(&mut self, at: u32, key: u32, what: What, way: Way, is_confirmed: bool) {
+    fn note(&mut self, at: u32, key: u32, what: What, way: Way, is_confirmed: bool, is_near: bool) {
         let done = self.now();
         self.deeds.events.push(Event {
             at,
@@ -269,14 +277,16 @@ impl Client<'_> {
             what,
             way,
             is_confirmed,
+            is_near,
         });
     }
 }
 
 /// The copy that an answer is good for, if it may be kept.
 fn copy_of(reply: &Reply, at: u32, old_tag: Option<String>) -> Option<Copy> {
-    let seconds = caching::max_age(reply).filter(|seconds| *seconds > 0)?;
-    Some(Copy {
+    let age: u64 = reply.header("age").and_then(|age| age.parse().ok()).unwrap_or_default();
+    let seconds = caching::max_age(reply)?.saturating_sub(age);
+    (seconds > 0).then(|| Copy {
         at,
         until: u64::from(at) + seconds * 1_000_000,
         tag: reply.header("etag").map(str::to_owned).or(old_tag),

@@ -11,6 +11,7 @@ mod report;
 mod trace;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -27,6 +28,7 @@ use self::{
 };
 use crate::{
     api::Api,
+    edge,
     environment::Environment,
     freshbase, launch, process,
     run::{self, progress},
@@ -49,6 +51,8 @@ pub(crate) struct HitsSettings {
     pub(crate) seconds: f64,
     /// In seconds; clients fetch the filter as often.
     pub(crate) staleness: u32,
+    /// Whether there is an edge between clients and server.
+    pub(crate) edge: bool,
     /// Objects of each class.
     pub(crate) objects: usize,
     /// Queries of all classes.
@@ -62,10 +66,20 @@ impl HitsSettings {
         Duration::from_secs_f64(self.seconds / 3.0)
     }
 
+    /// What a shared cache may add to the age of answers, in seconds.
+    fn edge_staleness(&self) -> u32 {
+        u32::from(self.edge)
+    }
+
     fn check(&self) -> Result<()> {
         ensure!(
             self.clients > 0 && self.rate > 0.0 && self.seconds > 0.0 && self.seconds <= 3_600.0,
             "--clients, --rate and --seconds must be above 0, and --seconds at most 3600"
+        );
+        ensure!(
+            self.staleness > self.edge_staleness(),
+            "--staleness must be more than {} s",
+            self.edge_staleness()
         );
         let per_class = self.queries.div_ceil(CLASSES) * MEMBERS;
         ensure!(
@@ -89,20 +103,22 @@ pub(crate) fn run(settings: &HitsSettings, dir: &Path) -> Result<HitsReport> {
         queries: settings.queries,
     };
     let plan = Plan::new(extent, settings.seed);
-    let server = launch::launch_with(
-        &settings.server,
-        &dir.path().join("data"),
-        &dir.path().join("server.log"),
-        &[],
-    )?;
+    let mut command = launch::command(&settings.server, &dir.path().join("data"))?;
+    let server = Server::start(command.envs([edge::SECRET]), &dir.path().join("server.log"))?;
     server.wait_until_healthy(launch::HEALTH_PATH)?;
     progress("loading objects");
     let admin = Api::with_token(server.address(), &freshbase::log_in(server.address())?);
     load(&admin, &plan, settings).context("loading the objects")?;
 
+    let edge = match settings.edge {
+        true => Some(edge::start(&settings.server, dir.path(), server.address())?.0),
+        false => None,
+    };
+    let address = edge.as_ref().unwrap_or(&server).address();
+
     progress(&format!("{} clients for {} s", settings.clients, settings.seconds));
     let cpu_before = process::cpu_time(server.pid())?;
-    let (clients, elapsed) = run_clients(&plan, &server, settings)?;
+    let (clients, elapsed) = run_clients(&plan, address, settings)?;
     let cpu = process::cpu_time(server.pid())?.saturating_sub(cpu_before);
     let figures = admin.get("/v1/caching")?.json()?;
 
@@ -115,6 +131,9 @@ pub(crate) fn run(settings: &HitsSettings, dir: &Path) -> Result<HitsReport> {
     let operations = events.iter().flatten().filter(is_operation).count() as f64;
     let warm_up = settings.warm_up().as_micros() as u32;
     let outcome = oracle::replay(&plan, &events, warm_up, settings.staleness * 1_000_000)?;
+    if let Some(edge) = edge {
+        edge.stop().context("ending the edge")?;
+    }
     server.stop()?;
     Ok(HitsReport {
         environment,
@@ -156,20 +175,21 @@ fn load(admin: &Api, plan: &Plan, settings: &HitsSettings) -> Result<()> {
         }
     }
     // Every client follows the filter, so copies may live for longer than the staleness.
-    let caching = json!({ "staleness": settings.staleness, "edgeStaleness": 0, "maxLifetime": 3_600 });
+    let caching =
+        json!({ "staleness": settings.staleness, "edgeStaleness": settings.edge_staleness(), "maxLifetime": 3_600 });
     let no_limit = json!({ "requests": 0, "seconds": 1 });
     let config = json!({ "caching": caching, "rateLimit": no_limit });
     admin.put_text("/v1/config", &config.to_string())?;
     Ok(())
 }
 
-fn run_clients(plan: &Plan, server: &Server, settings: &HitsSettings) -> Result<(Vec<Deeds>, Duration)> {
+fn run_clients(plan: &Plan, address: SocketAddr, settings: &HitsSettings) -> Result<(Vec<Deeds>, Duration)> {
     let manner = Manner {
-        address: server.address(),
+        address,
         rate: settings.rate / settings.clients as f64,
         begin: Instant::now(),
         duration: Duration::from_secs_f64(settings.seconds),
-        refresh: Duration::from_secs(u64::from(settings.staleness)),
+        refresh: Duration::from_secs(u64::from(settings.staleness - settings.edge_staleness())),
     };
     let deeds = thread::scope(|scope| {
         let clients: Vec<_> = (0..settings.clients)

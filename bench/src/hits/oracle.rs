@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) reads: u64,
     /// Answered by the client's copies alone.
     pub(crate) hits: u64,
+    /// These, and what an edge answered from memory.
+    pub(crate) near: u64,
     /// What the oracle would have answered so.
     pub(crate) oracle: u64,
     /// The same if it reads what is outdated for as long as the staleness allows.
@@ -37,7 +39,12 @@ impl Tally {
         self.hits as f64 / self.reads.max(1) as f64
     }
 
-    /// The same of the oracle.
+    /// Share that the server had nothing to do with.
+    pub(crate) fn near_ratio(&self) -> f64 {
+        self.near as f64 / self.reads.max(1) as f64
+    }
+
+    /// The same as the first of the oracle.
     pub(crate) fn oracle_ratio(&self) -> f64 {
         self.oracle as f64 / self.reads.max(1) as f64
     }
@@ -58,6 +65,7 @@ impl Tally {
         Self {
             reads: self.reads + other.reads,
             hits: self.hits + other.hits,
+            near: self.near + other.near,
             oracle: self.oracle + other.oracle,
             stale_oracle: self.stale_oracle + other.stale_oracle,
             outdated: self.outdated + other.outdated,
@@ -136,6 +144,7 @@ pub(crate) fn replay(plan: &Plan, clients: &[Vec<Event>], warm_up: u32, bound: u
         };
         tally.reads += 1;
         tally.hits += u64::from(is_hit);
+        tally.near += u64::from(event.is_near);
         tally.oracle += u64::from(has);
         tally.stale_oracle += u64::from(stale_has);
         tally.outdated += u64::from(is_outdated);
@@ -255,6 +264,7 @@ mod tests {
             what,
             way,
             is_confirmed: false,
+            is_near: way == Way::Copy,
         }
     }
 

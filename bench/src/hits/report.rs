@@ -59,11 +59,13 @@ impl HitsReport {
             rate,
             seconds,
             staleness,
+            edge,
             ..
         } = self.settings;
         let mut out = format!(
-            "{clients} clients with caches of their own, {:.0} operations/s of {rate:.0} planned, {seconds} s of which the first {:.0} do \
+            "{clients} clients with caches of their own{}, {:.0} operations/s of {rate:.0} planned, {seconds} s of which the first {:.0} do \
              not count, staleness {staleness} s, on {} cores shared by clients and server.\n",
+            if edge { " at one edge" } else { "" },
             self.rate,
             self.settings.warm_up().as_secs_f64(),
             self.environment.cores,
@@ -97,6 +99,7 @@ impl HitsReport {
             "of the oracle",
             "stale oracle",
             "of it",
+            "without the server",
             "target",
         ]);
         for (name, tally) in self.rows() {
@@ -110,6 +113,11 @@ impl HitsReport {
                 format!("{ratio:.3}"),
                 percent(tally.stale_oracle_ratio()),
                 format!("{:.3}", tally.hit_ratio() / tally.stale_oracle_ratio()),
+                if self.settings.edge {
+                    percent(tally.near_ratio())
+                } else {
+                    String::new()
+                },
                 if name == "all" {
                     self.verdict(&tally)
                 } else {

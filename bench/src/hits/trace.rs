@@ -15,7 +15,7 @@ pub(crate) enum What {
     Write,
 }
 
-/// What was asked of the server.
+/// Why something was asked of the server, or of the edge in front of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Way {
     /// Nothing: there was a copy.
@@ -48,6 +48,8 @@ pub(crate) struct Event {
     pub(crate) way: Way,
     /// Whether the server said that the copy was good.
     pub(crate) is_confirmed: bool,
+    /// Whether nothing of it was asked of the server: there was a copy, or an edge had the answer.
+    pub(crate) is_near: bool,
 }
 
 impl Event {
