@@ -30,6 +30,8 @@ mod run;
 mod scenarios;
 mod server;
 mod sqlite_baseline;
+mod table;
+mod targets;
 mod workload;
 mod yardsticks;
 

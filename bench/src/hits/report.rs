@@ -8,7 +8,7 @@ use crate::{
         HitsSettings,
         oracle::{Outcome, Tally},
     },
-    report::{Format, Table},
+    table::{Format, Table},
 };
 
 /// Smallest share of reads that a client's copies answer.
