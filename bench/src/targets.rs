@@ -78,12 +78,12 @@ impl Target {
     }
 }
 
-/// Targets of [`Scenario::Idle`].
+/// Targets of [`Scenario::Idle`](crate::scenarios::Scenario::Idle).
 pub(crate) const IDLE_MEMORY: Target = Target::at_most(50.0, Figure::IdleMegabytes);
-/// Targets of [`Scenario::Idle`].
+/// Targets of [`Scenario::Idle`](crate::scenarios::Scenario::Idle).
 pub(crate) const START_TIME: Target = Target::at_most(100.0, Figure::StartMillis);
 
-/// Target of [`Scenario::FunctionApps`].
+/// Target of [`Scenario::FunctionApps`](crate::scenarios::Scenario::FunctionApps).
 pub(crate) const COLD: Target = Target::at_most(2.0, Figure::ColdMillis);
 
 /// Calls of code.
