@@ -73,6 +73,14 @@ impl Api {
         self.exchange(&request).with_context(|| format!("GET {path}"))
     }
 
+    /// GET with further header lines, each ending in CRLF; whatever the status.
+    pub(crate) fn get_with(&self, path: &str, extra: &str) -> Result<Reply> {
+        let mut request = Vec::new();
+        self.headers.write_get_with(&mut request, path, extra);
+        let mut line = Line::open(self.address)?;
+        line.exchange(&request).with_context(|| format!("GET {path}"))
+    }
+
     /// POST; an error unless the status is 200 … 299.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Reply> {
         let mut request = Vec::new();

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod hits;
+
 use std::{fs, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
@@ -9,9 +11,10 @@ use serde::Serialize;
 use crate::{
     live::{self, Live, LiveReport, LiveSettings},
     plain,
-    report::{Format, Report},
+    report::Report,
     run::{self, Settings},
     scenarios::Scenario,
+    table::Format,
 };
 
 /// Measures Freshbase against what the same box can do at best.
@@ -32,6 +35,7 @@ Examples:
   fb-bench run --server ../target/release/freshbase
   fb-bench run --server ../target/release/freshbase --scenario get query-ordered --rounds 5
   fb-bench live --server ../target/release/freshbase
+  fb-bench hits --server ../target/release/freshbase
   fb-bench references
 
 Build both programs with --release; debug builds measure the compiler.";
@@ -42,6 +46,8 @@ enum Command {
     Run(RunArgs),
     /// Measure live queries: subscribers that are told of writes
     Live(LiveArgs),
+    /// Measure what share of reads clients answer from their copies, beside an oracle that knows every write
+    Hits(hits::HitsArgs),
     /// Measure only the yardsticks: what this box can do at best
     References(ReferencesArgs),
     /// Serve fixed JSON until standard input ends
@@ -256,6 +262,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Run(args) => compare(&args),
         Command::Live(args) => measure_live(&args),
+        Command::Hits(args) => hits::measure(&args),
         Command::References(args) => {
             let report = run::references(&args.settings.work_dir(), args.settings.settings())?;
             args.output.publish(&report)?;

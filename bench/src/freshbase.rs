@@ -1,44 +1,34 @@
-//! Freshbase under test: start it, set up its schema, fill it, verify what it answers.
+//! Freshbase under test: set up its schema, fill it, verify what it answers.
 
 use std::{
     net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     api::Api,
+    caching,
     client::{self, Limit, Target},
     dataset::{Dataset, GROUP_SIZE, Rng},
     functions::{self, ConstantLoad, InsertLoad},
     http::RequestHeaders,
+    launch::{self, ADMIN, ADMIN_PASSWORD, HEALTH_PATH},
     logins::{self, LoginLoad},
-    measure::{Sample, median},
+    measure::Sample,
     pages::FileLoad,
     private::{self, OwnLoad, Place},
-    process,
     scenarios::Scenario,
     server::Server,
     workload::{self, FreshbaseLoad, TOPN_COUNT},
 };
 
-/// Where a server says that it is ready.
-pub(crate) const HEALTH_PATH: &str = "/healthz";
-/// The operator, who is also the administrator of the default app.
-pub(crate) const ADMIN: &str = "root";
-/// Password of [`ADMIN`].
-pub(crate) const ADMIN_PASSWORD: &str = "root";
 /// The header that logins answer with.
 pub(crate) const TOKEN_HEADER: &str = "baqend-authorization-token";
-
-/// How long a server may take to settle before its memory is read.
-pub(crate) const SETTLE: Duration = Duration::from_secs(1);
 
 /// Answers of each kind that are compared with what they must be.
 const VERIFIED: u64 = 20;
@@ -62,13 +52,23 @@ pub(crate) struct User {
     pub(crate) token: String,
 }
 
-/// Objects in the filter when it is measured.
-const IN_FILTER: u64 = 2_000;
-
 impl Freshbase {
     /// Starts `binary` on an empty directory inside `dir` and creates class and indexes.
     pub(crate) fn start(binary: &Path, dir: &Path, data: Dataset) -> Result<Self> {
-        let server = launch(binary, &dir.join("freshbase-data"), &dir.join("freshbase.log"))?;
+        Self::start_as(binary, dir, "freshbase", data, &[])
+    }
+
+    /// The same with a directory of its own by `name`, and with environment variables.
+    pub(crate) fn start_as(
+        binary: &Path,
+        dir: &Path,
+        name: &str,
+        data: Dataset,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let mut command = launch::command(binary, &dir.join(format!("{name}-data")))?;
+        command.envs(environment.iter().copied());
+        let server = Server::start(&mut command, &dir.join(format!("{name}.log")))?;
         server.wait_until_healthy(HEALTH_PATH)?;
         let freshbase = Self {
             server,
@@ -123,47 +123,9 @@ impl Freshbase {
             _ => None,
         };
         if scenario == Scenario::Filter {
-            self.fill_filter().context("getting objects into the filter")?;
+            caching::fill_filter(&self.admin()?, self.data).context("getting objects into the filter")?;
         }
         Ok(FreshbaseLoad::new(scenario, self.data, self.headers(token.as_deref())))
-    }
-
-    /// Reads the first objects as copies with long lives, and writes them.
-    fn fill_filter(&self) -> Result<()> {
-        let admin = Api::with_token(self.server.address(), &self.log_in()?);
-        let settings = r#"{"caching":{"minLifetime":3600,"maxLifetime":3600}}"#;
-        admin.put_text("/v1/config", settings)?;
-        let paths = (0..IN_FILTER.min(self.data.objects)).map(|number| {
-            let mut path = String::new();
-            workload::object_path(self.data, number, &mut path);
-            path
-        });
-        let paths: Vec<String> = paths.collect();
-        // Lifetimes are short until they are written down, which is done about once a second.
-        let is_long = |path: &String| -> Result<bool> {
-            let reply = admin.get(path)?;
-            let control = reply.header("cache-control").unwrap_or_default();
-            let seconds = control.split(',').find_map(|part| part.trim().strip_prefix("max-age="));
-            Ok(seconds.is_some_and(|seconds| seconds.parse().is_ok_and(|seconds: u32| seconds > 1000)))
-        };
-        let write = |path: &String| admin.post(path, &json!({ "$inc": { "score": 0.25 } }));
-        for path in &paths {
-            // What was read before goes on with the lifetime that it has, until it is written.
-            write(path)?;
-            is_long(path)?;
-        }
-        for path in &paths {
-            let began = Instant::now();
-            while !is_long(path)? {
-                ensure!(
-                    began.elapsed() < Duration::from_secs(60),
-                    "{path} gets no long lifetime"
-                );
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            write(path)?;
-        }
-        Ok(())
     }
 
     /// Requests of a user for its own objects among `objects` private ones, which are loaded first, and for the same
@@ -211,7 +173,8 @@ impl Freshbase {
         functions::prepare_runaway(self.server.address(), ADMIN, ADMIN_PASSWORD)
     }
 
-    fn admin(&self) -> Result<Api> {
+    /// Calls as the administrator of the default app.
+    pub(crate) fn admin(&self) -> Result<Api> {
         let token = self.log_in().context("logging in as admin")?;
         Ok(Api::with_token(self.server.address(), &token))
     }
@@ -253,7 +216,7 @@ impl Freshbase {
 
     /// Resident memory now, in MB.
     pub(crate) fn memory_mb(&self) -> Result<f64> {
-        memory_mb(&self.server)
+        launch::memory_mb(&self.server)
     }
 
     /// Ends the server as an operator would.
@@ -348,79 +311,6 @@ pub(crate) fn register_user(address: SocketAddr, name: &str, password: &str) -> 
         .context("the answer names no user")?
         .to_owned();
     Ok(User { id, token })
-}
-
-/// Memory and start time of a server without load.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Idle {
-    /// Starts that were measured.
-    pub(crate) starts: usize,
-    /// Resident memory a second after the start, in MB, median.
-    pub(crate) memory_mb: f64,
-    /// From spawning the process on an empty directory to the first answer, median.
-    pub(crate) first_start_ms: f64,
-    /// The same on the directory that the first start has set up, median.
-    pub(crate) restart_ms: f64,
-}
-
-/// Starts `binary` `starts` times on empty directories inside `dir`, and once more on each.
-pub(crate) fn measure_idle(binary: &Path, dir: &Path, starts: usize) -> Result<Idle> {
-    let (mut memory, mut first_start, mut restart) = (Vec::new(), Vec::new(), Vec::new());
-    let log = dir.join("idle.log");
-    for index in 0..starts {
-        let data_dir = dir.join(format!("idle-{index}"));
-        let server = launch(binary, &data_dir, &log)?;
-        first_start.push(server.wait_until_healthy(HEALTH_PATH)?.as_secs_f64() * 1e3);
-        thread::sleep(SETTLE);
-        memory.push(memory_mb(&server)?);
-        server.stop()?;
-
-        let server = launch(binary, &data_dir, &log).context("starting again on the same data")?;
-        restart.push(server.wait_until_healthy(HEALTH_PATH)?.as_secs_f64() * 1e3);
-        server.stop()?;
-    }
-    Ok(Idle {
-        starts,
-        memory_mb: median(memory)?,
-        first_start_ms: median(first_start)?,
-        restart_ms: median(restart)?,
-    })
-}
-
-fn launch(binary: &Path, data_dir: &Path, log: &Path) -> Result<Server> {
-    launch_with(binary, data_dir, log, &[])
-}
-
-/// Starts `binary` with further arguments.
-pub(crate) fn launch_with(binary: &Path, data_dir: &Path, log: &Path, more: &[&str]) -> Result<Server> {
-    std::fs::create_dir_all(data_dir).context("creating the data directory")?;
-    let mut command = Command::new(program_path(binary)?);
-    command
-        .args(["serve", "--listen", "127.0.0.1:0", "--compat", "baqend", "--data-dir"])
-        .arg(data_dir)
-        .args(["--max-waiting-logins", &logins::MAX_WAITING.to_string()])
-        .args(more)
-        .env("FRESHBASE_ADMIN_USER", ADMIN)
-        .env("FRESHBASE_ADMIN_PASSWORD", ADMIN_PASSWORD)
-        .stdin(Stdio::null());
-    Server::start(&mut command, log)
-}
-
-/// `binary` as a full path: a bare file name would be looked for in `PATH`.
-fn program_path(binary: &Path) -> Result<PathBuf> {
-    match binary.canonicalize() {
-        Ok(path) if path.is_file() => Ok(path),
-        Ok(_) => bail!(
-            "{} is not a file; --server takes the freshbase binary",
-            binary.display()
-        ),
-        Err(error) => Err(error).with_context(|| format!("looking for the freshbase binary {}", binary.display())),
-    }
-}
-
-/// Resident memory in MB.
-pub(crate) fn memory_mb(server: &Server) -> Result<f64> {
-    Ok(process::resident_bytes(server.pid())? as f64 / 1e6)
 }
 
 fn item_class() -> Value {

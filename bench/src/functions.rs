@@ -17,6 +17,7 @@ use crate::{
     client::{self, Limit, Target, Workload},
     freshbase,
     http::RequestHeaders,
+    launch,
     measure::Sample,
     server::Server,
 };
@@ -245,12 +246,12 @@ pub(crate) fn measure_many(binary: &Path, dir: &Path, apps: u64) -> Result<ManyA
     let (data, log) = (dir.join("functions-data"), dir.join("functions.log"));
     let awake = format!("{}s", AWAKE.as_secs());
     let start = || -> Result<Server> {
-        let server = freshbase::launch_with(binary, &data, &log, &["--idle-timeout", &awake])?;
-        server.wait_until_healthy(freshbase::HEALTH_PATH)?;
+        let server = launch::launch_with(binary, &data, &log, &["--idle-timeout", &awake])?;
+        server.wait_until_healthy(launch::HEALTH_PATH)?;
         Ok(server)
     };
     let server = start()?;
-    let operator = operator(server.address(), freshbase::ADMIN, freshbase::ADMIN_PASSWORD)?;
+    let operator = operator(server.address(), launch::ADMIN, launch::ADMIN_PASSWORD)?;
     for i in 0..apps {
         let name = format!("app{i}");
         let admin = create_app(server.address(), &operator, &name)?;
@@ -259,7 +260,7 @@ pub(crate) fn measure_many(binary: &Path, dir: &Path, apps: u64) -> Result<ManyA
     server.stop()?;
 
     let server = start().context("starting again with all apps")?;
-    let memory = || -> Result<f64> { Ok(freshbase::memory_mb(&server)? * 1000.0) };
+    let memory = || -> Result<f64> { Ok(launch::memory_mb(&server)? * 1000.0) };
     let call = |path, requests| {
         let target = Target {
             address: server.address(),
@@ -275,7 +276,7 @@ pub(crate) fn measure_many(binary: &Path, dir: &Path, apps: u64) -> Result<ManyA
         };
         client::drive(target, Limit::Requests(requests), &mut load)
     };
-    thread::sleep(freshbase::SETTLE);
+    thread::sleep(launch::SETTLE);
     let idle = memory()?;
     call("connect", apps).context("waking all apps")?;
     let after_waking = memory()?;
@@ -288,7 +289,7 @@ pub(crate) fn measure_many(binary: &Path, dir: &Path, apps: u64) -> Result<ManyA
     let since = Instant::now();
     let mut asleep = memory()?;
     while since.elapsed() < AWAKE * 3 {
-        thread::sleep(freshbase::SETTLE);
+        thread::sleep(launch::SETTLE);
         asleep = asleep.min(memory()?);
     }
     server.stop()?;

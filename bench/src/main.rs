@@ -6,13 +6,18 @@
 
 mod api;
 mod argon2_baseline;
+mod caching;
 mod cli;
 mod client;
 mod dataset;
+mod edge;
 mod environment;
 mod freshbase;
 mod functions;
+mod hits;
 mod http;
+mod kept;
+mod launch;
 mod live;
 mod logins;
 mod measure;
@@ -25,7 +30,10 @@ mod run;
 mod scenarios;
 mod server;
 mod sqlite_baseline;
+mod table;
+mod targets;
 mod workload;
+mod yardsticks;
 
 use std::process::ExitCode;
 

@@ -1,15 +1,20 @@
 //! What a run found, as table for a terminal, as Markdown, and as JSON.
 
+mod processes;
+
 use serde::Serialize;
 
 use crate::{
+    edge::EdgeRound,
     environment::Environment,
-    freshbase::Idle,
     functions::{ManyApps, Runaways},
+    launch::Idle,
     logins::LoginsBeside,
     measure::Sample,
     run::Settings,
-    scenarios::{COLD, Figure, IDLE_MEMORY, START_TIME, Scenario, Target, Yardstick},
+    scenarios::{Scenario, Yardstick},
+    table::{Format, Table},
+    targets::{COLD, Figure, IDLE_MEMORY, START_TIME, Target},
 };
 
 /// Everything a run found.
@@ -57,6 +62,9 @@ pub(crate) struct Comparison {
     /// Calls of another app that went on during Freshbase's rounds, if that is what the scenario is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) runaways: Vec<Runaways>,
+    /// Where the answers of Freshbase's rounds came from, if an edge gave them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) edge_rounds: Vec<EdgeRound>,
 }
 
 impl Comparison {
@@ -76,6 +84,7 @@ impl Comparison {
             freshbase_rounds,
             logins_beside: Vec::new(),
             runaways: Vec::new(),
+            edge_rounds: Vec::new(),
         })
     }
 
@@ -134,15 +143,6 @@ impl Verdict {
     }
 }
 
-/// How tables are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Columns aligned by blanks.
-    Text,
-    /// Markdown tables.
-    Markdown,
-}
-
 impl Report {
     /// Holds every figure against its target.
     pub(crate) fn judge(&mut self) {
@@ -171,7 +171,7 @@ impl Report {
             out.push_str(&self.comparison_table().render(format));
         }
         let process_table = self.process_table();
-        if !process_table.rows.is_empty() {
+        if !process_table.is_empty() {
             out.push('\n');
             out.push_str(&process_table.render(format));
         }
@@ -231,120 +231,6 @@ impl Report {
         }
         table
     }
-
-    fn process_table(&self) -> Table {
-        let mut table = Table::new(&["process", "figure", "target"]);
-        let verdict = |target: Target| {
-            let text = target.text();
-            let of_idle = self
-                .verdicts
-                .iter()
-                .filter(|verdict| matches!(verdict.scenario, Scenario::Idle | Scenario::FunctionApps));
-            of_idle
-                .filter(|verdict| verdict.target == text)
-                .map(Verdict::text)
-                .collect::<String>()
-        };
-        if let Some(idle) = &self.idle {
-            let figures = [
-                (
-                    "first start until it answers",
-                    format!("{:.0} ms", idle.first_start_ms),
-                    verdict(START_TIME),
-                ),
-                (
-                    "start on existing data",
-                    format!("{:.0} ms", idle.restart_ms),
-                    String::new(),
-                ),
-                (
-                    "memory, idle",
-                    format!("{:.1} MB", idle.memory_mb),
-                    verdict(IDLE_MEMORY),
-                ),
-            ];
-            for (name, figure, target) in figures {
-                table.push(vec![name.to_owned(), figure, target]);
-            }
-        }
-        if let Some(memory) = &self.memory {
-            let objects = self.settings.objects;
-            table.push(vec![
-                format!("memory after loading {objects} objects"),
-                format!("{:.1} MB", memory.after_fill_mb),
-                String::new(),
-            ]);
-            table.push(vec![
-                "memory after the run".into(),
-                format!("{:.1} MB", memory.after_run_mb),
-                String::new(),
-            ]);
-        }
-        for comparison in self.comparisons.iter().filter(|item| !item.logins_beside.is_empty()) {
-            let LoginsBeside {
-                seconds,
-                answered,
-                refused,
-            } = LoginsBeside::sum(&comparison.logins_beside);
-            let name = comparison.scenario.map_or("", Scenario::name);
-            let per_second = answered as f64 / seconds;
-            let asked = answered + refused;
-            table.push(vec![
-                format!("logins beside {name}"),
-                format!("{per_second:.0} op/s, {refused} of {asked} refused (503)"),
-                String::new(),
-            ]);
-        }
-        for comparison in self.comparisons.iter().filter(|item| !item.runaways.is_empty()) {
-            let name = comparison.scenario.map_or("", Scenario::name);
-            let (stopped, refused) = comparison
-                .runaways
-                .iter()
-                .fold((0, 0), |sum, one| (sum.0 + one.stopped, sum.1 + one.refused));
-            table.push(vec![
-                format!("calls without end beside {name}"),
-                format!("{stopped} stopped, {refused} refused"),
-                String::new(),
-            ]);
-        }
-        if let Some(many) = &self.many_apps {
-            let apps = many.apps;
-            for (name, figure, target) in [
-                (
-                    "first call of an app, p50",
-                    format!("{:.2} ms", many.cold.p50_ms),
-                    verdict(COLD),
-                ),
-                (
-                    "first call of an app, p99",
-                    format!("{:.2} ms", many.cold.p99_ms),
-                    String::new(),
-                ),
-                (
-                    "memory of an app, awake",
-                    format!("{:.0} KB", many.awake_kb),
-                    String::new(),
-                ),
-                (
-                    "memory of a waiting instance",
-                    format!("{:.0} KB", many.instance_kb),
-                    String::new(),
-                ),
-                (
-                    "memory of an app, asleep again",
-                    format!("{:.0} KB", many.asleep_kb),
-                    String::new(),
-                ),
-            ] {
-                table.push(vec![format!("{name}, of {apps}"), figure, target]);
-            }
-        }
-        if let Some(fill) = &self.fill {
-            let figure = format!("{:.0} op/s, {:.0} µs CPU/op", fill.ops_per_second, fill.cpu_us_per_op);
-            table.push(vec!["loading by single inserts".into(), figure, String::new()]);
-        }
-        table
-    }
 }
 
 fn sample_cells(scenario: &str, server: &str, sample: &Sample) -> Vec<String> {
@@ -368,96 +254,6 @@ fn ratio(value: f64) -> String {
 
 fn verdict_cell(verdicts: &[Verdict]) -> String {
     verdicts.iter().map(Verdict::text).collect::<Vec<_>>().join(", ")
-}
-
-/// Rows of text under a header. Short rows are filled up with empty cells.
-pub(crate) struct Table {
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// A table without rows.
-    pub(crate) fn new(header: &[&str]) -> Self {
-        Self {
-            header: header.iter().map(|cell| (*cell).to_owned()).collect(),
-            rows: Vec::new(),
-        }
-    }
-
-    /// Appends a row; cells that are missing are empty.
-    pub(crate) fn push(&mut self, mut row: Vec<String>) {
-        row.resize(self.header.len(), String::new());
-        self.rows.push(row);
-    }
-
-    /// The table as text, each row in a line.
-    pub(crate) fn render(&self, format: Format) -> String {
-        let all_rows = || std::iter::once(&self.header).chain(&self.rows);
-        let widths: Vec<usize> = (0..self.header.len())
-            .map(|column| {
-                all_rows()
-                    .map(|row| row[column].chars().count())
-                    .max()
-                    .unwrap_or_default()
-                    .max(3)
-            })
-            .collect();
-        let mut out = String::new();
-        for (index, row) in all_rows().enumerate() {
-            out.push_str(&self.render_row(row, &widths, format));
-            if index == 0 {
-                out.push_str(&self.rule(&widths, format));
-            }
-        }
-        out
-    }
-
-    fn render_row(&self, row: &[String], widths: &[usize], format: Format) -> String {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(widths)
-            .enumerate()
-            .map(|(column, (cell, width))| {
-                if self.is_numeric(column) {
-                    format!("{cell:>width$}")
-                } else {
-                    format!("{cell:<width$}")
-                }
-            })
-            .collect();
-        match format {
-            Format::Text => format!("{}\n", cells.join("  ").trim_end()),
-            Format::Markdown => format!("| {} |\n", cells.join(" | ")),
-        }
-    }
-
-    fn rule(&self, widths: &[usize], format: Format) -> String {
-        let cells: Vec<String> = widths
-            .iter()
-            .enumerate()
-            .map(|(column, width)| match format {
-                Format::Text => "─".repeat(*width),
-                Format::Markdown if self.is_numeric(column) => format!("{}:", "-".repeat(width - 1)),
-                Format::Markdown => "-".repeat(*width),
-            })
-            .collect();
-        match format {
-            Format::Text => format!("{}\n", cells.join("  ")),
-            Format::Markdown => format!("| {} |\n", cells.join(" | ")),
-        }
-    }
-
-    /// Columns whose cells all begin with a digit are aligned to the right.
-    fn is_numeric(&self, column: usize) -> bool {
-        let mut cells = self
-            .rows
-            .iter()
-            .map(|row| &row[column])
-            .filter(|cell| !cell.is_empty())
-            .peekable();
-        cells.peek().is_some() && cells.all(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
-    }
 }
 
 #[cfg(test)]

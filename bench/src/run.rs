@@ -2,24 +2,21 @@
 
 use std::{path::Path, process, time::Duration};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
 use crate::{
-    argon2_baseline::Argon2Baseline,
-    client::{self, Limit, Target},
+    client::{self, Limit},
     dataset::{Dataset, GROUP_SIZE},
+    edge,
     environment::Environment,
-    freshbase::{self, Freshbase},
+    freshbase::Freshbase,
     functions::{self, InsertLoad},
-    logins,
-    measure::Sample,
-    plain::{self, PageLoad},
+    kept, launch, logins,
     private::PER_OWNER,
     report::{Comparison, Memory, Report},
-    scenarios::{Scenario, Yardstick},
-    server::Server,
-    sqlite_baseline::SqliteBaseline,
+    scenarios::{Place, Scenario, Yardstick},
+    yardsticks::Yardsticks,
 };
 
 /// Starts of a server that idle figures are the median of.
@@ -49,23 +46,26 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    fn data(self) -> Dataset {
+    /// The objects that are loaded.
+    pub(crate) fn data(self) -> Dataset {
         Dataset {
             seed: self.seed,
             objects: self.objects,
         }
     }
 
-    fn measured(self) -> Duration {
+    /// Length of a measured window.
+    pub(crate) fn measured(self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }
 
     /// A fifth of the window, at most a second.
-    fn warm_up(self) -> Duration {
+    pub(crate) fn warm_up(self) -> Duration {
         (self.measured() / 5).min(Duration::from_secs(1))
     }
 
-    fn limit(self) -> Limit {
+    /// A warm-up and a measured window.
+    pub(crate) fn limit(self) -> Limit {
         Limit::Time {
             warm_up: self.warm_up(),
             measured: self.measured(),
@@ -103,16 +103,25 @@ pub(crate) fn compare(binary: &Path, dir: &Path, scenarios: &[Scenario], setting
 
     if scenarios.contains(&Scenario::Idle) {
         progress("idle: five starts");
-        report.idle = Some(freshbase::measure_idle(binary, dir.path(), IDLE_STARTS).context("measuring idle")?);
+        report.idle = Some(launch::measure_idle(binary, dir.path(), IDLE_STARTS).context("measuring idle")?);
     }
-    let under_load: Vec<Scenario> = scenarios
-        .iter()
-        .copied()
-        .filter(|scenario| scenario.yardstick().is_some())
-        .collect();
-    if !under_load.is_empty() {
+    let at = |place: Place| -> Vec<Scenario> {
+        let there = scenarios.iter().copied();
+        there.filter(|scenario| scenario.place() == place).collect()
+    };
+    let (at_one_server, at_edge, at_two_servers) = (at(Place::Server), at(Place::Edge), at(Place::TwoServers));
+    if !at_one_server.is_empty() {
         let freshbase = Freshbase::start(binary, dir.path(), settings.data()).context("starting Freshbase")?;
-        compare_under_load(freshbase, &under_load, dir.path(), settings, &mut report)?;
+        compare_under_load(freshbase, &at_one_server, dir.path(), settings, &mut report)?;
+    }
+    if !at_edge.is_empty() {
+        let compared = edge::compare(binary, dir.path(), &at_edge, settings).context("measuring an edge")?;
+        report.comparisons.extend(compared);
+    }
+    if !at_two_servers.is_empty() {
+        let compared = kept::compare(binary, dir.path(), &at_two_servers, settings)
+            .context("measuring a server with caching and one without")?;
+        report.comparisons.extend(compared);
     }
     if scenarios.contains(&Scenario::FunctionApps) {
         progress("function-apps: creating apps takes a minute, falling asleep another one");
@@ -351,62 +360,6 @@ fn compare_with_quiet(freshbase: &mut Freshbase, scenario: Scenario, settings: S
     let mut comparison = Comparison::new(Some(scenario), Yardstick::Quiet, reference_rounds, freshbase_rounds)?;
     comparison.logins_beside = logins_beside;
     Ok(comparison)
-}
-
-/// The plain server and, from its first use on, the SQLite database.
-struct Yardsticks {
-    plain: Server,
-    sqlite: Option<SqliteBaseline>,
-    sqlite_path: std::path::PathBuf,
-    settings: Settings,
-}
-
-impl Yardsticks {
-    fn start(dir: &Path, settings: Settings) -> Result<Self> {
-        let plain =
-            Server::start(&mut plain::command()?, &dir.join("plain.log")).context("starting the plain server")?;
-        plain.wait_until_healthy("/")?;
-        Ok(Self {
-            plain,
-            sqlite: None,
-            sqlite_path: dir.join("baseline.sqlite"),
-            settings,
-        })
-    }
-
-    fn round(&mut self, yardstick: Yardstick) -> Result<Sample> {
-        let Settings { connections, .. } = self.settings;
-        match yardstick {
-            Yardstick::Plain(page) => {
-                let target = Target {
-                    address: self.plain.address(),
-                    pid: self.plain.pid(),
-                    connections,
-                };
-                client::drive(target, self.settings.limit(), &mut PageLoad::new(target.address, page))
-            }
-            Yardstick::Alone
-            | Yardstick::Quiet
-            | Yardstick::FirstPage
-            | Yardstick::Undisturbed
-            | Yardstick::NoHandler => {
-                bail!("this yardstick is no program of its own")
-            }
-            Yardstick::Argon2 => Argon2Baseline::create()?.round(self.settings.warm_up(), self.settings.measured()),
-            Yardstick::Sqlite(operation) => {
-                let sqlite = match &mut self.sqlite {
-                    Some(sqlite) => sqlite,
-                    none => none.insert(SqliteBaseline::create(&self.sqlite_path, self.settings.data())?),
-                };
-                sqlite.round(
-                    operation,
-                    connections,
-                    self.settings.warm_up(),
-                    self.settings.measured(),
-                )
-            }
-        }
-    }
 }
 
 fn empty_report(dir: &Path, settings: Settings) -> Result<Report> {

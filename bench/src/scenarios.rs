@@ -3,7 +3,11 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::{plain::Page, sqlite_baseline::Operation};
+use crate::{
+    plain::Page,
+    sqlite_baseline::Operation,
+    targets::{self, Target},
+};
 
 /// One thing that is measured. The order is that of the run: reads first, because writes grow
 /// the collection that they read.
@@ -58,6 +62,16 @@ pub(crate) enum Scenario {
     OwnPage,
     /// How many objects of one's own there are among private ones of 10,000 owners
     OwnCount,
+    /// Read a random one of 1,000 objects through an edge that has them in memory
+    EdgeHit,
+    /// Confirm a copy of one of them by its tag through the edge: 304
+    EdgeConfirmed,
+    /// The filter of what changed in caches, 2,000 objects, through the edge
+    EdgeFilter,
+    /// get with caching, and in a server without
+    GetKept,
+    /// Replace objects that somebody has copies of, and the same in a server without caching
+    UpdateKept,
     /// 1,000 apps with one module each: memory, and calls of one app after the other, none of which finds an instance
     FunctionApps,
 }
@@ -81,6 +95,21 @@ pub(crate) enum Yardstick {
     Undisturbed,
     /// Freshbase itself: a class without a handler.
     NoHandler,
+    /// Freshbase itself: a second server with `caching.enabled` off.
+    Unkept,
+}
+
+/// What a scenario needs to have running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Servers that it starts by itself.
+    Own,
+    /// The server that holds all objects.
+    Server,
+    /// An edge with a server behind it.
+    Edge,
+    /// A server with caching and one without.
+    TwoServers,
 }
 
 impl Yardstick {
@@ -112,123 +141,10 @@ impl Yardstick {
             Self::FirstPage => "freshbase, first page",
             Self::Undisturbed => "freshbase, undisturbed",
             Self::NoHandler => "freshbase, no handler",
+            Self::Unkept => "freshbase, no caching",
         }
     }
 }
-
-/// A figure that has a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Figure {
-    /// Throughput divided by the yardstick's.
-    ThroughputRatio,
-    /// CPU per operation divided by the yardstick's.
-    CpuRatio,
-    /// CPU microseconds per operation.
-    CpuMicros,
-    /// The p99 divided by the yardstick's.
-    TailRatio,
-    /// Median of the first call of an app without an instance, in milliseconds.
-    ColdMillis,
-    /// Memory of a server without load, in MB (10⁶ bytes).
-    IdleMegabytes,
-    /// From spawning the process to the first answer, in milliseconds.
-    StartMillis,
-}
-
-/// What a figure must reach.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Bound {
-    /// This or more.
-    AtLeast(f64),
-    /// This or less.
-    AtMost(f64),
-}
-
-/// A figure and its bound.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Target {
-    /// What is judged.
-    pub(crate) figure: Figure,
-    /// How.
-    pub(crate) bound: Bound,
-}
-
-impl Target {
-    const fn at_least(bound: f64, figure: Figure) -> Self {
-        Self {
-            figure,
-            bound: Bound::AtLeast(bound),
-        }
-    }
-
-    const fn at_most(bound: f64, figure: Figure) -> Self {
-        Self {
-            figure,
-            bound: Bound::AtMost(bound),
-        }
-    }
-
-    /// Whether `value` reaches the bound.
-    pub(crate) fn is_met_by(self, value: f64) -> bool {
-        match self.bound {
-            Bound::AtLeast(bound) => value >= bound,
-            Bound::AtMost(bound) => value <= bound,
-        }
-    }
-
-    /// As shown in tables, such as `op/s ≥ 0.60×`.
-    pub(crate) fn text(self) -> String {
-        let (sign, bound) = match self.bound {
-            Bound::AtLeast(bound) => ('≥', bound),
-            Bound::AtMost(bound) => ('≤', bound),
-        };
-        match self.figure {
-            Figure::ThroughputRatio => format!("op/s {sign} {bound:.2}×"),
-            Figure::CpuRatio => format!("CPU {sign} {bound:.2}×"),
-            Figure::CpuMicros => format!("CPU {sign} {bound:.0} µs"),
-            Figure::TailRatio => format!("p99 {sign} {bound:.2}×"),
-            Figure::ColdMillis => format!("p50 {sign} {bound:.1} ms"),
-            Figure::IdleMegabytes => format!("{sign} {bound:.0} MB"),
-            Figure::StartMillis => format!("{sign} {bound:.0} ms"),
-        }
-    }
-}
-
-/// Targets of [`Scenario::Idle`].
-pub(crate) const IDLE_MEMORY: Target = Target::at_most(50.0, Figure::IdleMegabytes);
-/// Targets of [`Scenario::Idle`].
-pub(crate) const START_TIME: Target = Target::at_most(100.0, Figure::StartMillis);
-
-/// Target of [`Scenario::FunctionApps`].
-pub(crate) const COLD: Target = Target::at_most(2.0, Figure::ColdMillis);
-
-const FUNCTION: &[Target] = &[Target::at_least(0.35, Figure::ThroughputRatio)];
-const NEIGHBOUR: &[Target] = &[Target::at_most(2.0, Figure::TailRatio)];
-const GET: &[Target] = &[
-    Target::at_least(0.60, Figure::ThroughputRatio),
-    Target::at_most(2.0, Figure::CpuRatio),
-];
-const QUERY: &[Target] = &[Target::at_least(0.30, Figure::ThroughputRatio)];
-const UPDATE: &[Target] = &[
-    Target::at_least(0.50, Figure::ThroughputRatio),
-    Target::at_most(90.0, Figure::CpuMicros),
-];
-const INSERT: &[Target] = &[
-    Target::at_least(0.50, Figure::ThroughputRatio),
-    Target::at_most(110.0, Figure::CpuMicros),
-];
-const LOGIN: &[Target] = &[Target::at_least(0.80, Figure::ThroughputRatio)];
-
-const PAGE: &[Target] = &[Target::at_least(0.60, Figure::ThroughputRatio)];
-const CONFIRMED: &[Target] = &[Target::at_least(0.85, Figure::ThroughputRatio)];
-const COPY_CONFIRMED: &[Target] = &[Target::at_least(0.90, Figure::ThroughputRatio)];
-const FILTER: &[Target] = &[Target::at_least(0.80, Figure::ThroughputRatio)];
-/// Random pages of the list read other pages of the file each time, the first page always the same.
-const LIST: &[Target] = &[Target::at_least(0.70, Figure::ThroughputRatio)];
-const OWN: &[Target] = &[
-    Target::at_least(0.50, Figure::ThroughputRatio),
-    Target::at_most(2.0, Figure::CpuRatio),
-];
 
 impl Scenario {
     /// Name on the command line and in tables.
@@ -259,6 +175,11 @@ impl Scenario {
             Self::GetDuringLogins => "get-during-logins",
             Self::OwnPage => "own-page",
             Self::OwnCount => "own-count",
+            Self::EdgeHit => "edge-hit",
+            Self::EdgeConfirmed => "edge-confirmed",
+            Self::EdgeFilter => "edge-filter",
+            Self::GetKept => "get-kept",
+            Self::UpdateKept => "update-kept",
         }
     }
 
@@ -268,13 +189,14 @@ impl Scenario {
             Self::Idle | Self::FunctionApps => None,
             Self::FunctionNeighbour => Some(Yardstick::Undisturbed),
             Self::InsertHandler => Some(Yardstick::NoHandler),
-            Self::Function | Self::Health | Self::Get | Self::GetToken | Self::Mixed => {
+            Self::Function | Self::Health | Self::Get | Self::GetToken | Self::Mixed | Self::EdgeHit => {
                 Some(Yardstick::Plain(Page::Object))
             }
-            Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept | Self::Filter => {
+            Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept | Self::Filter | Self::EdgeFilter => {
                 Some(Yardstick::Plain(Page::List10))
             }
-            Self::GetConfirmed => Some(Yardstick::Plain(Page::Confirmed)),
+            Self::GetConfirmed | Self::EdgeConfirmed => Some(Yardstick::Plain(Page::Confirmed)),
+            Self::GetKept | Self::UpdateKept => Some(Yardstick::Unkept),
             Self::QueryTopn => Some(Yardstick::Plain(Page::List20)),
             Self::Update | Self::Partial => Some(Yardstick::Sqlite(Operation::Update)),
             Self::Insert => Some(Yardstick::Sqlite(Operation::Insert)),
@@ -287,22 +209,56 @@ impl Scenario {
         }
     }
 
+    /// What it needs to have running.
+    pub(crate) fn place(self) -> Place {
+        match self {
+            Self::Idle | Self::FunctionApps => Place::Own,
+            Self::EdgeHit | Self::EdgeConfirmed | Self::EdgeFilter => Place::Edge,
+            Self::GetKept | Self::UpdateKept => Place::TwoServers,
+            Self::Health
+            | Self::Get
+            | Self::GetToken
+            | Self::GetConfirmed
+            | Self::Filter
+            | Self::QueryKept
+            | Self::QueryUnordered
+            | Self::QueryOrdered
+            | Self::QueryTopn
+            | Self::Mixed
+            | Self::Update
+            | Self::Partial
+            | Self::Page
+            | Self::PageConfirmed
+            | Self::ListFiles
+            | Self::Function
+            | Self::FunctionNeighbour
+            | Self::Insert
+            | Self::InsertHandler
+            | Self::Login
+            | Self::GetDuringLogins
+            | Self::OwnPage
+            | Self::OwnCount => Place::Server,
+        }
+    }
+
     /// What its comparison must reach.
     pub(crate) fn targets(self) -> &'static [Target] {
         match self {
-            Self::Get => GET,
-            Self::Function => FUNCTION,
-            Self::FunctionNeighbour => NEIGHBOUR,
-            Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept => QUERY,
-            Self::GetConfirmed => COPY_CONFIRMED,
-            Self::Filter => FILTER,
-            Self::Update => UPDATE,
-            Self::Insert => INSERT,
-            Self::Login => LOGIN,
-            Self::OwnPage | Self::OwnCount => OWN,
-            Self::Page => PAGE,
-            Self::PageConfirmed => CONFIRMED,
-            Self::ListFiles => LIST,
+            Self::Get => targets::GET,
+            Self::Function => targets::FUNCTION,
+            Self::FunctionNeighbour => targets::NEIGHBOUR,
+            Self::QueryUnordered | Self::QueryOrdered | Self::QueryKept => targets::QUERY,
+            Self::GetConfirmed | Self::EdgeConfirmed => targets::COPY_CONFIRMED,
+            Self::Filter | Self::EdgeFilter => targets::FILTER,
+            Self::EdgeHit => targets::EDGE_HIT,
+            Self::UpdateKept => targets::UPDATE_KEPT,
+            Self::Update => targets::UPDATE,
+            Self::Insert => targets::INSERT,
+            Self::Login => targets::LOGIN,
+            Self::OwnPage | Self::OwnCount => targets::OWN,
+            Self::Page => targets::PAGE,
+            Self::PageConfirmed => targets::CONFIRMED,
+            Self::ListFiles => targets::LIST,
             // Judged by IDLE_MEMORY, START_TIME and COLD, they have no comparison.
             Self::Idle
             | Self::FunctionApps
@@ -312,6 +268,7 @@ impl Scenario {
             | Self::QueryTopn
             | Self::Mixed
             | Self::Partial
+            | Self::GetKept
             | Self::GetDuringLogins => &[],
         }
     }
@@ -320,19 +277,6 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn targets_read_as_they_are_written_in_the_readme() {
-        let texts: Vec<String> = GET.iter().map(|target| target.text()).collect();
-        assert_eq!(texts, ["op/s ≥ 0.60×", "CPU ≤ 2.00×"]);
-        assert_eq!(INSERT[1].text(), "CPU ≤ 110 µs");
-    }
-
-    #[test]
-    fn bounds_include_their_value() {
-        assert!(GET[0].is_met_by(0.6) && !GET[0].is_met_by(0.59));
-        assert!(START_TIME.is_met_by(100.0) && !START_TIME.is_met_by(100.1));
-    }
 
     #[test]
     fn names_are_those_of_the_command_line() {

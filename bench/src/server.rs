@@ -26,6 +26,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
+    /// The line that told where it listens.
+    announcement: String,
     started_at: Instant,
 }
 
@@ -47,12 +49,14 @@ impl Server {
         let mut server = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            announcement: String::new(),
             started_at,
         };
 
         match found.recv_timeout(START_LIMIT) {
-            Ok(address) => {
+            Ok((address, line)) => {
                 server.address = address;
+                server.announcement = line;
                 Ok(server)
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -71,6 +75,11 @@ impl Server {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The first address behind `words` in the line that told where it listens.
+    pub(crate) fn address_behind(&self, words: &str) -> Option<SocketAddr> {
+        find_address(self.announcement.split_once(words)?.1)
     }
 
     /// Its process id.
@@ -127,17 +136,17 @@ impl Drop for Server {
     }
 }
 
-/// Reads lines until the end, so that the pipe never fills, and passes on the first address.
-fn read_address(stdout: ChildStdout) -> mpsc::Receiver<SocketAddr> {
+/// Reads lines until the end, so that the pipe never fills, and passes on the first address and its line.
+fn read_address(stdout: ChildStdout) -> mpsc::Receiver<(SocketAddr, String)> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
-        let mut sender: Option<SyncSender<SocketAddr>> = Some(sender);
+        let mut sender: Option<SyncSender<(SocketAddr, String)>> = Some(sender);
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let Some(address) = find_address(&line)
                 && let Some(sender) = sender.take()
             {
                 // Nobody listens any more if the start was given up.
-                let _ = sender.send(address);
+                let _ = sender.send((address, line));
             }
         }
     });

@@ -112,7 +112,7 @@ impl Workload for FreshbaseLoad {
     fn write_next(&mut self, out: &mut Vec<u8>) {
         match self.scenario {
             // Idle sends nothing of its own; the health check is what its start waits for.
-            // Logins and those of one's own objects have workloads of their own, see `logins`, `private` and `pages`.
+            // Logins and those of one's own objects have workloads of their own, see `logins`, `private`, `pages` and `kept`.
             Scenario::Idle
             | Scenario::Health
             | Scenario::Login
@@ -124,10 +124,12 @@ impl Workload for FreshbaseLoad {
             | Scenario::Function
             | Scenario::FunctionNeighbour
             | Scenario::FunctionApps
+            | Scenario::GetKept
+            | Scenario::UpdateKept
             | Scenario::InsertHandler => self.headers.write_get(out, "/healthz"),
-            Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins => self.write_get(out),
-            Scenario::GetConfirmed => self.write_confirmation(out),
-            Scenario::Filter => self.headers.write_get(out, "/v1/bloomfilter"),
+            Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins | Scenario::EdgeHit => self.write_get(out),
+            Scenario::GetConfirmed | Scenario::EdgeConfirmed => self.write_confirmation(out),
+            Scenario::Filter | Scenario::EdgeFilter => self.headers.write_get(out, "/v1/bloomfilter"),
             Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryTopn | Scenario::QueryKept => {
                 self.write_query(out);
             }
@@ -141,13 +143,20 @@ impl Workload for FreshbaseLoad {
 
     fn min_body(&self) -> usize {
         match self.scenario {
-            Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins => 200,
-            Scenario::QueryUnordered | Scenario::QueryOrdered | Scenario::QueryKept | Scenario::Filter => 2_000,
+            Scenario::Get | Scenario::GetToken | Scenario::GetDuringLogins | Scenario::EdgeHit => 200,
+            Scenario::QueryUnordered
+            | Scenario::QueryOrdered
+            | Scenario::QueryKept
+            | Scenario::Filter
+            | Scenario::EdgeFilter => 2_000,
             Scenario::QueryTopn => 4_000,
             // Answers to writes may be as short as the server likes.
             Scenario::Idle
             | Scenario::Health
             | Scenario::GetConfirmed
+            | Scenario::EdgeConfirmed
+            | Scenario::GetKept
+            | Scenario::UpdateKept
             | Scenario::Mixed
             | Scenario::Update
             | Scenario::Partial

@@ -46,7 +46,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn a_run_compares_its_scenarios_and_judges_every_target() {
     // Without those of files and of many apps, which the stand-in does not have.
-    let scenarios = "idle,health,get,get-token,query-unordered,query-ordered,query-topn,mixed,update,partial,function,function-neighbour,insert,insert-handler,login,get-during-logins,own-page,own-count";
+    let scenarios = "idle,health,get,get-token,query-unordered,query-ordered,query-topn,mixed,update,partial,function,function-neighbour,insert,insert-handler,login,get-during-logins,own-page,own-count,edge-hit,edge-confirmed,get-kept,update-kept";
     let json = tempfile::NamedTempFile::new().unwrap();
     let args = [
         "--markdown",
@@ -86,10 +86,19 @@ fn a_run_compares_its_scenarios_and_judges_every_target() {
             "login",
             "get-during-logins",
             "own-page",
-            "own-count"
+            "own-count",
+            "edge-hit",
+            "edge-confirmed",
+            "get-kept",
+            "update-kept"
         ]
     );
-    assert_eq!(report["verdicts"].as_array().unwrap().len(), 17);
+    assert_eq!(report["verdicts"].as_array().unwrap().len(), 20);
+    let at_edge = &report["comparisons"][17]["edge_rounds"][0];
+    assert!(
+        at_edge["hits"].as_u64().unwrap() > 0 && at_edge["hits"] == at_edge["sent"],
+        "{at_edge}"
+    );
     assert!(report["idle"]["first_start_ms"].as_f64().unwrap() > 0.0);
 }
 
@@ -177,6 +186,63 @@ fn refusals_that_do_not_say_when_to_come_back_fail_the_run() {
     assert_eq!(output.status.code(), Some(2));
     assert!(
         text(&output.stderr).contains("answered with status 503"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn an_edge_that_asks_the_server_fails_the_run() {
+    let output = bench(&["--scenario", "edge-confirmed"], Some("forgetful-edge"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("from memory"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn copies_that_the_server_does_not_know_of_fail_the_run() {
+    let output = bench(&["--scenario", "update-kept"], Some("no-books"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("are known to have copies"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+fn hits(defect: Option<&str>, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fb-bench"));
+    command.arg("hits").arg("--server").arg(fake_freshbase());
+    command
+        .args(["--objects", "40", "--queries", "20", "--clients", "3"])
+        .args(["--rate", "600", "--seconds", "3", "--staleness", "1"])
+        .args(more);
+    if let Some(defect) = defect {
+        command.env("FAKE_DEFECT", defect);
+    }
+    command.output().expect("fb-bench starts")
+}
+
+#[test]
+fn hits_are_counted_beside_what_an_oracle_would_have() {
+    let json = tempfile::NamedTempFile::new().unwrap();
+    let output = hits(None, &["--markdown", "--json", json.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(json.path()).unwrap()).unwrap();
+    let objects = &report["outcome"]["objects"];
+    let figure = |name: &str| objects[name].as_u64().unwrap();
+    assert!(
+        figure("hits") > 0 && figure("hits") <= figure("stale_oracle"),
+        "{objects}"
+    );
+    assert!(figure("oracle") <= figure("reads"), "{objects}");
+}
+
+#[test]
+fn copies_that_are_used_for_longer_than_the_staleness_fail_the_run() {
+    let output = hits(Some("empty-filter"), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("had been outdated for more than"),
         "{}",
         text(&output.stderr)
     );

@@ -28,6 +28,7 @@ use crate::{
     environment::Environment,
     freshbase::{self, Freshbase},
     http::RequestHeaders,
+    launch,
     measure::Sample,
     run,
     scenarios::Scenario,
@@ -196,8 +197,8 @@ pub(crate) fn run(settings: &LiveSettings, work_dir: &Path, scenarios: &[Live]) 
 fn measure(scenario: Live, settings: &LiveSettings, dir: &Path) -> Result<Figures> {
     std::fs::create_dir_all(dir).context("creating a directory")?;
     let args: Vec<&str> = settings.server_args.iter().map(String::as_str).collect();
-    let server = freshbase::launch_with(&settings.server, &dir.join("data"), &dir.join("log"), &args)?;
-    server.wait_until_healthy(freshbase::HEALTH_PATH)?;
+    let server = launch::launch_with(&settings.server, &dir.join("data"), &dir.join("log"), &args)?;
+    server.wait_until_healthy(launch::HEALTH_PATH)?;
     let scale = scenario.scale(settings.share);
     let figures = drive(scenario, scale, settings, &server);
     let (figures, event_bytes) =
@@ -253,11 +254,11 @@ fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server)
     };
     prepare(&admin, &posts, scale.objects)?;
 
-    let memory_before = freshbase::memory_mb(server)?;
+    let memory_before = launch::memory_mb(server)?;
     let mut load = Load::open(server.address(), server.pid(), scale.sockets, WRITERS, Some(&token))?;
     load.silence = settings.silence;
-    thread::sleep(freshbase::SETTLE);
-    let memory_connected = freshbase::memory_mb(server)?;
+    thread::sleep(launch::SETTLE);
+    let memory_connected = launch::memory_mb(server)?;
 
     // The same writes while nobody is subscribed, and first some that warm up.
     let count = ((scale.rate * settings.seconds) as u64).max(10);
@@ -279,8 +280,8 @@ fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server)
     let alone = series(&mut load, count, Audience::Nobody).context("writing while nobody is subscribed")?;
 
     // What was used for writing goes back first.
-    thread::sleep(freshbase::SETTLE);
-    let memory_unsubscribed = freshbase::memory_mb(server)?;
+    thread::sleep(launch::SETTLE);
+    let memory_unsubscribed = launch::memory_mb(server)?;
     let since = Instant::now();
     load.subscribe(scale.subscriptions, &|number| {
         let token = readers.as_ref().map(|readers| readers.tokens[number].as_str());
@@ -292,8 +293,8 @@ fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server)
         message.to_string()
     })?;
     let subscribing = since.elapsed();
-    thread::sleep(freshbase::SETTLE);
-    let memory_subscribed = freshbase::memory_mb(server)?;
+    thread::sleep(launch::SETTLE);
+    let memory_subscribed = launch::memory_mb(server)?;
 
     series(&mut load, (count / 4).max(1), scale.audience).context("warming up subscribers")?;
     let told = series(&mut load, count, scale.audience).context("telling subscribers")?;
@@ -308,7 +309,7 @@ fn drive(scenario: Live, scale: Scale, settings: &LiveSettings, server: &Server)
         Memory {
             all_sockets: memory_connected - memory_before,
             all_subscriptions: memory_subscribed - memory_unsubscribed,
-            at_end: freshbase::memory_mb(server)?,
+            at_end: launch::memory_mb(server)?,
         },
     );
     Ok((figures, (told.bytes / told.events.max(1)) as usize))

@@ -10,7 +10,7 @@ use super::{Live, LiveSettings, load::Yield};
 use crate::{
     environment::Environment,
     measure::{Sample, median},
-    report::{Format, Table},
+    table::{Format, Table},
 };
 
 /// Everything a run found.

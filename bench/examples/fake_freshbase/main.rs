@@ -6,7 +6,12 @@
 //! `FAKE_DEFECT=leak` shows a user everybody's private objects, and `FAKE_DEFECT=any-password` lets
 //! everybody log in; `FAKE_DEFECT=lose-events`, `double-events` and `stray-events` tell subscribers too little, twice, and
 //! of what is no matter of theirs. A run must notice all of them. `FAKE_DEFECT=busy` refuses every third login, and
-//! `FAKE_DEFECT=busy-forever` does so without saying when to come back.
+//! `FAKE_DEFECT=busy-forever` does so without saying when to come back. `FAKE_DEFECT=no-books` knows of no copies. Further ones are
+//! in the modules.
+
+mod copies;
+mod edge;
+mod live;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,11 +26,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-    sync::mpsc::{UnboundedSender, unbounded_channel},
-};
+use tokio::{net::TcpListener, sync::mpsc::UnboundedSender};
 
 #[derive(Default)]
 struct State {
@@ -40,28 +41,36 @@ struct State {
     posts: BTreeSet<String>,
     /// Id, filter and socket of each subscription.
     subscriptions: Vec<(String, Value, UnboundedSender<String>)>,
+    copies: copies::Copies,
+    /// Answered requests.
+    requests: u64,
+    /// Objects that were read, and writes of such.
+    read: BTreeSet<String>,
+    stale_writes: u64,
+    is_caching_off: bool,
     defect: Option<String>,
 }
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
+    let defect = std::env::vars()
+        .find(|(name, _)| name == "FAKE_DEFECT")
+        .map(|(_, value)| value);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_io().build()?;
+    if args.get(1).is_some_and(|command| command == "edge") {
+        return runtime.block_on(edge::serve(&args, defect.as_deref()));
+    }
     for expected in ["serve", "--listen", "--data-dir", "--compat", "--max-waiting-logins"] {
         ensure!(
             args.iter().any(|arg| arg == expected),
             "{expected} is missing on the command line"
         );
     }
-    let defect = std::env::vars()
-        .find(|(name, _)| name == "FAKE_DEFECT")
-        .map(|(_, value)| value);
     let state = Arc::new(Mutex::new(State {
         defect,
         ..State::default()
     }));
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_io()
-        .build()?
-        .block_on(accept_all(state))
+    runtime.block_on(accept_all(state))
 }
 
 async fn accept_all(state: Arc<Mutex<State>>) -> Result<()> {
@@ -75,7 +84,7 @@ async fn accept_all(state: Arc<Mutex<State>>) -> Result<()> {
                 let state = state.clone();
                 async move {
                     if request.uri().path() == "/v1/events" {
-                        return Ok(open_socket(request, state));
+                        return Ok(live::open_socket(request, state));
                     }
                     Ok::<_, Infallible>(answer(request, &state).await.unwrap_or_else(|error| {
                         reply(
@@ -93,56 +102,15 @@ async fn accept_all(state: Arc<Mutex<State>>) -> Result<()> {
     }
 }
 
-/// A WebSocket on which nothing but `subscribe` is understood.
-fn open_socket(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Response<Full<Bytes>> {
-    tokio::spawn(async move {
-        let Ok(upgraded) = hyper::upgrade::on(request).await else {
-            return;
-        };
-        let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
-        let (sender, mut messages) = unbounded_channel::<String>();
-        tokio::spawn(async move {
-            while let Some(text) = messages.recv().await {
-                let mut frame = vec![0x81, 126];
-                frame.extend_from_slice(&(text.len() as u16).to_be_bytes());
-                frame.extend_from_slice(text.as_bytes());
-                if writer.write_all(&frame).await.is_err() {
-                    return;
-                }
-            }
-        });
-        // Subscriptions of the benchmark are all between 126 and 65,535 bytes long.
-        let mut header = [0; 8];
-        while reader.read_exact(&mut header).await.is_ok() {
-            let mut payload = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]]))];
-            if reader.read_exact(&mut payload).await.is_err() {
-                return;
-            }
-            for (byte, mask) in payload.iter_mut().zip(header[4..].iter().cycle()) {
-                *byte ^= mask;
-            }
-            if let (Ok(message), Ok(mut state)) = (serde_json::from_slice(&payload), state.lock()) {
-                let _ = state.subscribe(&message, &sender);
-            }
-        }
-    });
-    let mut response = Response::new(Full::new(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    for (name, value) in [("connection", "upgrade"), ("upgrade", "websocket")] {
-        response
-            .headers_mut()
-            .insert(name, hyper::header::HeaderValue::from_static(value));
-    }
-    response
-}
-
 async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let is_text = |path: &str| path.contains("/v1/file/") || path.contains("/v1/code/");
     let body = if body.is_empty() || is_text(head.uri.path()) {
         Value::Null
-    } else if head.method == Method::PUT && matches!(head.uri.path(), "/v1/db/Note" | "/v1/db/OwnNote" | "/v1/db/Post")
+    } else if head.method == Method::PUT
+        && (matches!(head.uri.path(), "/v1/db/Note" | "/v1/db/OwnNote" | "/v1/db/Post")
+            || head.uri.path().starts_with("/v1/db/Zipf"))
     {
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(serde_json::from_slice::<Value>).collect::<Result<_, _>>()?
@@ -155,6 +123,15 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
         .get("authorization")
         .is_some_and(|value| value == "BAT 0123");
     let mut state = state.lock().ok().context("the state is poisoned")?;
+    let state = &mut *state;
+    state.requests += 1;
+    let defect = state.defect.as_deref();
+    let answer = state
+        .copies
+        .answer(&head.method, path, query, &head.headers, &body, defect)?;
+    if let Some(answer) = answer {
+        return Ok(answer);
+    }
 
     let outcome = match (&head.method, path) {
         (&Method::GET, "/healthz") => (StatusCode::OK, json!({ "ok": true })),
@@ -165,7 +142,20 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
             return logged_in(name);
         }
         (&Method::POST, "/v1/db/User/login") => return state.log_in(&body),
-        (&Method::PUT, "/v1/config") if admin => (StatusCode::OK, body),
+        (&Method::PUT, "/v1/config") if admin => {
+            state.is_caching_off = body["caching"]["enabled"] == false;
+            (StatusCode::OK, body)
+        }
+        (&Method::GET, "/metrics") => {
+            let text = format!("freshbase_requests_total{{app=\"main\"}} {}\n", state.requests);
+            return Ok(Response::new(Full::new(Bytes::from(text))));
+        }
+        (&Method::GET, "/v1/caching") if admin => {
+            let keeps = !state.is_caching_off && defect != Some("no-books");
+            let keys = if keeps { state.read.len() } else { 0 };
+            let stale_writes = if keeps { state.stale_writes } else { 0 };
+            (StatusCode::OK, json!({ "keys": keys, "staleWrites": stale_writes }))
+        }
         (&Method::POST, "/v1/schema") if admin => (StatusCode::OK, body),
         (&Method::POST, "/v1/index/Item") if admin => {
             state.indexes.push(body);
@@ -234,10 +224,20 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
         }
         (method, path) => {
             let id = path.strip_prefix("/v1").unwrap_or_default();
-            state.one(method, id, body)
+            if method == Method::GET {
+                state.read.insert(id.to_owned());
+            } else {
+                state.stale_writes += u64::from(state.read.remove(id));
+            }
+            let mut response = reply_of(state.one(method, id, body));
+            if method == Method::GET && !state.is_caching_off {
+                let headers = response.headers_mut();
+                headers.insert("cache-control", "public, max-age=60".parse()?);
+            }
+            return Ok(response);
         }
     };
-    Ok(reply(outcome.0, &outcome.1))
+    Ok(reply_of(outcome))
 }
 
 fn logged_in(name: &str) -> Result<Response<Full<Bytes>>> {
@@ -266,34 +266,6 @@ impl State {
             logged_in(name)
         } else {
             Ok(reply(StatusCode::UNAUTHORIZED, &json!({ "message": "wrong" })))
-        }
-    }
-
-    fn subscribe(&mut self, message: &Value, sender: &UnboundedSender<String>) -> Result<()> {
-        let id = message["id"].as_str().context("a subscription without id")?.to_owned();
-        let filter = serde_json::from_str(message["query"].as_str().context("a subscription without query")?)?;
-        let _ = sender
-            .send(json!({ "id": id, "type": "result", "data": [], "date": "2026-01-01T00:00:00.123Z" }).to_string());
-        self.subscriptions.push((id, filter, sender.clone()));
-        Ok(())
-    }
-
-    fn tell(&self, post: &Value) {
-        let defect = self.defect.as_deref().unwrap_or_default();
-        let is_odd = post["stamp"].as_u64().is_some_and(|stamp| stamp.is_multiple_of(7));
-        for (id, filter, sender) in &self.subscriptions {
-            let is_for = filter["owner"] == post["owner"];
-            let times = match defect {
-                "lose-events" if is_odd => 0,
-                "double-events" if is_odd && is_for => 2,
-                "stray-events" if is_odd => 1,
-                _ => usize::from(is_for),
-            };
-            for _ in 0..times {
-                let event =
-                    json!({ "id": id, "type": "match", "matchType": "change", "operation": "update", "data": post });
-                let _ = sender.send(event.to_string());
-            }
         }
     }
 
@@ -392,6 +364,10 @@ fn percent_decode(text: &str) -> String {
         bytes.push(decoded.unwrap_or(byte));
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn reply_of((status, body): (StatusCode, Value)) -> Response<Full<Bytes>> {
+    reply(status, &body)
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
