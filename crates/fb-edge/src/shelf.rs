@@ -12,9 +12,10 @@ use crate::entry::Entry;
 use crate::target::{Key, KeyRef, Target};
 use crate::vary::Fields;
 
-/// Addresses of which it is remembered whether their answers can be stored. Four bytes each; the last one of two that share a
-/// place counts.
+/// Addresses of which it is remembered whether their answers can be stored, four bytes each: in groups by their hashes. One more than fit
+/// into a group takes the place of another.
 const N_HINTS: usize = 1 << 16;
+const GROUP: usize = 4;
 
 /// Answers in memory, limited by bytes.
 pub(crate) struct Shelf {
@@ -116,29 +117,80 @@ impl Shelf {
         usize::try_from(self.cache.shard_capacity() / 4).unwrap_or(usize::MAX)
     }
 
-    fn hint_at(&self, target: &Target<'_>) -> (&AtomicU32, u32) {
+    /// The group of an address, and what it is known by there.
+    fn hints_of(&self, target: &Target<'_>) -> (&[AtomicU32], u32) {
         let hash = self.hasher.hash_one(target.key(""));
-        let place = (hash as usize) & (N_HINTS - 1);
+        let group = (hash as usize) & (N_HINTS / GROUP - 1);
         // The upper half, without the two bits of the hint.
-        (&self.hints[place], (hash >> 32) as u32 & !3)
+        (&self.hints[group * GROUP..][..GROUP], (hash >> 32) as u32 & !3)
     }
 
     pub(crate) fn hint(&self, target: &Target<'_>) -> Hint {
-        let (place, print) = self.hint_at(target);
-        match place.load(Ordering::Relaxed) {
-            known if known == print | 1 => Hint::Storable,
-            known if known == print | 2 => Hint::Personal,
-            _ => Hint::Unknown,
-        }
+        let (group, print) = self.hints_of(target);
+        group
+            .iter()
+            .find_map(|place| match place.load(Ordering::Relaxed) {
+                known if known == print | 1 => Some(Hint::Storable),
+                known if known == print | 2 => Some(Hint::Personal),
+                _ => None,
+            })
+            .unwrap_or(Hint::Unknown)
     }
 
+    /// Two who set hints at the same time may leave one of them: what it is about is asked for once more.
     pub(crate) fn set_hint(&self, target: &Target<'_>, hint: Hint) {
-        let (place, print) = self.hint_at(target);
+        let (group, print) = self.hints_of(target);
         let bits = match hint {
             Hint::Unknown => 0,
             Hint::Storable => print | 1,
             Hint::Personal => print | 2,
         };
+        let at = |wanted: &dyn Fn(u32) -> bool| group.iter().find(|place| wanted(place.load(Ordering::Relaxed)));
+        let own = at(&|known| known & 3 != 0 && known & !3 == print);
+        if own.is_none() && bits == 0 {
+            return;
+        }
+        let place = own
+            .or_else(|| at(&|known| known == 0))
+            // Whichever: its own bits are as good as dice.
+            .unwrap_or(&group[(print >> 2) as usize % GROUP]);
         place.store(bits, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    fn target(path: &str) -> Target<'_> {
+        Target {
+            is_tls: false,
+            authority: Cow::Borrowed("shop.example"),
+            path,
+        }
+    }
+
+    /// Two that share a place would be passed on for ever when they are asked for in turn.
+    #[test]
+    fn what_is_known_of_some_hundred_addresses_is_not_forgotten_for_another() {
+        let shelf = Shelf::new(1 << 20);
+        let paths: Vec<String> = (0..800).map(|n| format!("/v1/db/Todo/{n}")).collect();
+        for path in &paths {
+            shelf.set_hint(&target(path), Hint::Storable);
+        }
+        assert!(paths.iter().all(|path| shelf.hint(&target(path)) == Hint::Storable));
+        for path in &paths {
+            shelf.set_hint(&target(path), Hint::Personal);
+        }
+        assert!(paths.iter().all(|path| shelf.hint(&target(path)) == Hint::Personal));
+        shelf.set_hint(&target("/v1/db/Todo/unknown"), Hint::Unknown);
+        shelf.set_hint(&target(&paths[0]), Hint::Unknown);
+        let n_known = paths
+            .iter()
+            .filter(|path| shelf.hint(&target(path)) == Hint::Personal)
+            .count();
+        assert_eq!(n_known, 799);
     }
 }
