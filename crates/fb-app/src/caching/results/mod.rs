@@ -65,6 +65,8 @@ struct Asked<'a> {
     /// Of the URL.
     element: KeyHash,
     form: ResultForm,
+    /// It is not the result that is kept, but an answer of a module that is made of it.
+    is_for_answer: bool,
 }
 
 /// What becomes of it.
@@ -168,7 +170,7 @@ impl Caching {
             let end = promise(ttl);
             let form = match asked.form {
                 ResultForm::Objects => Representation::Objects,
-                ResultForm::Ids => Representation::Ids,
+                ResultForm::Ids | ResultForm::Count => Representation::Ids,
                 ResultForm::Any => watched.better_form(admission.requests(asked.key, now), ttl, now),
             };
             watched.filled(form, end, now);
@@ -187,7 +189,7 @@ impl Caching {
         };
         let subscriber = subscriber();
         let form = match asked.form {
-            ResultForm::Ids => Representation::Ids,
+            ResultForm::Ids | ResultForm::Count => Representation::Ids,
             ResultForm::Objects | ResultForm::Any => Representation::Objects,
         };
         // How long it should live is known when its objects are; until then, as long as may be.
@@ -205,14 +207,18 @@ impl Caching {
     fn outdate(&self, key: KeyHash, watched: &Watched) -> bool {
         let now = self.now();
         let sketch = &self.books().sketch;
-        let mut had_copies = false;
-        for element in &watched.elements {
-            had_copies |= sketch.report_write(*element, now).is_some();
-        }
-        if had_copies {
+        let with_copies = watched
+            .elements
+            .iter()
+            .filter(|element| sketch.report_write(**element, now).is_some());
+        let stale: Vec<KeyHash> = with_copies.copied().collect();
+        if watched.is_for_answers {
+            let names = stale.iter().filter_map(|element| self.purges.answer(*element));
+            self.purges.send(names.collect());
+        } else if !stale.is_empty() {
             self.purges.query(key);
         }
-        had_copies
+        !stale.is_empty()
     }
 
     /// The matcher: something happens to the result of a query that is watched.
