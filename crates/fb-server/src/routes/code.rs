@@ -178,7 +178,7 @@ fn tag_of(answer: &HttpResponse) -> String {
         Some(tag) => tag.clone(),
         None => {
             let kind = of("content-type").map(String::as_str).unwrap_or_default();
-            queries::tag_of(&[kind.as_bytes(), b"\0", &answer.body].concat())
+            queries::tag_of([kind.as_bytes(), b"\0", &answer.body])
         }
     }
 }

@@ -93,7 +93,7 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
     let resource = if form == ResultForm::Count { "count" } else { "query" };
     let url = format!("/db/{bucket}/{resource}?{}", rest.unwrap_or_default());
     let kept = ctx.app.query_to_keep(&caller, &name, query, form, &url).await?;
-    let tag = tag_of(&kept.body);
+    let tag = tag_of([&kept.body[..]]);
     let mut reply = match is_known(ctx, &tag) {
         true => Reply::empty(304),
         false => Reply::json_bytes(200, kept.body),
@@ -110,10 +110,12 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
 }
 
 /// The same bytes have the same tag, also after a restart.
-pub(super) fn tag_of(body: &[u8]) -> String {
+pub(super) fn tag_of<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> String {
     use std::hash::Hasher;
     let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(body);
+    for piece in pieces {
+        hasher.write(piece);
+    }
     format!("\"{:016x}\"", hasher.finish())
 }
 
@@ -121,7 +123,7 @@ pub(super) fn tag_of(body: &[u8]) -> String {
 pub(super) fn is_known(ctx: &Ctx, tag: &str) -> bool {
     let tags = ctx.request.header(header::IF_NONE_MATCH).unwrap_or_default();
     let mut known = tags.split(',').map(|known| known.trim().trim_start_matches("W/"));
-    known.any(|known| known == tag)
+    known.any(|known| known == tag.trim_start_matches("W/"))
 }
 
 async fn run(ctx: &Ctx, filter: Value) -> Result<Reply, ApiError> {
