@@ -37,7 +37,7 @@ impl App {
             element: KeyHash::of(url),
         };
         let stillness = caching.stillness();
-        let before = match settings.caching.enabled {
+        let before = match settings.caching.enabled && caching.knows_answer(named.element) {
             true => self.enter_answer(named, None, &settings).await,
             false => None,
         };
@@ -53,6 +53,7 @@ impl App {
         if !settings.caching.enabled || !read.iter().all(|read| is_kept(read.bucket())) {
             return Ok((answer, Some(kept)));
         }
+        let is_new = before.as_ref().is_some_and(|before| !before.covers(&read));
         let entered = match before.filter(|before| before.covers(&read)) {
             Some(before) => Some(before),
             // Entered behind the call: as good as before it if nothing changed meanwhile.
@@ -61,7 +62,7 @@ impl App {
                 entered.filter(|_| caching.is_still(stillness))
             }
         };
-        let is_good = caching.answer_made(named, entered.as_ref());
+        let is_good = caching.answer_made(named, entered.as_ref(), is_new);
         let entered = entered.filter(|_| is_good);
         kept.lifetime = entered.and_then(|entered| caching.lifetime(&entered.area, entered.until, &settings.caching));
         Ok((answer, Some(kept)))

@@ -28,7 +28,7 @@ use crate::functions::{MAX_READS, Read};
 
 /// Most URLs of an app whose answers are known; further ones get no lifetime until others have ended.
 const MAX_ANSWERS: usize = 2_000;
-/// How often in a row an answer may come to nothing before that is taken for granted, and for how long.
+/// How often in a row calls of a URL may read something new, in vain, before that is taken for granted, and for how long.
 const MAX_VAIN: u8 = 4;
 const UNFIT: Duration = Duration::from_mins(1);
 /// How long it is remembered what was read for copies that are no more.
@@ -63,7 +63,7 @@ struct Answer {
     copies_until: Moment,
     /// Another one after reads were left out: who began before must not hand out a copy.
     generation: u64,
-    /// Calls in a row whose answers could not be kept, and until when no other is tried.
+    /// Calls in a row that read something new, and whose answers could not be kept; and until when no other is tried.
     n_vain: u8,
     unfit_until: Moment,
 }
@@ -214,8 +214,14 @@ impl Caching {
         until
     }
 
-    /// An answer was made, and is handed out as this copy if it is still good. True if it is.
-    fn answer_made(&self, named: Named<'_>, entered: Option<&Entered>) -> bool {
+    /// Whether it is known what the last call of a URL read.
+    fn knows_answer(&self, element: KeyHash) -> bool {
+        self.answers.books().answers.contains_key(&element)
+    }
+
+    /// An answer was made, and is handed out as this copy if it is still good. True if it is. `is_new` says that it read something else than
+    /// what was entered before it.
+    fn answer_made(&self, named: Named<'_>, entered: Option<&Entered>, is_new: bool) -> bool {
         let now = self.now();
         let mut books = self.answers.books();
         let Some(answer) = books.answers.get_mut(&named.element) else {
@@ -223,10 +229,11 @@ impl Caching {
         };
         if let Some(entered) = entered.filter(|entered| entered.generation == answer.generation) {
             answer.n_vain = 0;
+            answer.unfit_until = Moment::ZERO;
             answer.copies_until = answer.copies_until.max(entered.until);
             return true;
         }
-        answer.n_vain += 1;
+        answer.n_vain += u8::from(is_new);
         if answer.n_vain >= MAX_VAIN {
             answer.n_vain = 0;
             answer.unfit_until = now + UNFIT;

@@ -46,11 +46,11 @@ pub struct Kept {
 }
 
 /// A query, by what everybody may see.
-struct Public<'a> {
-    schema: &'a Schema,
-    class: &'a Class,
-    grant: &'a Grant,
-    query: Query,
+pub(super) struct Public<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) class: &'a Class,
+    pub(super) grant: &'a Grant,
+    pub(super) query: Query,
 }
 
 impl App {
@@ -194,65 +194,8 @@ impl App {
         }
     }
 
-    /// Enters a copy of an answer that is made of the result of a query, as somebody gets it who is nobody in particular. `None` if it
-    /// cannot be watched, else until when the copy may live.
-    pub(in super::super) async fn try_to_watch_for_answer(
-        self: &Arc<Self>,
-        element: KeyHash,
-        bucket: &str,
-        request: &QueryRequest,
-        is_counted: bool,
-    ) -> Result<Option<Moment>, AppError> {
-        let schema = self.schema();
-        let class = self.entity(&schema, bucket)?;
-        let grant = authorize(&Principal::anonymous().as_code(), Operation::Query, class)?;
-        if !grant.fields().read_everything() {
-            return Ok(None);
-        }
-        let asked = Public {
-            schema: &schema,
-            class,
-            grant: &grant,
-            query: self.checked(&schema, class, &grant, request)?,
-        };
-        let Some((live, most)) = self.live_form(&asked.query) else {
-            return Ok(None);
-        };
-        // Code may see other objects than everybody.
-        let text = format!("code: {}", live.canonical());
-        let names = Asked {
-            text: &text,
-            key: KeyHash::of(&text),
-            class: class.name().as_str(),
-            element,
-            form: if is_counted {
-                ResultForm::Ids
-            } else {
-                ResultForm::Objects
-            },
-            is_for_answer: true,
-        };
-        let settings = self.settings();
-        let entered = self
-            .caching()
-            .enter_result(&names, &settings.caching, || self.next_watch());
-        match entered {
-            Entered::Refused => Ok(None),
-            Entered::Watched(until) => Ok(Some(until.end)),
-            Entered::New {
-                subscriber,
-                until,
-                displaced,
-            } => {
-                self.end_watches(displaced);
-                let begun = self.begin_watch(&asked, &names, live, most, subscriber, until).await?;
-                Ok(begun.map(|(_, until)| until.end))
-            }
-        }
-    }
-
     /// Has the matcher watch a query from its first result on. `None` if it cannot.
-    async fn begin_watch(
+    pub(super) async fn begin_watch(
         self: &Arc<Self>,
         asked: &Public<'_>,
         names: &Asked<'_>,
@@ -328,7 +271,7 @@ impl App {
     }
 
     /// The query as it is kept up to date, and the most objects it may have. `None` if it cannot be.
-    fn live_form(&self, query: &Query) -> Option<(LiveQuery, u64)> {
+    pub(super) fn live_form(&self, query: &Query) -> Option<(LiveQuery, u64)> {
         let results = self.limits().results;
         let is_whole = matches!(query.order, Order::Natural) && query.offset == 0 && query.limit >= results;
         let mut query = query.clone();
@@ -346,7 +289,7 @@ impl App {
         self.end_watches(self.caching().end_idle_watches());
     }
 
-    fn end_watches(&self, subscribers: impl IntoIterator<Item = Subscriber>) {
+    pub(super) fn end_watches(&self, subscribers: impl IntoIterator<Item = Subscriber>) {
         for subscriber in subscribers {
             self.unwatch(subscriber);
         }

@@ -8,6 +8,7 @@
 //! by then ([`crate::App::filter`]); if that takes too long, the filter contains everything.
 
 mod figures;
+mod for_answers;
 mod keep;
 mod watched;
 
@@ -34,8 +35,9 @@ const UNFIT: Duration = Duration::from_mins(1);
 const IDLE: Duration = Duration::from_secs(30);
 /// What looking at one write on behalf of one query takes, with what handing it to the matcher does.
 const PER_WRITE: Duration = Duration::from_micros(2);
-/// What an evaluation takes of which nothing is known.
+/// What an evaluation takes of which nothing is known, and a call of a module.
 const EVALUATION: Duration = Duration::from_micros(300);
+const CALL: Duration = Duration::from_millis(2);
 
 /// The results of one app.
 pub(crate) struct Results {
@@ -147,8 +149,13 @@ impl Caching {
             Queries::new(settings, now)
         });
         let known = watches.get_mut(asked.key);
+        let evaluation = known.as_ref().map_or(EVALUATION, |watched| watched.evaluation);
         let worth = Worth {
-            evaluation: known.as_ref().map_or(EVALUATION, |watched| watched.evaluation),
+            evaluation: if asked.is_for_answer {
+                evaluation + CALL
+            } else {
+                evaluation
+            },
             hit_ratio: 0.9,
             writes: area.write_rate(),
             per_write: PER_WRITE,
