@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use fb_auth::{Grant, Objects, Operation, Principal, authorize};
-use fb_query::{Query, parse_filter, parse_sort};
+use fb_query::{Order, Query, parse_filter, parse_sort};
 use fb_types::{Class, Schema};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::view::visible_rows;
 use crate::{App, AppError};
@@ -13,7 +13,7 @@ use crate::{App, AppError};
 pub type RawFilter = Value;
 
 /// A query as it came.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct QueryRequest {
     /// The filter.
     pub filter: RawFilter,
@@ -28,15 +28,35 @@ pub struct QueryRequest {
 impl App {
     /// The matching objects that the caller may read, as one JSON array.
     pub async fn query(&self, caller: &Principal, bucket: &str, request: QueryRequest) -> Result<Bytes, AppError> {
-        self.despite_schema_changes(|| self.try_query(caller, bucket, &request))
+        self.despite_schema_changes(|| self.try_query(caller, bucket, &request, false))
             .await
     }
 
-    async fn try_query(&self, caller: &Principal, bucket: &str, request: &QueryRequest) -> Result<Bytes, AppError> {
+    /// The same; what has no order comes in that of ids, in which it is kept up to date.
+    pub async fn query_in_order(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        request: &QueryRequest,
+    ) -> Result<Bytes, AppError> {
+        self.despite_schema_changes(|| self.try_query(caller, bucket, request, true))
+            .await
+    }
+
+    async fn try_query(
+        &self,
+        caller: &Principal,
+        bucket: &str,
+        request: &QueryRequest,
+        has_order: bool,
+    ) -> Result<Bytes, AppError> {
         let schema = self.schema();
         let class = self.entity(&schema, bucket)?;
         let grant = authorize(caller, Operation::Query, class)?;
-        let query = self.checked(&schema, class, &grant, request)?;
+        let mut query = self.checked(&schema, class, &grant, request)?;
+        if has_order && matches!(query.order, Order::Natural) {
+            query.order = Order::By(parse_sort(&json!({ "id": 1 }), &schema, class, &self.limits().query)?);
+        }
         let rows = self.store().query(&grant, &query).await?;
         visible_rows(&schema, class, &grant, rows)
     }

@@ -77,6 +77,12 @@ pub trait Host: Send + Sync + 'static {
     /// Takes a line for the log. Must not block.
     fn log(&self, line: LogLine);
 
+    /// The call asks to be nobody's in particular: operations that begin behind this are made with the rights that everybody's calls
+    /// have. `knows_caller` says that code has looked by then who calls. Must not block.
+    fn share(&self, knows_caller: bool) {
+        let _ = knows_caller;
+    }
+
     /// The app's schema: a number that changes with it, and the JSON array of its classes.
     fn schema(&self) -> (u64, Arc<str>);
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fb_app::functions::CodeCaller;
+use fb_app::functions::{CodeCaller, Read};
 use fb_app::{App, AppError, Session, Source};
 use fb_auth::Principal;
 use fb_types::ObjectKey;
@@ -104,6 +104,18 @@ impl Ctx {
                     "The caller's rights could not be read; try again shortly.",
                 ))
             }
+        }
+    }
+
+    /// Takes down what code reads with this request as nobody in particular. False if nobody wants to know.
+    pub(crate) fn take_down(&self, read: impl FnOnce() -> Read) -> bool {
+        let reads = self.code.as_ref().and_then(|code| code.reads.as_ref());
+        match (reads, &self.session) {
+            (Some(reads), Ok(None)) => {
+                reads.take_down(read());
+                true
+            }
+            _ => false,
         }
     }
 

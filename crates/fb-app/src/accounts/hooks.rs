@@ -49,6 +49,7 @@ impl App {
         let caller = CodeCaller {
             principal: principal.as_code(),
             depth: 1,
+            reads: None,
         };
         let input = Map::from_iter([
             ("me".to_owned(), json!(Self::user_id(user)?.to_string())),

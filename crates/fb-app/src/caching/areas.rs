@@ -34,7 +34,7 @@ pub(crate) struct Area {
 /// What was counted of a class or a bucket since the app is awake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AreaFigures {
-    /// `/db/<class>`, `/file/<bucket>`, or `/query/<class>` for results of queries; the prefix alone for all beyond the first thousand
+    /// `/db/<class>`, `/file/<bucket>`, `/query/<class>` for results of queries, or `/code/<module>`; the prefix alone for all beyond the first thousand
     pub name: String,
     /// Answers that got a lifetime
     pub reads: u64,

@@ -12,8 +12,9 @@
 //!
 //! An app that falls asleep has stopped, as far as copies are concerned; see `journal` and `restore` for what it finds when it wakes up.
 
+mod answers;
 mod areas;
-mod element;
+pub(crate) mod element;
 mod guarded;
 mod journal;
 mod keep;
@@ -37,6 +38,8 @@ use fb_types::{ChangeKind, ClassDef, Clock, Schema, Subject, Timestamp};
 pub(crate) use self::purges::Purges;
 pub use self::purges::{LONGEST_PRIVATE, PRIVATE, PurgeSink, tags};
 
+use self::answers::Answers;
+pub use self::answers::KeptAnswer;
 pub use self::areas::AreaFigures;
 use self::areas::{Area, Areas};
 pub use self::guarded::{Guarded, Shown};
@@ -88,6 +91,7 @@ pub(crate) struct Caching {
     classes: Areas,
     buckets: Areas,
     results: Results,
+    answers: Answers,
     /// When the last copy ends that an earlier process handed out; microseconds.
     earlier: AtomicU64,
     /// The schema that copies were handed out under.
@@ -129,6 +133,7 @@ impl Caching {
             classes: Areas::default(),
             buckets: Areas::default(),
             results: Results::default(),
+            answers: Answers::default(),
             earlier: AtomicU64::new(0),
             schema: Mutex::default(),
             has_new_doubt: AtomicBool::new(false),
@@ -233,7 +238,8 @@ impl Caching {
         stillness.is_some_and(|Stillness(begun)| self.begun.load(Ordering::SeqCst) == begun)
     }
 
-    /// On the writer, after the commit and before its acknowledgement. What was inserted has no copies.
+    /// On the writer, after the commit and before its acknowledgement. What was inserted has no copies, but
+    /// that there was no such object may be in some.
     pub(crate) fn committed(&self, changes: &[Committed]) {
         if let Some(last) = changes.last() {
             self.seq.fetch_max(last.change.seq.0, Ordering::SeqCst);
@@ -244,7 +250,12 @@ impl Caching {
             return self.purges.send(purged);
         };
         let are_results_watched = self.results.are_watched();
+        let are_objects_read = self.answers.have_objects();
         for Committed { change, .. } in changes {
+            if are_objects_read && let Subject::Object(id) = &change.subject {
+                let key = element::of_object(id.class().as_str(), id.key());
+                purged.extend(self.object_of_answers_written(key));
+            }
             if are_results_watched && let Subject::Object(id) = &change.subject {
                 self.results.areas.look(id.class().as_str(), Area::count_any_write);
             }
@@ -289,6 +300,7 @@ impl Caching {
             let mut schema = self.schema.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *schema, new.clone())
         };
+        self.code_changed();
         match (old, new) {
             (Some(old), Some(new)) => {
                 let changed = Changed::between(&old, &new);

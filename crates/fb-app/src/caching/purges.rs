@@ -42,6 +42,8 @@ pub trait PurgeSink: fmt::Debug + Send + Sync + 'static {
 /// shop/class/Todo         objects of a class
 /// shop/db/Todo/42         an object
 /// shop/query/00c0ffee…    the result of a query, by a number
+/// shop/code               answers of modules
+/// shop/code/00c0ffee…     one of them, by a number
 /// shop/bucket/www         files of a bucket
 /// shop/file/www/a%20b     a file
 /// ~shop/rights            who is who: roles, sessions, keys of tokens
@@ -68,6 +70,16 @@ pub mod tags {
     /// The result of a query.
     pub fn query(app: &AppId, number: u64) -> String {
         format!("{app}/query/{number:016x}")
+    }
+
+    /// The answers of modules.
+    pub fn code(app: &AppId) -> String {
+        format!("{app}/code")
+    }
+
+    /// An answer of a module.
+    pub fn answer(app: &AppId, number: u64) -> String {
+        format!("{app}/code/{number:016x}")
     }
 
     /// The files of a bucket.
@@ -169,6 +181,18 @@ impl Purges {
     pub(super) fn query(&self, key: KeyHash) {
         if self.sink.is_some() {
             self.send(vec![tags::query(&self.app, key.to_bits())]);
+        }
+    }
+
+    /// The name of an answer of a module that caches may have, to be given to [`Self::send`].
+    pub(super) fn answer(&self, key: KeyHash) -> Option<String> {
+        self.sink.is_some().then(|| tags::answer(&self.app, key.to_bits()))
+    }
+
+    /// No answer of a module is known to be as it was.
+    pub(super) fn code(&self) {
+        if self.sink.is_some() {
+            self.send(vec![tags::code(&self.app)]);
         }
     }
 

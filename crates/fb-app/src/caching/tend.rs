@@ -77,6 +77,7 @@ impl Caching {
         let now = self.now();
         books.sketch.tick(now);
         self.results.areas.measure(now.since(tended.at));
+        self.end_idle_answers();
         tended.at = now;
         if now.since(tended.adjusted) >= ADJUST {
             tended.adjusted = now;
@@ -145,6 +146,7 @@ impl Caching {
         let mut areas = self.classes.figures("/db/");
         areas.extend(self.buckets.figures("/file/"));
         areas.extend(self.results.areas.figures("/query/"));
+        areas.extend(self.answers.areas.figures("/code/"));
         // Also those that needed no entry of their own.
         stats.reads = areas.iter().map(|area| area.reads).sum::<u64>() + stats.refused;
         Some(CachingFigures {

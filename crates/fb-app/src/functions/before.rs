@@ -329,5 +329,6 @@ fn as_code(caller: &Principal) -> CodeCaller {
     CodeCaller {
         principal: caller.as_code(),
         depth: 1,
+        reads: None,
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::host::CallHost;
 use super::sources::{CodeType, Sources, no_code};
-use super::{CodeCaller, MAX_DEPTH};
+use super::{CodeCaller, MAX_DEPTH, Reads};
 use crate::app_log::Level;
 use crate::{App, AppError};
 
@@ -37,6 +37,16 @@ struct Head {
 impl App {
     /// Answers a request with a module. Everybody may; what the module may do is what its caller may.
     pub async fn call_module(&self, caller: &Principal, call: ModuleCall<'_>) -> Result<HttpResponse, AppError> {
+        self.call_module_and_note(caller, call, None).await
+    }
+
+    /// The same; `reads` takes down what the module reads.
+    pub(crate) async fn call_module_and_note(
+        &self,
+        caller: &Principal,
+        call: ModuleCall<'_>,
+        reads: Option<Arc<Reads>>,
+    ) -> Result<HttpResponse, AppError> {
         let sources = self.code().sources.load_full();
         if !sources.has(call.name, CodeType::Module) {
             return Err(no_code(call.name, CodeType::Module));
@@ -49,6 +59,7 @@ impl App {
         let code_caller = CodeCaller {
             principal: caller.as_code(),
             depth: call.depth + 1,
+            reads,
         };
         let input = Map::from_iter([("request".to_owned(), call.request)]);
         let outcome = self

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fb_auth::Principal;
 use fb_functions::{Host, HostError, HttpRequest, HttpResponse, LogLine, Operation};
 use fb_images::{ImageQuery, Limits, Wanted};
 use fb_outbound::Request;
@@ -23,6 +24,23 @@ impl CallHost {
     pub(super) fn new(app: Arc<App>, caller: CodeCaller) -> Self {
         Self { app, caller }
     }
+
+    /// As whom a request is made that begins now.
+    fn caller_now(&self) -> CodeCaller {
+        let mut caller = self.caller.clone();
+        let is_shared = caller.reads.as_ref().is_some_and(|reads| reads.request());
+        match is_shared {
+            true => caller.principal = Principal::anonymous().as_code(),
+            false => caller.reads = None,
+        }
+        caller
+    }
+
+    fn spoil(&self) {
+        if let Some(reads) = &self.caller.reads {
+            reads.spoil();
+        }
+    }
 }
 
 impl Host for CallHost {
@@ -30,17 +48,24 @@ impl Host for CallHost {
         let app = self.app.clone();
         match operation {
             Operation::Api(request) => match app.functions().api.get().cloned() {
-                Some(api) => api.answer(
-                    app,
-                    CodeRequest {
-                        caller: self.caller.clone(),
-                        request,
-                    },
-                ),
+                Some(api) => {
+                    let caller = self.caller_now();
+                    api.answer(app, CodeRequest { caller, request })
+                }
                 None => Box::pin(async { Err(HostError("this process does not serve the app's API".into())) }),
             },
             Operation::Fetch(request) => Box::pin(async move { fetch(&app, request).await.map_err(HostError) }),
-            Operation::Image(request) => Box::pin(async move { image(&app, request).await.map_err(HostError) }),
+            // What names of variants mean is in the settings.
+            Operation::Image(request) => {
+                self.spoil();
+                Box::pin(async move { image(&app, request).await.map_err(HostError) })
+            }
+        }
+    }
+
+    fn share(&self, knows_caller: bool) {
+        if let Some(reads) = &self.caller.reads {
+            reads.share(knows_caller);
         }
     }
 

@@ -4,6 +4,7 @@ mod before;
 mod call;
 mod gate;
 mod host;
+mod reads;
 mod sources;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,6 +27,8 @@ pub(crate) use before::{Basis, Prepared, Subject};
 pub use call::ModuleCall;
 pub(crate) use host::describe;
 
+pub(crate) use reads::MAX_READS;
+pub use reads::{Read, Reads};
 pub use sources::CodeType;
 pub(crate) use sources::{Sources, removal};
 
@@ -48,6 +51,8 @@ pub struct CodeCaller {
     pub principal: Principal,
     /// How many calls stand in each other, this one included.
     pub depth: u8,
+    /// Who wants to know what it reads.
+    pub reads: Option<Arc<Reads>>,
 }
 
 /// Whoever answers the requests that code makes to its own app's API, without a network in between.

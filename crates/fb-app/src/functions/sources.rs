@@ -351,9 +351,13 @@ impl App {
             let _one_at_a_time = lock;
             let committed: Result<Vec<Outcome>, StoreError> = store.commit(Batch { writes }).await;
             committed?;
-            sources.store(Arc::new(Sources::load(&*store).await?));
-            if let Some(app) = app {
-                app.refresh_duties().await;
+            let loaded = Arc::new(Sources::load(&*store).await?);
+            match app {
+                Some(app) => {
+                    app.take_over(loaded);
+                    app.refresh_duties().await;
+                }
+                None => sources.store(loaded),
             }
             Ok(())
         };
@@ -367,9 +371,18 @@ impl App {
     pub(crate) async fn reload_code(&self) -> Result<(), AppError> {
         let _one_at_a_time = self.code().edits.lock().await;
         let loaded = Sources::load(self.store()).await?;
-        self.code().sources.store(Arc::new(loaded));
+        self.take_over(Arc::new(loaded));
         self.refresh_duties().await;
         Ok(())
+    }
+
+    /// These are the sources from now on. Whatever modules answered before is out of date.
+    fn take_over(&self, sources: Arc<Sources>) {
+        let caching = self.caching();
+        caching.changing();
+        self.code().sources.store(sources);
+        caching.code_changed();
+        caching.changed();
     }
 
     fn check_subject(&self, bucket: &str, kind: CodeType) -> Result<(), AppError> {

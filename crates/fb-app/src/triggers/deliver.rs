@@ -103,6 +103,7 @@ async fn call(
     let caller = CodeCaller {
         principal: Principal::anonymous().as_code(),
         depth: 1,
+        reads: None,
     };
     let mut told = event.told();
     told.insert("attempt".into(), json!(attempt));

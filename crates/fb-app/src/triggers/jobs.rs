@@ -233,6 +233,7 @@ async fn run_to_end(app: &Arc<App>, job: &Job, id: &ObjectKey, status: Map<Strin
     let caller = CodeCaller {
         principal: Principal::anonymous().as_code(),
         depth: 1,
+        reads: None,
     };
     let input = Map::from_iter([
         ("status".to_owned(), Value::Object(status.clone())),

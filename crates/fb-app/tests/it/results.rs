@@ -46,6 +46,13 @@ impl Ask {
         }
     }
 
+    fn count(self) -> Self {
+        Self {
+            form: ResultForm::Count,
+            ..self
+        }
+    }
+
     fn url(&self) -> String {
         let Self {
             filter,
@@ -150,6 +157,42 @@ async fn a_list_of_ids_outlives_changes_of_its_objects() {
     assert!(sorted.is_listed(&it.app).await, "they changed places");
     delete(&it, "c").await;
     assert!(ids.is_listed(&it.app).await);
+}
+
+#[tokio::test]
+async fn a_count_outlives_changes_of_what_is_counted() {
+    let it = Fixture::with_open().await;
+    for (name, n) in [("a", 1), ("b", 2)] {
+        set(&it, name, json!({ "n": n })).await;
+    }
+    let count = Ask::of(json!({ "n": { "$gt": 0 } })).count();
+    for _ in 0..2 {
+        let kept = count.kept(&it.app).await;
+        assert!(kept.lifetime.is_some() && parsed(&kept) == json!({ "count": 2 }));
+    }
+    set(&it, "b", json!({ "n": 3 })).await;
+    assert!(!count.is_listed(&it.app).await);
+    set(&it, "b", json!({ "n": 0 })).await;
+    assert!(count.is_listed(&it.app).await);
+}
+
+#[tokio::test]
+async fn a_result_that_has_grown_too_large_is_answered_without_a_lifetime() {
+    let it = Fixture::with_open().await;
+    let all = Ask::of(json!({}));
+    let (ids, count) = (all.clone().ids(), all.clone().count());
+    for ask in [&all, &ids, &count] {
+        assert!(ask.kept(&it.app).await.lifetime.is_some());
+    }
+    let object = |i: i64| json!({ "id": format!("/db/Open/o{i}"), "n": i });
+    let objects = (0..501).map(object).collect();
+    it.app.import(&it.admin.principal, "Open", objects).await.unwrap();
+    for ask in [&count, &all, &ids, &count] {
+        let kept = ask.kept(&it.app).await;
+        let is_whole = ask.form == ResultForm::Count && parsed(&kept) == json!({ "count": 501 });
+        assert!(is_whole || parsed(&kept).as_array().unwrap().len() == 500);
+        assert!(ask.is_listed(&it.app).await);
+    }
 }
 
 #[tokio::test]
@@ -314,10 +357,10 @@ async fn after_a_crash_results_are_asked_about_for_as_long_as_their_copies_live(
 }
 
 /// A small generator with a fixed seed: the same history each time.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, n: u64) -> u64 {
+    pub(crate) fn roll(&mut self, n: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -334,6 +377,7 @@ async fn whatever_happens_outdated_results_are_in_the_filter() {
     for n in 0..4 {
         asks.push(Ask::of(json!({ "n": n })));
         asks.push(Ask::of(json!({ "n": { "$gt": n } })).ids());
+        asks.push(Ask::of(json!({ "n": { "$gt": n } })).count());
         asks.push(Ask::of(json!({ "n": { "$gte": n } })).sorted(json!({ "n": 1 }), n + 1));
         let page = Ask::of(json!({})).sorted(json!({ "n": -1 }), 3).ids();
         asks.push(Ask { offset: n, ..page });
@@ -412,6 +456,10 @@ impl Fixture {
     async fn now(&self, ask: &Ask) -> bytes::Bytes {
         let anybody = Principal::anonymous();
         let mut request = ask.request();
+        if ask.form == ResultForm::Count {
+            let count = self.app.count(&anybody, "Open", &request.filter).await.unwrap();
+            return format!("{{\"count\":{count}}}").into();
+        }
         if request.sort.is_null() {
             // Those without an order are kept in that of ids.
             request.sort = json!({ "id": 1 });

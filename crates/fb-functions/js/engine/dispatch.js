@@ -49,10 +49,23 @@ async function request({ method, path, headers, body }) {
 }
 
 // `getRequest`: the request as handlers know it, which costs more than many a handler.
-function createDb(getRequest, me) {
+function createDb(getRequest, me, context = {}) {
   const made = currentFactory();
   if (made === null) return { request: getRequest?.(), me, log };
-  return made.createDb({ request, me, log: (level, message) => native.log(level, message) });
+  return made.createDb(Object.assign(context, { request, me, log: (level, message) => native.log(level, message) }));
+}
+
+// `res.cacheable()`: from here on the call is nobody's in particular. The host is told if `db` has said before whose it was.
+function share(db, context) {
+  let knowsCaller = false;
+  if (db !== undefined) {
+    const known = Object.getOwnPropertyDescriptor(db, 'me');
+    knowsCaller = known !== undefined && known.value !== null;
+    db._caller = null;
+    db.me = null;
+  }
+  context.me = null;
+  native.share(knowsCaller);
 }
 
 function createEntity(db, className, json) {
@@ -147,7 +160,15 @@ function callRequest(exported, input, settle) {
   if (handler === undefined && call === undefined) return native.noExport(isGet ? 'get, call' : 'post, call');
   if (handler !== undefined) {
     const { req, res, finished } = createExchange(sent);
-    const db = wants(handler, 1) ? createDb(() => req, input.me) : undefined;
+    const context = {};
+    const db = wants(handler, 1) ? createDb(() => req, input.me, context) : undefined;
+    if (res !== undefined) {
+      const cacheable = () => {
+        if (sent.method === 'GET') share(db, context);
+        return res;
+      };
+      Object.defineProperty(res, 'cacheable', { value: cacheable, configurable: true, writable: true });
+    }
     // The answer is what was sent; that the handler came to its end says nothing, except if it failed.
     settle(finished, send);
     settle(handler(db, req, res), () => {});

@@ -101,6 +101,13 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, native: &Object<'js>, hands: &Arc<Han
     )?;
     let mine = hands.clone();
     native.set(
+        "share",
+        Function::new(ctx.clone(), move |knows_caller: bool| {
+            mine.ask(|host| host.share(knows_caller));
+        })?,
+    )?;
+    let mine = hands.clone();
+    native.set(
         "now",
         Function::new(ctx.clone(), move || mine.epoch.elapsed().as_secs_f64() * 1000.0)?,
     )?;

@@ -117,3 +117,39 @@ async fn arguments_are_there_for_whoever_looks_at_them() {
         assert_eq!(String::from_utf8_lossy(&outcome.body), wanted, "{handler}");
     }
 }
+
+#[tokio::test]
+async fn a_call_whose_answer_may_be_kept_is_nobodys_in_particular() {
+    let me_and_others = "[db.User.me, db.me, db.entityManagerFactory.createEntityManager(true).User.me]";
+    let get = |code: &str| format!("exports.get = async (db, req, res) => {{ {code} }}; exports.post = exports.get;");
+    let as_ann = |method: &str| {
+        let mut call = request(method, "", &[], "");
+        call.input = call.input.replace("\"me\":null", "\"me\":\"/db/User/7\"");
+        call
+    };
+    let run = async |code: String, method: &str| {
+        let app = module(&code);
+        let outcome = app.run(as_ann(method)).await.unwrap();
+        let shared = app.host.shared.lock().unwrap().clone();
+        (String::from_utf8(outcome.body.to_vec()).unwrap(), shared)
+    };
+    let (body, shared) = run(get(&format!("res.cacheable().json({me_and_others})")), "GET").await;
+    assert_eq!((body.as_str(), shared), ("[null,null,null]", vec![(false, 0)]));
+    let (body, shared) = run(get("const { me } = db.User; res.cacheable().json(me.id)"), "GET").await;
+    assert_eq!(
+        (body.as_str(), shared),
+        ("\"/db/User/7\"", vec![(true, 0)]),
+        "it knows already"
+    );
+    // Said before the operation begins.
+    let early = "const todo = db.Todo.load('1').catch(() => 1); res.cacheable(); await todo; res.json(1)";
+    assert_eq!(run(get(early), "GET").await.1, vec![(false, 0)]);
+    let late = "await db.Todo.load('1').catch(() => 1); res.cacheable().json(1)";
+    assert_eq!(run(get(late), "GET").await.1, vec![(false, 1)]);
+    let (body, shared) = run(get("res.cacheable().json(db.User.me.id)"), "POST").await;
+    assert_eq!(
+        (body.as_str(), shared),
+        ("\"/db/User/7\"", vec![]),
+        "nobody keeps answers to POST"
+    );
+}

@@ -26,6 +26,8 @@ const SCHEMA: &str = r#"[
 pub(crate) struct TestHost {
     pub(crate) log: Mutex<Vec<LogLine>>,
     pub(crate) operations: Mutex<Vec<Operation>>,
+    /// What calls said that are nobody's in particular, and how many operations there were before.
+    pub(crate) shared: Mutex<Vec<(bool, usize)>>,
 }
 
 impl Host for TestHost {
@@ -51,6 +53,11 @@ impl Host for TestHost {
 
     fn log(&self, line: LogLine) {
         self.log.lock().unwrap().push(line);
+    }
+
+    fn share(&self, knows_caller: bool) {
+        let n_operations = self.operations.lock().unwrap().len();
+        self.shared.lock().unwrap().push((knows_caller, n_operations));
     }
 
     fn schema(&self) -> (u64, Arc<str>) {

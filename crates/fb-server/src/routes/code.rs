@@ -1,7 +1,9 @@
 //! `/code`: reading and writing code, and calling modules.
 
+use fb_app::caching::{KeptAnswer, Lifetime, tags};
 use fb_app::functions::{CodeType, ModuleCall};
-use http::header;
+use fb_functions::HttpResponse;
+use http::{Method, header};
 use serde_json::{Value, json};
 
 use crate::code::{Origin, describe, set_headers, utf8};
@@ -9,6 +11,7 @@ use crate::context::{Ctx, Request, check_json};
 use crate::error::ApiError;
 use crate::reply::Reply;
 use crate::route::{Access, Route, route};
+use crate::routes::queries::{self, is_known};
 
 const TEXT: &str = "text/plain;charset=utf-8";
 
@@ -17,7 +20,9 @@ pub(crate) fn routes() -> Vec<Route> {
         route!(GET "/code" list_code, "List the modules", Access::Admin, answers: &[(200, Some("StringList"))]),
         route!(GET "/code-content" list_code_content, "All code with its texts", Access::Admin,
             answers: &[(200, Some("Anything"))]),
-        route!(GET "/code/{bucket}" call_module_get, "Call a module", Access::Public, answers: &[(200, Some("Anything")), (204, None)]),
+        route!(GET "/code/{bucket}" call_module_get, "Call a module", Access::Public,
+            query: &[("cached", "true: with a lifetime, if the module says that it may be kept")],
+            answers: &[(200, Some("Anything")), (204, None), (304, None)]),
         route!(POST "/code/{bucket}" call_module_post, "Call a module with a body", Access::Public, body: "Anything",
             answers: &[(200, Some("Anything")), (204, None)]),
         route!(GET "/code/{bucket}/{type}" get_code, "Read a piece of code", Access::Admin, answers: &[(200, None)]),
@@ -121,8 +126,19 @@ async fn call(mut ctx: Ctx) -> Result<Reply, ApiError> {
         body,
         depth: ctx.code.as_ref().map_or(0, |code| code.depth),
     };
-    let answer = ctx.app.call_module(&caller, call).await?;
-    let mut reply = Reply::bytes(answer.status, answer.body);
+    let (answer, kept) = match may_be_kept(&ctx) {
+        true => {
+            let (bucket, query) = (ctx.request.raw_param("bucket"), ctx.request.uri.query());
+            let url = query.map_or_else(|| format!("/code/{bucket}"), |query| format!("/code/{bucket}?{query}"));
+            Box::pin(ctx.app.call_module_to_keep(&caller, call, &url)).await?
+        }
+        false => (ctx.app.call_module(&caller, call).await?, None),
+    };
+    let tag = kept.is_some().then(|| tag_of(&answer));
+    let mut reply = match &tag {
+        Some(tag) if is_known(&ctx, tag) => Reply::empty(304),
+        _ => Reply::bytes(answer.status, answer.body),
+    };
     // Apps that are reached by path share an origin with others and with the server's own pages.
     let origin = Origin::of(ctx.request.path());
     if origin == Origin::Shared {
@@ -136,5 +152,49 @@ async fn call(mut ctx: Ctx) -> Result<Reply, ApiError> {
     if !is_cacheable {
         reply.set_header(header::CACHE_CONTROL, "private, no-store");
     }
-    Ok(reply.header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+    let reply = reply.header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    Ok(match (kept, tag) {
+        (Some(kept), Some(tag)) => keep(&ctx, reply, kept, &tag)?,
+        _ => reply,
+    })
+}
+
+/// Whether the filter could name the answer: by a URL that is nobody's own, and asked for only once.
+fn may_be_kept(ctx: &Ctx) -> bool {
+    let query = ctx.request.uri.query().unwrap_or_default();
+    let is_own = query
+        .split('&')
+        .any(|pair| pair.starts_with("BAT=") || pair == "BCB" || pair.starts_with("BCB="));
+    ctx.request.method == Method::GET && ctx.code.is_none() && !is_own
+}
+
+/// The module's own tag, or one of what it says.
+fn tag_of(answer: &HttpResponse) -> String {
+    let of = |wanted: &str| {
+        let mut headers = answer.headers.iter();
+        headers.find_map(|(name, value)| name.eq_ignore_ascii_case(wanted).then_some(value))
+    };
+    match of("etag") {
+        Some(tag) => tag.clone(),
+        None => {
+            let kind = of("content-type").map(String::as_str).unwrap_or_default();
+            queries::tag_of([kind.as_bytes(), b"\0", &answer.body])
+        }
+    }
+}
+
+/// The answer as what everybody may keep. Who does not say that it follows the filter, for answers of modules too, asks each time.
+fn keep(ctx: &Ctx, mut reply: Reply, kept: KeptAnswer, tag: &str) -> Result<Reply, ApiError> {
+    reply.set_header(header::ETAG, tag);
+    let follows_filter = ctx.request.query("cached")?.as_deref() == Some("true");
+    Ok(match kept.lifetime {
+        Some(lifetime) => {
+            let browser = if follows_filter { lifetime.browser } else { 0 };
+            ctx.kept_and_purged_late(reply, Lifetime { browser, ..lifetime }, || {
+                let app = ctx.app.id();
+                vec![tags::app(app), tags::code(app), tags::answer(app, kept.number)]
+            })
+        }
+        None => reply.header(header::CACHE_CONTROL, "no-cache"),
+    })
 }

@@ -1,6 +1,7 @@
 //! `/db/{bucket}` and `/db/{bucket}/{oid}`: single objects.
 
 use fb_app::caching::tags;
+use fb_app::functions::Read;
 use fb_app::objects::{Condition, Seen};
 use fb_types::Version;
 use fb_types::schema::DEVICE;
@@ -42,6 +43,7 @@ async fn create_object(mut ctx: Ctx) -> Result<Reply, ApiError> {
 async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let (bucket, key) = (ctx.bucket()?, ctx.key()?);
+    ctx.take_down(|| Read::Object(bucket.to_string(), key.clone()));
     let (seen, lifetime) = match devices::own_device(&ctx, &caller, &bucket, &key).await? {
         Some(own) => (own, None),
         // The filter knows the object by its id: it could not name copies under other URLs.

@@ -1,7 +1,8 @@
 //! `/db/{bucket}/query` and `/db/{bucket}/count`.
 
 use fb_app::QueryRequest;
-use fb_app::caching::{Kept, ResultForm, tags};
+use fb_app::caching::{ResultForm, tags};
+use fb_app::functions::Read;
 use http::header;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -28,7 +29,8 @@ pub(crate) fn routes() -> Vec<Route> {
         route!(POST "/db/{bucket}/query" adhoc_query_post, "Query objects with the filter in the body",
             Access::Class(&["query"]), query: &PART, body: "Filter", answers: &[(200, Some("ObjectList"))]),
         route!(GET "/db/{bucket}/count" adhoc_count, "Count objects", Access::Class(&["query"]),
-            query: &[Q], answers: &[(200, Some("Count"))]),
+            query: &[Q, ("cached", "true: of what everybody may see, with a lifetime")],
+            answers: &[(200, Some("Count")), (304, None)]),
         route!(POST "/db/{bucket}/count" adhoc_count_post, "Count objects with the filter in the body",
             Access::Class(&["query"]), body: "Filter", answers: &[(200, Some("Count"))]),
     ]
@@ -49,7 +51,11 @@ async fn adhoc_query_post(mut ctx: Ctx) -> Result<Reply, ApiError> {
 
 async fn adhoc_count(ctx: Ctx) -> Result<Reply, ApiError> {
     let filter = filter_from_url(&ctx)?;
-    count(&ctx, filter).await
+    match ctx.request.query("cached")?.as_deref() {
+        None | Some("" | "false") => count(&ctx, filter).await,
+        Some("true") => run_to_keep(&ctx, filter, ResultForm::Count).await,
+        Some(_) => Err(ApiError::bad_request("cached must be true for a count.")),
+    }
 }
 
 async fn adhoc_count_post(mut ctx: Ctx) -> Result<Reply, ApiError> {
@@ -71,26 +77,24 @@ fn cached_form(ctx: &Ctx) -> Result<Option<ResultForm>, ApiError> {
 /// The result that everybody gets, under the URL as it was asked for: that is the name of its copies in the filter.
 async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let query = query_request(ctx, filter)?;
-    let name = ctx.bucket()?;
-    let kept = match ctx.code.is_some() || ctx.request.has_token_in_url() {
+    if ctx.code.is_some() || ctx.request.has_token_in_url() {
         // Such URLs are nobody else's.
-        true => Kept {
-            body: ctx.app.query(&caller, &name, query).await?,
-            lifetime: None,
-            is_public: false,
-            number: 0,
-        },
-        false => {
-            let (bucket, rest) = (ctx.request.raw_param("bucket"), ctx.request.uri.query());
-            let url = format!("/db/{bucket}/query?{}", rest.unwrap_or_default());
-            ctx.app.query_to_keep(&caller, &name, query, form, &url).await?
-        }
+        return match form {
+            ResultForm::Count => count(ctx, filter).await,
+            ResultForm::Any | ResultForm::Objects | ResultForm::Ids => run(ctx, filter).await,
+        };
+    }
+    let query = match form {
+        ResultForm::Count => all_that_pass(filter),
+        ResultForm::Any | ResultForm::Objects | ResultForm::Ids => query_request(ctx, filter)?,
     };
-    let tag = format!("\"{:016x}\"", hash(&kept.body));
-    let tags = ctx.request.header(header::IF_NONE_MATCH).unwrap_or_default();
-    let mut known = tags.split(',').map(|known| known.trim().trim_start_matches("W/"));
-    let mut reply = match known.any(|known| known == tag) {
+    let name = ctx.bucket()?;
+    let (bucket, rest) = (ctx.request.raw_param("bucket"), ctx.request.uri.query());
+    let resource = if form == ResultForm::Count { "count" } else { "query" };
+    let url = format!("/db/{bucket}/{resource}?{}", rest.unwrap_or_default());
+    let kept = ctx.app.query_to_keep(&caller, &name, query, form, &url).await?;
+    let tag = tag_of([&kept.body[..]]);
+    let mut reply = match is_known(ctx, &tag) {
         true => Reply::empty(304),
         false => Reply::json_bytes(200, kept.body),
     };
@@ -106,22 +110,45 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
 }
 
 /// The same bytes have the same tag, also after a restart.
-fn hash(body: &[u8]) -> u64 {
+pub(super) fn tag_of<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> String {
     use std::hash::Hasher;
     let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(body);
-    hasher.finish()
+    for piece in pieces {
+        hasher.write(piece);
+    }
+    format!("\"{:016x}\"", hasher.finish())
+}
+
+/// Whether the client has the answer with this tag.
+pub(super) fn is_known(ctx: &Ctx, tag: &str) -> bool {
+    let tags = ctx.request.header(header::IF_NONE_MATCH).unwrap_or_default();
+    let mut known = tags.split(',').map(|known| known.trim().trim_start_matches("W/"));
+    known.any(|known| known == tag.trim_start_matches("W/"))
 }
 
 async fn run(ctx: &Ctx, filter: Value) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let query = query_request(ctx, filter)?;
-    let found = ctx.app.query(&caller, &ctx.bucket()?, query).await?;
+    let name = ctx.bucket()?;
+    let found = match ctx.take_down(|| Read::Query(name.to_string(), query.clone())) {
+        true => ctx.app.query_in_order(&caller, &name, &query).await?,
+        false => ctx.app.query(&caller, &name, query).await?,
+    };
     let found = match ctx.request.query("eager")?.as_deref() {
         Some("false") => ids_and_versions(&found)?,
         _ => found,
     };
     Ok(Reply::json_bytes(200, found).header(header::CACHE_CONTROL, "private, no-cache"))
+}
+
+/// The query whose results are counted.
+fn all_that_pass(filter: Value) -> QueryRequest {
+    QueryRequest {
+        filter,
+        sort: Value::Null,
+        offset: 0,
+        limit: None,
+    }
 }
 
 /// The query of a request with this filter.
@@ -157,7 +184,9 @@ fn ids_and_versions(found: &[u8]) -> Result<bytes::Bytes, ApiError> {
 
 async fn count(ctx: &Ctx, filter: Value) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
-    let count = ctx.app.count(&caller, &ctx.bucket()?, &filter).await?;
+    let name = ctx.bucket()?;
+    ctx.take_down(|| Read::Count(name.to_string(), filter.clone()));
+    let count = ctx.app.count(&caller, &name, &filter).await?;
     let reply = Reply::json(200, &json!({ "count": count }));
     Ok(reply.header(header::CACHE_CONTROL, "private, no-cache"))
 }

@@ -1,6 +1,6 @@
 //! The guarantee on the real server: with real caches in between, no read is older than the bound.
 //!
-//! Browsers with caches of their own read objects, files and results of queries; meanwhile these are written, past all caches. When a write is
+//! Browsers with caches of their own read objects, files, results of queries and answers of modules; meanwhile these are written, past all caches. When a write is
 //! acknowledged, its time is noted. A read is too old if what it returns was overwritten by a write that had been acknowledged a bound
 //! before. Nothing depends on how fast the machine is: who is slow reads later, and asks again.
 
@@ -26,6 +26,15 @@ const OBJECTS: u64 = 60;
 const FILES: u64 = 20;
 /// Pages that a browser shows for each write.
 const PAGES_PER_WRITE: u64 = 10;
+
+/// An object, and those of a group if its number is odd.
+const MODULE: &str = "exports.get = async (db, req, res) => {
+    res.cacheable();
+    const n = Number(req.query.n);
+    const found = n % 2 ? await db.Thing.find().equal('group', (n + 1) % 4).resultList() : [];
+    const all = [await db.Thing.load(String(n)), ...found];
+    res.json(all.map(({ id, version }) => ({ id, version })));
+};";
 
 /// What was acknowledged when: numbers that only grow, by what they are of.
 #[derive(Default)]
@@ -92,6 +101,9 @@ impl World {
             .expect(204);
         let caching = json!({ "staleness": STALENESS, "edgeStaleness": EDGE, "minLifetime": 8, "maxLifetime": 60 });
         origin.put("/config", &json!({ "caching": caching })).expect(200);
+        let text = [("content-type", "text/plain")];
+        let module = origin.request("PUT", "/code/things/module", &text, MODULE.as_bytes());
+        module.expect(200);
         let world = Self {
             origin,
             history: History::default(),
@@ -155,13 +167,17 @@ impl World {
             let number = std::str::from_utf8(&read.body).unwrap().parse().unwrap();
             self.check(&mut report, &path, number, read.at);
 
-            let url = format!("/db/Thing/query?q=%7B%22group%22:{}%7D&cached=objects", dice.roll(4));
-            let read = browser.read(&url, &url);
-            let result: Vec<Value> = serde_json::from_slice(&read.body).unwrap();
-            assert_eq!(result.len() as u64, OBJECTS / 4);
-            for object in &result {
-                let name = object["id"].as_str().unwrap();
-                self.check(&mut report, name, object["version"].as_u64().unwrap(), read.at);
+            let query = format!("/db/Thing/query?q=%7B%22group%22:{}%7D&cached=objects", dice.roll(4));
+            let n = dice.popular(OBJECTS);
+            let module = format!("/code/things?n={n}&cached=true");
+            for (url, expected) in [(query, OBJECTS / 4), (module, 1 + n % 2 * OBJECTS / 4)] {
+                let read = browser.read(&url, &url);
+                let result: Vec<Value> = serde_json::from_slice(&read.body).unwrap();
+                assert_eq!(result.len() as u64, expected);
+                for object in &result {
+                    let name = object["id"].as_str().unwrap();
+                    self.check(&mut report, name, object["version"].as_u64().unwrap(), read.at);
+                }
             }
             n_pages += 1;
             if n_pages % PAGES_PER_WRITE == 0 {

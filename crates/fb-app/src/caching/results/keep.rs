@@ -10,7 +10,7 @@ use fb_query::{Order, Query};
 use fb_sketch::{KeyHash, Moment, Representation};
 use fb_types::{Class, Schema};
 
-use super::super::{Lifetime, ROUNDING, element, is_kept};
+use super::super::{CachingSettings, Lifetime, ROUNDING, element, is_kept};
 use super::{Asked, Entered, MAX_BYTES, Until};
 use crate::live::Watch;
 use crate::view::visible_rows;
@@ -28,12 +28,14 @@ pub enum ResultForm {
     Objects,
     /// An array of ids.
     Ids,
+    /// How many there are: `{"count": 7}`.
+    Count,
 }
 
 /// A result that caches may keep.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// A JSON array of objects, or of ids.
+    /// A JSON array of objects, or of ids, or an object with a number.
     pub body: Bytes,
     /// How long it may be kept.
     pub lifetime: Option<Lifetime>,
@@ -44,11 +46,11 @@ pub struct Kept {
 }
 
 /// A query, by what everybody may see.
-struct Public<'a> {
-    schema: &'a Schema,
-    class: &'a Class,
-    grant: &'a Grant,
-    query: Query,
+pub(super) struct Public<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) class: &'a Class,
+    pub(super) grant: &'a Grant,
+    pub(super) query: Query,
 }
 
 impl App {
@@ -95,10 +97,16 @@ impl App {
         {
             return Ok(kept);
         }
-        let rows = self.store().query(&grant, &asked.query).await?;
         let body = match form {
-            ResultForm::Ids => ids(class, rows.rows().iter().map(|row| &row.key)),
-            ResultForm::Any | ResultForm::Objects => visible_rows(&schema, class, &grant, rows)?,
+            ResultForm::Count => count(self.store().count(&grant, &asked.query.filter).await?),
+            ResultForm::Ids => {
+                let rows = self.store().query(&grant, &asked.query).await?;
+                ids(class, rows.rows().iter().map(|row| &row.key))
+            }
+            ResultForm::Any | ResultForm::Objects => {
+                let rows = self.store().query(&grant, &asked.query).await?;
+                visible_rows(&schema, class, &grant, rows)?
+            }
         };
         Ok(Kept {
             body,
@@ -130,18 +138,31 @@ impl App {
             class: class.as_str(),
             element: KeyHash::of(url),
             form,
+            is_for_answer: false,
         };
         let settings = self.settings();
         let entered = caching.enter_result(&names, &settings.caching, || self.next_watch());
         let (rows, until) = match entered {
             Entered::Refused => return Ok(None),
+            // Behind the entry, so what the matcher was told of later is not in here, or is told to the filter.
+            Entered::Watched(until) if form == ResultForm::Count => {
+                let number = self.store().count(asked.grant, &asked.query.filter).await?;
+                return Ok(Some(self.kept(&names, count(number), until.end, &settings.caching)));
+            }
             Entered::Watched(until) => {
-                // Behind the entry, so what the matcher was told of later is not in here, or is told to the filter.
                 let live = live.with_slack(0);
                 let snapshot = self
                     .live_snapshot(asked.schema, asked.class, asked.grant, &live, most)
-                    .await?;
-                (visible(&live, snapshot.rows), until)
+                    .await;
+                match snapshot {
+                    Ok(snapshot) => (visible(&live, snapshot.rows), until),
+                    Err(AppError::NotLive(_)) => {
+                        // It has grown.
+                        self.end_watches(caching.give_up(names.key, true));
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             Entered::New {
                 subscriber,
@@ -154,22 +175,27 @@ impl App {
                 begun
             }
         };
-        let body = match until.form {
-            Representation::Ids => ids(asked.class, rows.iter().map(|row| &row.key)),
-            Representation::Objects => objects(&rows),
+        let body = match (form, until.form) {
+            (ResultForm::Count, _) => count(rows.len() as u64),
+            (_, Representation::Ids) => ids(asked.class, rows.iter().map(|row| &row.key)),
+            (_, Representation::Objects) => objects(&rows),
         };
-        let area = caching.results.areas.get_or_insert(class.as_str());
-        let lifetime = caching.lifetime(&area, until.end, &settings.caching);
-        Ok(Some(Kept {
+        Ok(Some(self.kept(&names, body, until.end, &settings.caching)))
+    }
+
+    fn kept(&self, names: &Asked<'_>, body: Bytes, end: Moment, settings: &CachingSettings) -> Kept {
+        let caching = self.caching();
+        let area = caching.results.areas.get_or_insert(names.class);
+        Kept {
             body,
-            lifetime,
+            lifetime: caching.lifetime(&area, end, settings),
             is_public: true,
             number: names.key.to_bits(),
-        }))
+        }
     }
 
     /// Has the matcher watch a query from its first result on. `None` if it cannot.
-    async fn begin_watch(
+    pub(super) async fn begin_watch(
         self: &Arc<Self>,
         asked: &Public<'_>,
         names: &Asked<'_>,
@@ -246,7 +272,7 @@ impl App {
     }
 
     /// The query as it is kept up to date, and the most objects it may have. `None` if it cannot be.
-    fn live_form(&self, query: &Query) -> Option<(LiveQuery, u64)> {
+    pub(super) fn live_form(&self, query: &Query) -> Option<(LiveQuery, u64)> {
         let results = self.limits().results;
         let is_whole = matches!(query.order, Order::Natural) && query.offset == 0 && query.limit >= results;
         let mut query = query.clone();
@@ -264,7 +290,7 @@ impl App {
         self.end_watches(self.caching().end_idle_watches());
     }
 
-    fn end_watches(&self, subscribers: impl IntoIterator<Item = Subscriber>) {
+    pub(super) fn end_watches(&self, subscribers: impl IntoIterator<Item = Subscriber>) {
         for subscriber in subscribers {
             self.unwatch(subscriber);
         }
@@ -290,7 +316,7 @@ impl Drop for Beginning<'_> {
 
 impl super::Caching {
     /// Writes per second of one object, as far as is known.
-    fn writes_of(&self, class: &str, key: KeyHash, now: Moment) -> f64 {
+    pub(in super::super) fn writes_of(&self, class: &str, key: KeyHash, now: Moment) -> f64 {
         let traffic = self.classes.look(class, |area| {
             self.books().lifetimes.traffic(key, area.number, now).writes
         });
@@ -307,6 +333,10 @@ fn visible(live: &LiveQuery, mut rows: Vec<Row>) -> Vec<Row> {
     rows.truncate(end);
     rows.drain(..from);
     rows
+}
+
+fn count(number: u64) -> Bytes {
+    format!("{{\"count\":{number}}}").into()
 }
 
 fn objects(rows: &[Row]) -> Bytes {

@@ -8,6 +8,7 @@
 //! by then ([`crate::App::filter`]); if that takes too long, the filter contains everything.
 
 mod figures;
+mod for_answers;
 mod keep;
 mod watched;
 
@@ -38,6 +39,9 @@ const PER_WRITE: Duration = Duration::from_micros(2);
 const EVALUATION: Duration = Duration::from_micros(300);
 /// What the last of them counts for what one takes of which nothing is known.
 const EVALUATION_WEIGHT: f64 = 0.05;
+/// What an evaluation takes of which nothing is known, and a call of a module.
+const EVALUATION: Duration = Duration::from_micros(300);
+const CALL: Duration = Duration::from_millis(2);
 
 /// The results of one app.
 pub(crate) struct Results {
@@ -78,6 +82,8 @@ struct Asked<'a> {
     /// Of the URL.
     element: KeyHash,
     form: ResultForm,
+    /// It is not the result that is kept, but an answer of a module that is made of it.
+    is_for_answer: bool,
 }
 
 /// What becomes of it.
@@ -159,10 +165,15 @@ impl Caching {
             Queries::new(settings, now)
         });
         let known = watches.get_mut(asked.key);
+        let evaluation = match &known {
+            Some(watched) => watched.evaluation,
+            None => evaluation.unwrap_or(EVALUATION),
+        };
         let worth = Worth {
-            evaluation: match &known {
-                Some(watched) => watched.evaluation,
-                None => evaluation.unwrap_or(EVALUATION),
+            evaluation: if asked.is_for_answer {
+                evaluation + CALL
+            } else {
+                evaluation
             },
             hit_ratio: 0.9,
             writes: area.write_rate(),
@@ -185,7 +196,7 @@ impl Caching {
             let end = promise(ttl);
             let form = match asked.form {
                 ResultForm::Objects => Representation::Objects,
-                ResultForm::Ids => Representation::Ids,
+                ResultForm::Ids | ResultForm::Count => Representation::Ids,
                 ResultForm::Any => watched.better_form(admission.requests(asked.key, now), ttl, now),
             };
             watched.filled(form, end, now);
@@ -204,7 +215,7 @@ impl Caching {
         };
         let subscriber = subscriber();
         let form = match asked.form {
-            ResultForm::Ids => Representation::Ids,
+            ResultForm::Ids | ResultForm::Count => Representation::Ids,
             ResultForm::Objects | ResultForm::Any => Representation::Objects,
         };
         // How long it should live is known when its objects are; until then, as long as may be.
@@ -222,14 +233,18 @@ impl Caching {
     fn outdate(&self, key: KeyHash, watched: &Watched) -> bool {
         let now = self.now();
         let sketch = &self.books().sketch;
-        let mut had_copies = false;
-        for element in &watched.elements {
-            had_copies |= sketch.report_write(*element, now).is_some();
-        }
-        if had_copies {
+        let with_copies = watched
+            .elements
+            .iter()
+            .filter(|element| sketch.report_write(**element, now).is_some());
+        let stale: Vec<KeyHash> = with_copies.copied().collect();
+        if watched.is_for_answers {
+            let names = stale.iter().filter_map(|element| self.purges.answer(*element));
+            self.purges.send(names.collect());
+        } else if !stale.is_empty() {
             self.purges.query(key);
         }
-        had_copies
+        !stale.is_empty()
     }
 
     /// The matcher: something happens to the result of a query that is watched.

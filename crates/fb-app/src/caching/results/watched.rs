@@ -8,8 +8,10 @@ use fb_sketch::{KeyHash, Moment, QueryUse, Representation, represent};
 
 use super::{Asked, EVALUATION};
 
-/// Most URLs under which copies of one result are told apart; under further ones it gets no lifetime.
+/// Most URLs under which copies of one result are told apart; under further ones it gets no lifetime. Of answers of modules that are made
+/// of it there are more: with each parameter of a URL there is another one.
 const MAX_ELEMENTS: usize = 16;
+const MAX_ANSWERS: usize = 500;
 
 /// What is shown of a query's text, in characters.
 const MAX_TEXT: usize = 500;
@@ -28,6 +30,8 @@ pub(super) struct Watched {
     pub(super) is_beginning: bool,
     /// The URLs of copies that are not out of date yet.
     pub(super) elements: Vec<KeyHash>,
+    /// These are of modules.
+    pub(super) is_for_answers: bool,
     /// When the last of its copies ends, and the last of those that hold objects.
     until: Moment,
     objects_until: Moment,
@@ -63,6 +67,7 @@ impl Watched {
             text: asked.text.chars().take(MAX_TEXT).collect(),
             is_beginning: true,
             elements: vec![asked.element],
+            is_for_answers: asked.is_for_answer,
             until,
             objects_until: Moment::ZERO,
             n_objects: 0,
@@ -86,7 +91,8 @@ impl Watched {
         if self.elements.contains(&element) {
             return true;
         }
-        let has_room = self.elements.len() < MAX_ELEMENTS;
+        let most = if self.is_for_answers { MAX_ANSWERS } else { MAX_ELEMENTS };
+        let has_room = self.elements.len() < most;
         if has_room {
             self.elements.push(element);
         }

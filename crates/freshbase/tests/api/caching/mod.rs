@@ -1,7 +1,8 @@
-//! Copies of objects, files and results in browsers: protocol 07.
+//! Copies of objects, files, results and answers of modules in browsers: protocol 07.
 
 mod filter;
 mod headers;
+mod modules;
 mod results;
 mod writes;
 

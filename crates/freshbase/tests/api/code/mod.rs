@@ -21,7 +21,7 @@ use serde_json::Value;
 
 /// Writes a piece of code: `path` is below `/code`.
 #[track_caller]
-fn put(admin: &Client, path: &str, text: &str) {
+pub(crate) fn put(admin: &Client, path: &str, text: &str) {
     let answer = try_put(admin, path, text).expect(200);
     assert_eq!(String::from_utf8(answer.body).unwrap(), text);
 }
