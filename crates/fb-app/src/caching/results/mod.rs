@@ -39,8 +39,7 @@ const PER_WRITE: Duration = Duration::from_micros(2);
 const EVALUATION: Duration = Duration::from_micros(300);
 /// What the last of them counts for what one takes of which nothing is known.
 const EVALUATION_WEIGHT: f64 = 0.05;
-/// What an evaluation takes of which nothing is known, and a call of a module.
-const EVALUATION: Duration = Duration::from_micros(300);
+/// What a call of a module takes.
 const CALL: Duration = Duration::from_millis(2);
 
 /// The results of one app.
