@@ -196,6 +196,7 @@ pub(crate) struct Readers {
 struct State {
     idle: Vec<Reader>,
     out: usize,
+    n_taken: u64,
 }
 
 impl Readers {
@@ -293,6 +294,11 @@ impl Readers {
         self.n_looks.load(Ordering::Relaxed) * u64::from(STEPS.unsigned_abs())
     }
 
+    /// Reads so far.
+    pub(crate) fn n_reads(&self) -> u64 {
+        self.lock().n_taken
+    }
+
     /// True once the store was told to close.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
@@ -305,6 +311,7 @@ impl Readers {
                 return Err(closed());
             }
             state.out += 1;
+            state.n_taken += 1;
             state.idle.pop()
         };
         let mut lease = Lease {

@@ -33,6 +33,11 @@ pub(crate) enum Job {
 /// How long the thread and its connection stay when there is nothing to write.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// Without writes for so long, and with so many reads since the last time, the log is copied to the file: reads have to look at whatever is in
+/// the log first, and at the file without it they look in memory.
+const QUIET: Duration = Duration::from_millis(250);
+const READS: u64 = 1_000;
+
 /// The queue of an app and the thread that empties it. The thread starts with a write and ends when idle.
 pub(crate) struct Writer {
     queue: Arc<Queue>,
@@ -119,14 +124,27 @@ impl Drop for Abandon {
 
 fn run(shared: &Arc<Shared>, queue: &Queue) {
     let mut session: Option<Session> = None;
+    let mut is_log_new = false;
+    let mut n_reads = shared.readers.n_reads();
     loop {
-        match queue.take(IDLE) {
+        match queue.take(if is_log_new { QUIET } else { IDLE }) {
             Taken::Jobs(jobs) => {
+                is_log_new = true;
                 for group in jobs {
                     handle(shared, &mut session, group);
                 }
                 if let Some(session) = session.as_mut() {
                     session.tidy(queue.waiting() == 0);
+                }
+            }
+            Taken::Idle if is_log_new => {
+                is_log_new = false;
+                let n_reads_now = shared.readers.n_reads();
+                if n_reads_now - n_reads >= READS
+                    && let Some(session) = &session
+                {
+                    session.copy_log();
+                    n_reads = n_reads_now;
                 }
             }
             Taken::Idle | Taken::Closed => {

@@ -10,6 +10,7 @@ mod files;
 mod fixture;
 mod formats;
 mod limits;
+mod log;
 mod node;
 mod numbers;
 mod planner;
