@@ -52,8 +52,10 @@ fn messages_are_counted_whoever_writes_them() {
         put(&admin, "1", json!({ "n": n }));
     }
     assert_eq!(socket.told(&admin).len(), 10);
-    // The result, that the mark is subscribed to, ten events, and the mark.
-    assert_eq!(metric(&server, "freshbase_live_messages_total"), 13.0);
+    // The result, that the mark is subscribed to, ten events, and the mark. What is counted was written before.
+    wait_for("all to be counted", || {
+        (metric(&server, "freshbase_live_messages_total") == 13.0).then_some(())
+    });
 }
 
 /// What was ended is not told of any more, even while events are on their way.
