@@ -58,7 +58,7 @@ test('update adds what passes, keeps what regressed, and still reports the regre
 test('with --server each generation gets a server of its own', (t) => {
   const binary = fakeBinary(t, `${LISTEN} note(dataDir);`);
   const { status, stdout } = runCli('--server', binary.file, '--file', 'geopoint');
-  const urls = [...stdout.matchAll(/^baqend@\S+ against http:\/\/127\.0\.0\.1:\d+\/v1$/gm)];
+  const urls = [...stdout.matchAll(/^v\d +baqend@\S+ against http:\/\/127\.0\.0\.1:\d+\/v1$/gm)];
   assert.equal(urls.length, GENERATION_NAMES.length, stdout);
   assert.equal(new Set(binary.notes().trim().split('\n')).size, GENERATION_NAMES.length);
   assert.match(stdout, /v2 geopoint\n {4}"before all" hook: hook failed/); // v2 logs in first, which the stand-in cannot
