@@ -251,7 +251,7 @@ impl Scenario {
             Self::GetConfirmed | Self::EdgeConfirmed => targets::COPY_CONFIRMED,
             Self::Filter | Self::EdgeFilter => targets::FILTER,
             Self::EdgeHit => targets::EDGE_HIT,
-            Self::UpdateKept => targets::UPDATE_KEPT,
+            Self::GetKept | Self::UpdateKept => targets::KEPT,
             Self::Update => targets::UPDATE,
             Self::Insert => targets::INSERT,
             Self::Login => targets::LOGIN,
@@ -268,7 +268,6 @@ impl Scenario {
             | Self::QueryTopn
             | Self::Mixed
             | Self::Partial
-            | Self::GetKept
             | Self::GetDuringLogins => &[],
         }
     }

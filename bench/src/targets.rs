@@ -120,8 +120,8 @@ pub(crate) const COPY_CONFIRMED: &[Target] = &[Target::at_least(0.90, Figure::Th
 pub(crate) const FILTER: &[Target] = &[Target::at_least(0.80, Figure::ThroughputRatio)];
 /// Answers from an edge.
 pub(crate) const EDGE_HIT: &[Target] = &[Target::at_least(0.85, Figure::ThroughputRatio)];
-/// Updates that have to be kept account of.
-pub(crate) const UPDATE_KEPT: &[Target] = &[Target::at_most(1.05, Figure::CpuRatio)];
+/// What has to be kept account of.
+pub(crate) const KEPT: &[Target] = &[Target::at_most(1.05, Figure::CpuRatio)];
 /// Random pages of the list read other pages of the file each time, the first page always the same.
 pub(crate) const LIST: &[Target] = &[Target::at_least(0.70, Figure::ThroughputRatio)];
 /// One's own objects.

@@ -93,7 +93,7 @@ fn a_run_compares_its_scenarios_and_judges_every_target() {
             "update-kept"
         ]
     );
-    assert_eq!(report["verdicts"].as_array().unwrap().len(), 20);
+    assert_eq!(report["verdicts"].as_array().unwrap().len(), 21);
     let at_edge = &report["comparisons"][17]["edge_rounds"][0];
     assert!(
         at_edge["hits"].as_u64().unwrap() > 0 && at_edge["hits"] == at_edge["sent"],
