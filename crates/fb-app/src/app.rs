@@ -228,6 +228,13 @@ impl App {
                 return Err(error);
             }
         };
+        match store.stats().await {
+            Ok(stats) => derived.feed.begin_at(stats.last_seq),
+            Err(error) => {
+                store.close().await;
+                return Err(error.into());
+            }
+        }
         Ok(Self {
             code,
             app_log: AppLog::new(),

@@ -119,6 +119,12 @@ impl Feed {
         self.rights_rev.load(Ordering::SeqCst)
     }
 
+    /// Before the first commit of this process: everything up to here was told to earlier ones. Whoever waits for a position that nobody tells
+    /// again would wait for ever.
+    pub(crate) fn begin_at(&self, seq: Seq) {
+        self.newest.fetch_max(seq.0, Ordering::SeqCst);
+    }
+
     /// The newest position that the observer was told.
     pub(super) fn newest(&self) -> Seq {
         Seq(self.newest.load(Ordering::SeqCst))

@@ -356,6 +356,32 @@ async fn after_a_crash_results_are_asked_about_for_as_long_as_their_copies_live(
     apps.close().await;
 }
 
+/// Nobody tells of what earlier processes committed: who waits for that waits for ever.
+#[tokio::test]
+async fn after_a_crash_queries_are_watched_before_anything_is_written() {
+    let it = Fixture::with_open().await;
+    set(&it, "a", json!({ "n": 1 })).await;
+    let (apps, app, _dir) = it.crashed().await;
+    it.pass(BLIND);
+    let ones = Ask::of(json!({ "n": 1 }));
+    let kept = tokio::time::timeout(Duration::from_secs(60), ones.kept(&app)).await;
+    let kept = kept.expect("it waits for somebody to write");
+    assert_eq!(parsed(&kept)[0]["n"], 1);
+    assert!(kept.lifetime.is_some());
+    let two = json!({ "n": 2 });
+    app.update(
+        &it.admin.principal,
+        "Open",
+        &key("a"),
+        Condition::None,
+        two.as_object().unwrap(),
+    )
+    .await
+    .unwrap();
+    assert!(ones.is_listed(&app).await);
+    apps.close().await;
+}
+
 /// A small generator with a fixed seed: the same history each time.
 pub(crate) struct Dice(pub(crate) u64);
 
