@@ -14,7 +14,7 @@ use crate::{App, AppError};
 
 /// Set in the numbers of those who are nobody's connection.
 pub(super) const WATCH: Subscriber = 1 << 63;
-/// How long a filter waits for the matcher.
+/// How long a filter, or somebody who asks for a result, waits for the matcher.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A query that is to be watched.
@@ -69,9 +69,9 @@ impl App {
             if commands.send(Command::Watch(Box::new(watching))).is_err() {
                 return Ok(None);
             }
-            match registered.await {
-                Ok(Ok(())) => return Ok(Some(snapshot.rows)),
-                Ok(Err(Refused::TooLate)) if self.schema().rev() == schema.rev() => {}
+            match tokio::time::timeout(PATIENCE, registered).await {
+                Ok(Ok(Ok(()))) => return Ok(Some(snapshot.rows)),
+                Ok(Ok(Err(Refused::TooLate))) if self.schema().rev() == schema.rev() => {}
                 _ => return Ok(None),
             }
         }
