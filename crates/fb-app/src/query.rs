@@ -25,6 +25,18 @@ pub struct QueryRequest {
     pub limit: Option<u64>,
 }
 
+impl QueryRequest {
+    /// For all objects that pass a filter, as counts mean them.
+    pub fn all_that_pass(filter: RawFilter) -> Self {
+        Self {
+            filter,
+            sort: Value::Null,
+            offset: 0,
+            limit: None,
+        }
+    }
+}
+
 impl App {
     /// The matching objects that the caller may read, as one JSON array.
     pub async fn query(&self, caller: &Principal, bucket: &str, request: QueryRequest) -> Result<Bytes, AppError> {

@@ -2,7 +2,8 @@
 //!
 //! A request takes a ticket before each of its commits and gives all back when its answer has been handed to the connection. What is
 //! committed meanwhile is told when all tickets are back that were out then, or [`PATIENCE`] after their commits: requests that go on
-//! for long, or whose client does not read, hold nobody up. However long a commit takes, its answer has all of that time.
+//! for long, or whose client does not read, hold nobody up. An answer has all of that time also behind a slow commit; but one that stands
+//! behind something long, like the making of an index, holds the events of others up for [`LONGEST`] at most.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,6 +16,9 @@ use super::feed::Feed;
 
 /// How long an answer may hold back the events of a commit.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long a ticket may hold back events whatever its commit does.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// So many tickets are more than there are requests at a time, mostly.
 const MANY: usize = 1024;
@@ -34,6 +38,7 @@ pub(crate) struct Fence {
 
 struct Out {
     number: u64,
+    since: Instant,
     /// When its commit was done.
     committed: Option<Instant>,
     is_back: bool,
@@ -84,9 +89,7 @@ impl Fence {
         }
         Ok(())
     }
-}
 
-impl Fence {
     /// Tickets that were out for too long are not there any more.
     fn change(&self, number: u64, change: impl FnOnce(&mut Out)) -> MutexGuard<'_, VecDeque<Out>> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +105,7 @@ impl Fence {
 impl Out {
     /// Whether its answer has had all the time it gets.
     fn is_late(&self) -> bool {
-        self.committed.is_some_and(|since| since.elapsed() >= PATIENCE)
+        self.committed.is_some_and(|since| since.elapsed() >= PATIENCE) || self.since.elapsed() >= LONGEST
     }
 }
 
@@ -159,6 +162,7 @@ impl Ticket {
         let number = feed.fence.newest.fetch_add(1, Ordering::AcqRel) + 1;
         out.push_back(Out {
             number,
+            since: Instant::now(),
             committed: None,
             is_back: false,
         });
@@ -238,6 +242,16 @@ mod tests {
             Ok(()),
             "the slow one is not waited for twice"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_does_not_end_holds_nobody_up_for_long() {
+        let (feed, slot) = (Arc::<Feed>::default(), TicketSlot::default());
+        let _committing = begin(&feed, &slot).await;
+        tokio::time::advance(LONGEST - Duration::from_millis(1)).await;
+        assert!(feed.fence.is_passed(feed.fence.newest()).is_err());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(feed.fence.is_passed(feed.fence.newest()), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

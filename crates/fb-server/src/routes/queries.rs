@@ -85,7 +85,7 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
         };
     }
     let query = match form {
-        ResultForm::Count => all_that_pass(filter),
+        ResultForm::Count => QueryRequest::all_that_pass(filter),
         ResultForm::Any | ResultForm::Objects | ResultForm::Ids => query_request(ctx, filter)?,
     };
     let name = ctx.bucket()?;
@@ -139,16 +139,6 @@ async fn run(ctx: &Ctx, filter: Value) -> Result<Reply, ApiError> {
         _ => found,
     };
     Ok(Reply::json_bytes(200, found).header(header::CACHE_CONTROL, "private, no-cache"))
-}
-
-/// The query whose results are counted.
-fn all_that_pass(filter: Value) -> QueryRequest {
-    QueryRequest {
-        filter,
-        sort: Value::Null,
-        offset: 0,
-        limit: None,
-    }
 }
 
 /// The query of a request with this filter.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use fb_auth::Principal;
 use fb_functions::HttpResponse;
 use fb_sketch::{KeyHash, Moment};
-use serde_json::Value;
 
 use super::super::{Lifetime, keep::is_kept};
 use super::{Entered, Named};
@@ -86,7 +85,7 @@ impl App {
                 Read::Object(..) => continue,
                 Read::Query(bucket, query) => self.watch_for_answer(named.element, bucket, query, false).await,
                 Read::Count(bucket, filter) => {
-                    let query = all_that_pass(filter);
+                    let query = QueryRequest::all_that_pass(filter.clone());
                     self.watch_for_answer(named.element, bucket, &query, true).await
                 }
             };
@@ -110,16 +109,6 @@ impl App {
                 None
             }
         }
-    }
-}
-
-/// The query whose results are counted.
-fn all_that_pass(filter: &Value) -> QueryRequest {
-    QueryRequest {
-        filter: filter.clone(),
-        sort: Value::Null,
-        offset: 0,
-        limit: None,
     }
 }
 

@@ -47,12 +47,12 @@ impl Worker {
         self.begin_watches();
     }
 
-    /// Answers those whose watches are in effect.
+    /// Answers those whose watches are in effect, and forgets those that nobody waits for any more.
     fn begin_watches(&mut self) {
         let position = self.matcher.position();
         let begun: Vec<Beginning> = self
             .beginning
-            .extract_if(.., |beginning| beginning.seq <= position)
+            .extract_if(.., |beginning| beginning.seq <= position || beginning.done.is_closed())
             .collect();
         for Beginning { subscriber, done, .. } in begun {
             // Others may see the same result and be waiting for it to be read again.
