@@ -13,11 +13,16 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
+use crate::front::Making;
+
 /// Any error, as far as this crate only passes it on.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer.
-pub struct EdgeBody(Kind);
+pub struct EdgeBody {
+    kind: Kind,
+    _making: Option<Making>,
+}
 
 enum Kind {
     Whole(Option<Bytes>),
@@ -26,7 +31,7 @@ enum Kind {
 
 impl EdgeBody {
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self(Kind::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
+        Self::of(Kind::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
     pub(crate) fn passing<B>(body: B) -> Self
@@ -34,7 +39,19 @@ impl EdgeBody {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self(Kind::Passing(body.map_err(Into::into).boxed_unsync()))
+        Self::of(Kind::Passing(body.map_err(Into::into).boxed_unsync()))
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind, _making: None }
+    }
+
+    /// The same; this is dropped with it.
+    pub(crate) fn holding(self, making: Making) -> Self {
+        Self {
+            _making: Some(making),
+            ..self
+        }
     }
 }
 
@@ -49,21 +66,21 @@ impl Body for EdgeBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Passing(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Whole(bytes) => bytes.is_none(),
             Kind::Passing(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::Passing(body) => body.size_hint(),
         }

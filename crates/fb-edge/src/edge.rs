@@ -23,6 +23,7 @@ use crate::options::{EdgeError, EdgeOptions};
 use crate::origin::{Incomplete, Origin};
 use crate::proof::{GUARD, PURGED_UP_TO};
 use crate::purge::{Coherence, Resume};
+use crate::refresh::Refresh;
 use crate::respond::{From, needs_body, with_answer, with_entry};
 use crate::shelf::{Hint, Shelf};
 use crate::stats::{Counts, EdgeStats, Sizes};
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) large: Semaphore,
     pub(crate) flights: Arc<Flights>,
     pub(crate) warm: Warm,
+    pub(crate) refresh: Refresh,
     pub(crate) origin: Origin,
     pub(crate) counts: Counts,
     /// Requests to the origin at once.
@@ -114,6 +116,7 @@ impl Edge {
             large: Semaphore::new(options.limits.large_answers),
             flights: Arc::default(),
             warm: Warm::default(),
+            refresh: Refresh::default(),
             origin: Origin::new(&options)?,
             counts: Counts::default(),
             slots: Arc::new(Semaphore::new(options.limits.origin_requests)),
@@ -201,7 +204,11 @@ impl Inner {
         });
         if let Some(entry) = &hit {
             self.counts.hits.add();
-            self.want(entry, &target, parts, peer, fields.unwrap_or_default());
+            let fields = fields.unwrap_or_default();
+            self.want(entry, &target, parts, peer, fields);
+            if entry.terms().is_for_all && entry.is_wanted_first() {
+                self.want_refreshed(entry, &target, parts, peer, fields);
+            }
             let body = match needs_body(entry, parts) {
                 true => entry.content.in_memory(),
                 false => Some(Bytes::new()),

@@ -1,6 +1,7 @@
 //! What is stored: which answers, for how long, and with what.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use http_cache_semantics::{CacheOptions, CachePolicy};
 use crate::callers::Guard;
 use crate::content::Content;
 use crate::directives::Directives;
+use crate::front::Heads;
 use crate::headers::{SURROGATE_KEY, has_secrets, strip_hop_by_hop};
+use crate::lines::Lines;
 use crate::proof::{FOR_EDGES, SURROGATE_CONTROL};
 use crate::purge::{Coherence, FenceKey, Stamp};
 use crate::respond::{CACHE_STATUS, CONTENT_HEADERS};
@@ -50,6 +53,19 @@ pub(crate) struct Entry {
     keys: Vec<HeaderValue>,
     sent: Sent,
     terms: Terms,
+    was_wanted: Once,
+    /// Made when they are first used.
+    heads: OnceLock<Option<Heads>>,
+}
+
+/// Whether something has happened. A copy begins anew.
+#[derive(Debug, Default)]
+struct Once(AtomicBool);
+
+impl Clone for Once {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// On which terms an answer may be kept.
@@ -72,6 +88,11 @@ impl Terms {
     /// For how long the answer may be kept, from when its request was sent.
     pub(crate) fn lifetime(&self) -> Duration {
         self.lifetime
+    }
+
+    /// The marks of the answer's URL, and of what it is made of.
+    pub(crate) fn fences(&self) -> &[FenceKey] {
+        &self.fences
     }
 
     /// The terms of an answer to a request that the edge composed. `None`: it must not be stored.
@@ -176,7 +197,26 @@ impl Entry {
             keys,
             sent,
             terms,
+            was_wanted: Once::default(),
+            heads: OnceLock::new(),
         }
+    }
+
+    /// Its heads as text. `None` if they are not all of it.
+    pub(crate) fn heads(&self) -> Option<&Heads> {
+        let heads = self.heads.get_or_init(|| Heads::of(&self.headers, &self.known_headers));
+        heads.as_ref()
+    }
+
+    /// Whether a client got it from memory before.
+    pub(crate) fn was_wanted(&self) -> bool {
+        self.was_wanted.0.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a client gets it from memory. Whether it is the first one.
+    pub(crate) fn is_wanted_first(&self) -> bool {
+        // Most look only, which does not take the line from other threads.
+        !self.was_wanted.0.load(Ordering::Relaxed) && !self.was_wanted.0.swap(true, Ordering::Relaxed)
     }
 
     /// The same for those whom the guard lets.
@@ -223,6 +263,12 @@ impl Entry {
         self.terms.age + now.saturating_sub(self.sent.at)
     }
 
+    /// Its age in seconds, rounded up: copies may live too short, but not too long.
+    pub(crate) fn whole_seconds(&self, now: Duration) -> u64 {
+        let age = self.age(now);
+        age.as_secs() + u64::from(age.subsec_nanos() > 0)
+    }
+
     /// What is left of its lifetime.
     pub(crate) fn time_left(&self, now: Duration) -> Duration {
         (self.sent.at + self.terms.lifetime).saturating_sub(now)
@@ -257,7 +303,7 @@ impl Entry {
     }
 
     /// Whether the copy that a client has is this one (RFC 9110, section 13.2.2).
-    pub(crate) fn is_known_to(&self, request: &HeaderMap) -> bool {
+    pub(crate) fn is_known_to(&self, request: &impl Lines) -> bool {
         is_known(&self.headers, request)
     }
 
@@ -266,28 +312,27 @@ impl Entry {
         let headers: usize = self
             .headers
             .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 64)
+            // In two maps, and as text.
+            .map(|(name, value)| 3 * (name.as_str().len() + value.len()) + 64)
             .sum();
         self.content.weight() + headers + self.terms.fences.len() * 4 + 256
     }
 }
 
 /// Whether a request's conditions say that the client has the answer with these headers.
-pub(crate) fn is_known(answer: &HeaderMap, request: &HeaderMap) -> bool {
+pub(crate) fn is_known(answer: &HeaderMap, request: &impl Lines) -> bool {
     use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
-    if request.contains_key(IF_NONE_MATCH) {
+    if request.has(&IF_NONE_MATCH) {
         let Some(tag) = answer.get(ETAG).and_then(|tag| tag.to_str().ok()) else {
             return false;
         };
         let tag = without_weakness(tag);
         return request
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
+            .texts(&IF_NONE_MATCH)
             .flat_map(|value| value.split(','))
             .any(|known| known.trim() == "*" || without_weakness(known) == tag);
     }
-    match (request.get(IF_MODIFIED_SINCE), answer.get(LAST_MODIFIED)) {
+    match (request.lines(&IF_MODIFIED_SINCE).next(), answer.get(LAST_MODIFIED)) {
         // As origins do: the very date that they sent. Dates are not compared otherwise.
         (Some(since), Some(modified)) => since == modified,
         _ => false,

@@ -75,7 +75,7 @@ fn answer(path: &str, edge: &Edge) -> Response<Full<Bytes>> {
 /// Name without prefix, kind, meaning, value.
 type Row = (&'static str, &'static str, &'static str, u64);
 
-fn rows(stats: &EdgeStats) -> [Row; 17] {
+fn rows(stats: &EdgeStats) -> [Row; 18] {
     let size = |n: usize| n as u64;
     [
         ("hits_total", "counter", "Answers from the edge.", stats.hits),
@@ -90,6 +90,12 @@ fn rows(stats: &EdgeStats) -> [Row; 17] {
             "counter",
             "Requests to the origin for answers to keep.",
             stats.fills,
+        ),
+        (
+            "refreshed_total",
+            "counter",
+            "Fills of what clients wanted before it was purged.",
+            stats.refreshed,
         ),
         (
             "confirmed_total",

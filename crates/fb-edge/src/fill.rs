@@ -29,7 +29,7 @@ use crate::vary::Fields;
 const FOR_DISK: usize = 64 << 10;
 
 /// What is to be asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Filling {
     client: Parts,
     peer: Peer,
@@ -68,6 +68,11 @@ impl Filling {
     /// The same, but no client's limits count for it.
     pub(crate) fn of_nobody(self) -> Self {
         Self { is_own: true, ..self }
+    }
+
+    /// The same, to be confirmed if this is what the origin has still.
+    pub(crate) fn confirming(self, old: Option<Arc<Entry>>) -> Self {
+        Self { old, ..self }
     }
 
     /// Says what is in memory now, to be confirmed.

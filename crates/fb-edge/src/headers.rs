@@ -8,6 +8,7 @@ use http::header::{
 };
 use http::{HeaderMap, header};
 
+use crate::lines::Lines;
 use crate::target::Target;
 
 /// Names of the keys that an answer is purged by, separated by spaces. Of the origin for the edge; not passed on.
@@ -130,8 +131,8 @@ pub(crate) fn are_unseen(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the request says who sends it.
-pub(crate) fn has_credentials(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE)
+pub(crate) fn has_credentials(request: &impl Lines) -> bool {
+    request.has(&header::AUTHORIZATION) || request.has(&header::COOKIE)
 }
 
 /// Whether an answer carries something that is for one client only.

@@ -33,7 +33,7 @@ pub(crate) enum From {
 }
 
 impl From {
-    fn value(self) -> HeaderValue {
+    pub(crate) fn value(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Memory => "freshbase-edge; hit",
             Self::Other => "freshbase-edge; fwd=miss; collapsed",
@@ -59,10 +59,7 @@ pub(crate) fn with_entry(entry: &Entry, body: Bytes, request: &Parts, now: Durat
     }
     let headers = answer.headers_mut();
     *headers = if is_known { &entry.known_headers } else { &entry.headers }.clone();
-    // Rounded up: copies may live too short, but not too long.
-    let age = entry.age(now);
-    let age = age.as_secs() + u64::from(age.subsec_nanos() > 0);
-    headers.insert(AGE, HeaderValue::from(age));
+    headers.insert(AGE, HeaderValue::from(entry.whole_seconds(now)));
     headers.insert(CACHE_STATUS, from.value());
     answer
 }

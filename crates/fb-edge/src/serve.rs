@@ -1,9 +1,13 @@
 //! Connections of clients.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use fb_timer::ConnectionTimer;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -13,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::body::BoxError;
 use crate::edge::Edge;
+use crate::front::{Answers, Front};
 use crate::headers::Peer;
 
 impl Edge {
@@ -100,10 +105,11 @@ impl Edge {
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let limits = &self.inner.options.limits;
+        let (timer, answers) = (ConnectionTimer::default(), Answers::default());
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
-            .timer(TokioTimer::new())
+            .timer(timer.clone())
             .header_read_timeout(limits.request_head)
             .max_buf_size(limits.head_bytes.max(8192));
         builder
@@ -113,17 +119,27 @@ impl Edge {
             .max_concurrent_streams(128)
             .keep_alive_interval(limits.silence)
             .keep_alive_timeout(limits.request_head);
-        let edge = self.clone();
+        let front = Front::new(io, self.clone(), peer, timer, answers.clone());
+        let (edge, of_hyper) = (self.clone(), answers.clone());
         let service = service_fn(move |request| {
-            let edge = edge.clone();
-            async move { Ok::<_, std::convert::Infallible>(edge.answer(request, peer).await) }
+            let (edge, making) = (edge.clone(), of_hyper.begin());
+            async move {
+                let answer = edge.answer(request, peer).await;
+                Ok::<_, std::convert::Infallible>(answer.map(|body| body.holding(making)))
+            }
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
-        tokio::pin!(connection, stop);
-        tokio::select! {
-            served = &mut connection => return served,
-            () = &mut stop => connection.as_mut().graceful_shutdown(),
+        let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(front), service));
+        let mut stop = pin!(stop);
+        let served = poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(served) => Poll::Ready(Some(served)),
+            // hyper does not know of answers from memory, and would cut them off.
+            Poll::Pending if answers.is_sending() => Poll::Pending,
+            Poll::Pending => stop.as_mut().poll(cx).map(|()| None),
+        });
+        if let Some(served) = served.await {
+            return served;
         }
+        connection.as_mut().graceful_shutdown();
         connection.await
     }
 }

@@ -9,6 +9,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::entry::Entry;
+use crate::lines::Lines;
 use crate::target::{Key, KeyRef, Target};
 use crate::vary::Fields;
 
@@ -73,7 +74,7 @@ impl Shelf {
 
     /// The answer for who sends a request with these headers, fresh or not; and the fields that answers of the target vary by.
     /// `None` for the fields: the request's values of them are not fit for keys.
-    pub(crate) fn find(&self, target: &Target<'_>, request: &http::HeaderMap) -> (Option<Arc<Entry>>, Option<Fields>) {
+    pub(crate) fn find(&self, target: &Target<'_>, request: &impl Lines) -> (Option<Arc<Entry>>, Option<Fields>) {
         match self.cache.get(&target.key("")) {
             None => (None, Some(Fields::default())),
             Some(Shelved::Answer(entry)) => (Some(entry), Some(Fields::default())),
@@ -100,6 +101,13 @@ impl Shelf {
     pub(crate) fn vary(&self, target: &Target<'_>, fields: Fields) {
         if !fields.is_none() {
             self.cache.insert(target.key("").to_key(), Shelved::Varies(fields));
+        }
+    }
+
+    pub(crate) fn get(&self, key: KeyRef<'_>) -> Option<Arc<Entry>> {
+        match self.cache.get(&key)? {
+            Shelved::Answer(entry) => Some(entry),
+            Shelved::Varies(_) => None,
         }
     }
 

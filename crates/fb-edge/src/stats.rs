@@ -21,6 +21,7 @@ pub(crate) struct Counts {
     pub(crate) hits: Count,
     pub(crate) guarded: Count,
     pub(crate) fills: Count,
+    pub(crate) refreshed: Count,
     pub(crate) confirmed: Count,
     pub(crate) followed: Count,
     pub(crate) collapsed: Count,
@@ -38,6 +39,8 @@ pub struct EdgeStats {
     pub guarded_hits: u64,
     /// Requests to the origin for answers that others may get.
     pub fills: u64,
+    /// Those of them for what clients wanted before it was purged.
+    pub refreshed: u64,
     /// Those of them that confirmed what was in memory.
     pub confirmed: u64,
     /// Requests that waited for another one's answer.
@@ -86,6 +89,7 @@ impl Counts {
             hits: self.hits.get(),
             guarded_hits: self.guarded.get(),
             fills: self.fills.get(),
+            refreshed: self.refreshed.get(),
             confirmed: self.confirmed.get(),
             followed: self.followed.get(),
             collapsed: self.collapsed.get(),

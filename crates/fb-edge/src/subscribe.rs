@@ -1,5 +1,6 @@
 //! Follows the origin's purges, over one connection after the other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -86,7 +87,7 @@ impl Edge {
 
 impl Inner {
     /// Follows one connection, until it ends or is due for renewal.
-    async fn follow_once(&self, follow: &mut Follow, n_failures: &mut usize) -> Result<(), Ended> {
+    async fn follow_once(self: &Arc<Self>, follow: &mut Follow, n_failures: &mut usize) -> Result<(), Ended> {
         let begun = self.ticks.now();
         let path = &self.options.purge_path;
         let uri = match follow.connect(begun) {
@@ -109,7 +110,9 @@ impl Inner {
                 .map_err(|_| Ended::Silence(silence))?;
             let frame = frame.ok_or(Ended::Connection)?.map_err(|_| Ended::Connection)?;
             let Ok(bytes) = frame.into_data() else { continue };
-            follow.feed(&bytes)?;
+            let fed = follow.feed(&bytes);
+            self.refresh(follow.take_purged());
+            fed?;
             if *n_failures > 0 && self.coherence.is_intact(self.ticks.now()) {
                 tracing::info!("the purge stream is back");
                 *n_failures = 0;

@@ -45,9 +45,14 @@ impl<'r> Target<'r> {
             Some(_) => return Err("the URL has no path"),
             None => "/",
         };
+        Self::new(authority, path, is_tls)
+    }
+
+    /// The target of a request for a path, with a query perhaps, of a host.
+    pub(crate) fn new(host: &'r str, path: &'r str, is_tls: bool) -> Result<Self, &'static str> {
         Ok(Self {
             is_tls,
-            authority: normal(authority, is_tls)?,
+            authority: normal(host, is_tls)?,
             path,
         })
     }
@@ -117,7 +122,7 @@ impl KeyRef<'_> {
 }
 
 impl Key {
-    fn by_ref(&self) -> KeyRef<'_> {
+    pub(crate) fn by_ref(&self) -> KeyRef<'_> {
         KeyRef {
             is_tls: self.is_tls,
             authority: &self.authority,

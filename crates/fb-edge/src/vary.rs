@@ -1,9 +1,10 @@
 //! The fields that answers may vary by.
 
+use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HeaderName, ORIGIN, VARY};
-use http::{HeaderMap, HeaderValue};
 
 use crate::headers::set;
+use crate::lines::{Lines, text};
 
 /// Longest value of a field, in bytes, of which there are variants.
 const MAX_VALUE: usize = 512;
@@ -57,7 +58,7 @@ impl Fields {
     }
 
     /// The request's values of these fields, as they stand in keys. `None` if one of them is not fit for that.
-    pub(crate) fn variant(self, request: &HeaderMap) -> Option<String> {
+    pub(crate) fn variant(self, request: &impl Lines) -> Option<String> {
         let mut variant = String::new();
         for (name, bit) in &KNOWN {
             if self.0 & bit == 0 {
@@ -99,30 +100,25 @@ impl Fields {
 }
 
 /// The value of a field, made the same where it means the same. The outer `None`: not fit for keys.
-fn value(request: &HeaderMap, name: &HeaderName) -> Option<Option<String>> {
+fn value(request: &impl Lines, name: &HeaderName) -> Option<Option<String>> {
     if name == ACCEPT_ENCODING {
         return Some(codings(request));
     }
-    let mut values = request.get_all(name).iter();
+    let mut values = request.lines(name);
     match (values.next(), values.next()) {
         (None, _) => Some(None),
         // Such answers are kept for those who send none.
         (Some(_), _) if [AUTHORIZATION, COOKIE].contains(name) => None,
         (Some(value), None) => {
-            let value = value.to_str().ok().filter(|value| value.len() <= MAX_VALUE)?;
+            let value = text(value).filter(|value| value.len() <= MAX_VALUE)?;
             Some(Some(value.to_owned()))
         }
         (Some(_), Some(_)) => None,
     }
 }
 
-fn codings(request: &HeaderMap) -> Option<String> {
-    let values = || {
-        request
-            .get_all(ACCEPT_ENCODING)
-            .iter()
-            .filter_map(|value: &HeaderValue| value.to_str().ok())
-    };
+fn codings(request: &impl Lines) -> Option<String> {
+    let values = || request.texts(&ACCEPT_ENCODING);
     let accepts = |coding: &str| {
         values().flat_map(|value| value.split(',')).any(|item| {
             let (name, quality) = item.split_once(';').unwrap_or((item, ""));

@@ -122,7 +122,7 @@ impl Inner {
 }
 
 /// Whether the answer is for everybody, and only its age limits how long it is kept.
-fn is_momentary(entry: &Entry) -> bool {
+pub(crate) fn is_momentary(entry: &Entry) -> bool {
     let terms = entry.terms();
     terms.is_for_all && !terms.is_purgeable && terms.lifetime() <= MOMENT
 }

@@ -32,7 +32,7 @@ pub(crate) struct Coherence {
 }
 
 /// Which mark concerns an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FenceKey(u32);
 
 /// How many purges were known when a request was sent.
@@ -99,15 +99,26 @@ impl Coherence {
         (last > 0).then(|| Duration::from_micros(last - 1))
     }
 
+    /// The marks of what a purge names.
+    pub(crate) fn fences_of(&self, purge: &Purge) -> impl Iterator<Item = FenceKey> {
+        let (keys, urls): (&[String], &[String]) = match purge {
+            Purge::Keys(keys) => (keys, &[]),
+            Purge::Urls(urls) => (&[], urls),
+            Purge::All => (&[], &[]),
+        };
+        let keys = keys.iter().map(|key| self.fence_of_key(key));
+        keys.chain(urls.iter().map(|url| self.fence_of_url(url)))
+    }
+
     /// Enters a purge.
     pub(crate) fn apply(&self, purge: &Purge) {
         // Marks come before the count: whoever has the count has the marks, and who has them only is too careful.
         let count = self.count.load(Ordering::Relaxed) + 1;
-        let mark = |fence: FenceKey| self.marks[fence.0 as usize].store(count, Ordering::Release);
-        match purge {
-            Purge::Keys(keys) => keys.iter().for_each(|key| mark(self.fence_of_key(key))),
-            Purge::Urls(urls) => urls.iter().for_each(|url| mark(self.fence_of_url(url))),
-            Purge::All => self.everything.store(count, Ordering::Release),
+        for fence in self.fences_of(purge) {
+            self.marks[fence.0 as usize].store(count, Ordering::Release);
+        }
+        if *purge == Purge::All {
+            self.everything.store(count, Ordering::Release);
         }
         self.count.store(count, Ordering::Release);
     }

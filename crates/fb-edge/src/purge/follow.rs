@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::coherence::Coherence;
+use super::coherence::{Coherence, FenceKey};
 use super::wire::{Line, MAX_LINE, Malformed, Purge, Resume};
 
 /// By how much the clocks of origin and edge may run apart: two parts in ten thousand, four times what quartz does.
 const DRIFT: u32 = 5_000;
+
+/// Marks that are remembered for who wants to know what was purged. An edge that catches up gets many at once.
+const MOST_PURGED: usize = 1_000;
 
 /// Reads one connection of the stream after the other.
 ///
@@ -19,6 +22,8 @@ pub(crate) struct Follow {
     coherence: Arc<Coherence>,
     place: Option<Resume>,
     connection: Option<Connection>,
+    /// What was purged by name since somebody asked.
+    purged: Vec<FenceKey>,
 }
 
 #[derive(Debug)]
@@ -50,7 +55,13 @@ impl Follow {
             coherence,
             place: None,
             connection: None,
+            purged: Vec::new(),
         }
+    }
+
+    /// The marks of what was purged by name since the last call; not all of them, if they are many.
+    pub(crate) fn take_purged(&mut self) -> Vec<FenceKey> {
+        std::mem::take(&mut self.purged)
     }
 
     /// Begins a connection whose request is about to be sent. Returns what to ask for.
@@ -118,6 +129,9 @@ impl Follow {
                     return Err(Gap::Number { had, got: number });
                 }
                 self.coherence.apply(&purge);
+                if self.purged.len() < MOST_PURGED {
+                    self.purged.extend(self.coherence.fences_of(&purge));
+                }
                 place.after = number;
                 let place = *place;
                 self.coherence.reach(place);

@@ -312,6 +312,11 @@ impl World {
         world
     }
 
+    /// From now on purges do not come; the edge does not notice.
+    pub fn stop_following(&self) {
+        self.follower.abort();
+    }
+
     pub async fn caught_up(&self) {
         until("the edge has caught up", || self.edge.stats().is_intact).await;
     }

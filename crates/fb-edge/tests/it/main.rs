@@ -3,10 +3,12 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test binary")]
 
 mod coherent;
+mod front;
 mod guarded;
 mod kit;
 mod passing;
 mod poisoning;
+mod refreshing;
 mod serving;
 mod stale;
 mod storing;
