@@ -206,7 +206,7 @@ impl Inner {
             self.counts.hits.add();
             let fields = fields.unwrap_or_default();
             self.want(entry, &target, parts, peer, fields);
-            if entry.terms().is_for_all && entry.is_wanted_first() {
+            if entry.is_wanted_first() && entry.terms().is_for_all {
                 self.want_refreshed(entry, &target, parts, peer, fields);
             }
             let body = match needs_body(entry, parts) {

@@ -19,6 +19,7 @@ use crate::proof::{FOR_EDGES, SURROGATE_CONTROL};
 use crate::purge::{Coherence, FenceKey, Stamp};
 use crate::respond::{CACHE_STATUS, CONTENT_HEADERS};
 use crate::target::Target;
+use crate::warm::{Wanted, is_momentary};
 
 /// More keys than this in `Surrogate-Key`, and the answer is not stored.
 const MAX_KEYS: usize = 64;
@@ -54,6 +55,8 @@ pub(crate) struct Entry {
     sent: Sent,
     terms: Terms,
     was_wanted: Once,
+    /// Where it is noted that a client wants it, if it is kept warm.
+    wanted: OnceLock<Wanted>,
     /// Made when they are first used.
     heads: OnceLock<Option<Heads>>,
 }
@@ -198,6 +201,7 @@ impl Entry {
             sent,
             terms,
             was_wanted: Once::default(),
+            wanted: OnceLock::new(),
             heads: OnceLock::new(),
         }
     }
@@ -208,8 +212,19 @@ impl Entry {
         heads.as_ref()
     }
 
-    /// Whether a client got it from memory before.
-    pub(crate) fn was_wanted(&self) -> bool {
+    /// From now on it is noted here that a client wants it.
+    pub(crate) fn note_by(&self, wanted: Wanted) {
+        // Whoever came first has the same.
+        let _ = self.wanted.set(wanted);
+    }
+
+    /// Notes that a client gets it from memory, if that is all there is to be done about it. Nothing is for the first one.
+    pub(crate) fn note_wanted(&self, now: Duration) -> bool {
+        match self.wanted.get() {
+            Some(wanted) => wanted.note(now),
+            None if is_momentary(self) => return false,
+            None => {}
+        }
         self.was_wanted.0.load(Ordering::Relaxed)
     }
 

@@ -30,6 +30,9 @@
 //! has wanted it for 30 seconds. So clients find it in memory, no older than the origin allows. At most 64 addresses without a query
 //! are asked for like this, and nobody's limits count for it.
 //!
+//! What a client got from memory, and is purged by a name that few answers share, is asked for again at once, unless 16 such requests are
+//! under way. So a write costs who reads next no round trip; there are never more of these requests than answers from memory.
+//!
 //! # What the origin should do
 //! - `Surrogate-Key: <key> …` in whatever it purges, also when it confirms. It is not passed on. Only such answers are good enough
 //!   for requests with `no-cache`, which the edge answers as long as it is coherent; `no-store` in a request always reaches the origin.

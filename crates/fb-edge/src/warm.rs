@@ -4,6 +4,7 @@
 //! is still no older than the origin allows, because nothing but the time of the request to the origin is another.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,34 +24,53 @@ const WANTED: Duration = Duration::from_secs(30);
 /// Answers at once. With lifetimes of a second this is at most 128 requests per second to the origin, whatever clients ask for.
 const MOST: usize = 64;
 
+/// When clients last wanted an answer, in microseconds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted(Arc<AtomicU64>);
+
+impl Wanted {
+    /// A client wants it now.
+    pub(crate) fn note(&self, now: Duration) {
+        self.0
+            .store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// The answers that are asked for again, and when clients last wanted them.
 #[derive(Debug, Default)]
-pub(crate) struct Warm(Mutex<HashMap<Key, Duration>>);
+pub(crate) struct Warm(Mutex<HashMap<Key, Wanted>>);
 
 impl Warm {
     /// Held for a look or a change of one entry.
-    fn wanted(&self) -> MutexGuard<'_, HashMap<Key, Duration>> {
+    fn wanted(&self) -> MutexGuard<'_, HashMap<Key, Wanted>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a client wants it. Whether somebody has to begin to ask for it.
-    fn want(&self, key: &Key, now: Duration) -> bool {
+    /// Notes that a client wants it, and where that is noted. True if somebody has to begin to ask for it. `None`: there are too many.
+    fn want(&self, key: &Key, now: Duration) -> Option<(Wanted, bool)> {
         let mut wanted = self.wanted();
-        if let Some(last) = wanted.get_mut(key) {
-            *last = now;
-            return false;
+        let (known, is_new) = match wanted.get(key) {
+            Some(known) => (known.clone(), false),
+            None if wanted.len() < MOST => (Wanted::default(), true),
+            None => return None,
+        };
+        known.note(now);
+        if is_new {
+            wanted.insert(key.clone(), known.clone());
         }
-        let has_place = wanted.len() < MOST;
-        if has_place {
-            wanted.insert(key.clone(), now);
-        }
-        has_place
+        Some((known, is_new))
     }
 
     /// Whether it is still wanted. If not, it is forgotten.
     fn is_wanted(&self, key: &Key, now: Duration) -> bool {
         let mut wanted = self.wanted();
-        let is_wanted = wanted.get(key).is_some_and(|last| now.saturating_sub(*last) <= WANTED);
+        let is_wanted = wanted
+            .get(key)
+            .is_some_and(|known| now.saturating_sub(known.last()) <= WANTED);
         if !is_wanted {
             wanted.remove(key);
         }
@@ -81,7 +101,11 @@ impl Inner {
             return;
         };
         let key = target.key(&variant).to_key();
-        if self.warm.want(&key, now) {
+        let Some((wanted, is_new)) = self.warm.want(&key, now) else {
+            return;
+        };
+        entry.note_by(wanted);
+        if is_new {
             let filling = Filling::of(client, peer, None, fields).of_nobody();
             tokio::spawn(self.clone().keep_warm(key, filling, entry.time_left(now)));
         }
@@ -152,21 +176,28 @@ mod tests {
     #[test]
     fn what_nobody_wants_any_more_is_forgotten() {
         let (warm, x) = (Warm::default(), key("/x"));
-        assert!(warm.want(&x, Duration::ZERO));
-        assert!(!warm.want(&x, WANTED), "somebody asks for it already");
+        let is_new = |now| warm.want(&x, now).unwrap().1;
+        assert!(is_new(Duration::ZERO));
+        assert!(!is_new(WANTED), "somebody asks for it already");
         assert!(warm.is_wanted(&x, 2 * WANTED));
-        assert!(!warm.is_wanted(&x, 2 * WANTED + Duration::from_millis(1)));
-        assert!(warm.want(&x, 3 * WANTED), "it is asked for anew");
+        let (wanted, _) = warm.want(&x, WANTED).unwrap();
+        wanted.note(2 * WANTED);
+        assert!(warm.is_wanted(&x, 3 * WANTED));
+        assert!(!warm.is_wanted(&x, 3 * WANTED + Duration::from_millis(1)));
+        assert!(is_new(4 * WANTED), "it is asked for anew");
     }
 
     #[test]
     fn no_more_answers_are_asked_for_than_there_are_places() {
         let warm = Warm::default();
         let keys: Vec<Key> = (0..=MOST).map(|i| key(&format!("/{i}"))).collect();
-        let n_wanted = keys.iter().filter(|key| warm.want(key, Duration::ZERO)).count();
+        let n_wanted = keys
+            .iter()
+            .filter(|key| warm.want(key, Duration::ZERO).is_some())
+            .count();
         assert_eq!(n_wanted, MOST);
         warm.forget(&keys[0]);
-        assert!(warm.want(&keys[MOST], Duration::ZERO));
+        assert!(warm.want(&keys[MOST], Duration::ZERO).is_some());
     }
 
     /// Whether an answer like this to a request for the address is asked for again.

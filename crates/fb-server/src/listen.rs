@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use fb_timer::ConnectionTimer;
 use fb_tls::{HandshakeError, TlsStream};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -272,7 +273,7 @@ async fn serve_one(connection: Arc<Connection>, bytes: Bytes, protocol: Protocol
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
+        .timer(ConnectionTimer::default())
         .header_read_timeout(header_time)
         .max_buf_size(128 << 10);
     builder

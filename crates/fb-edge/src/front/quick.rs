@@ -11,7 +11,6 @@ use crate::edge::Inner;
 use crate::headers::has_credentials;
 use crate::respond::{CACHE_STATUS, From};
 use crate::target::Target;
-use crate::warm::is_momentary;
 
 /// Bodies up to this size are copied behind their heads, so that both are one piece.
 const COPIED: usize = 4096;
@@ -60,16 +59,19 @@ pub(super) struct Output {
 impl Inner {
     /// Writes the answer to a plain request if it is in memory, just as [`look`](Self::look) would find it. `None`: that has to be asked.
     ///
-    /// The first client that wants an answer is left to it, for what is to be noted then; and so is whoever wants one that is kept warm.
+    /// The first client that wants an answer is left to it, for what is to be done then.
     pub(super) fn write_plain(&self, plain: &Plain<'_>, is_tls: bool, output: &mut Output) -> Option<()> {
         let target = Target::new(plain.host, plain.path, is_tls).ok()?;
         let now = self.ticks.now();
         let entry = self.shelf.find(&target, plain).0?;
         let is_for_client = entry.terms().is_for_all || !has_credentials(plain);
-        if !is_for_client || !entry.was_wanted() || is_momentary(&entry) || !entry.is_fresh(&self.coherence, now) {
+        if !is_for_client || !entry.is_fresh(&self.coherence, now) {
             return None;
         }
         let (heads, body) = (entry.heads()?, entry.content.in_memory()?);
+        if !entry.note_wanted(now) {
+            return None;
+        }
         let is_known = entry.is_known_to(plain);
         self.counts.hits.add();
         let Output { head, body: rest } = output;
