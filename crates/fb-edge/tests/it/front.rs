@@ -12,13 +12,16 @@ use crate::kit::{Got, World, header_map, peer, request};
 
 const LARGE: usize = 100_000;
 
+/// Path, text and fields.
+type Page<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// Pages of all kinds; those that may be kept were asked for twice, so that what is to be noted of them is.
 async fn world() -> World {
     let world = World::start().await;
     let date = ("date", "Sun, 22 Nov 2026 06:00:00 GMT");
     let public = ("cache-control", "public, s-maxage=600");
     let large = "x".repeat(LARGE);
-    let pages: [(&str, &str, &[(&str, &str)]); 7] = [
+    let pages: [Page<'_>; 7] = [
         (
             "/object",
             "object",
