@@ -195,7 +195,9 @@ impl Origin {
 
     /// True if code may give this header. `name` is in lower case.
     fn takes(self, name: &str, value: &str) -> bool {
-        if NOT_FOR_CODE.contains(&name) || name.starts_with("set-cookie") && is_own_cookie(value) {
+        // With the last ones this server tells edges what to keep, and whom to believe.
+        let is_own = NOT_FOR_CODE.contains(&name) || name.starts_with("freshbase-");
+        if is_own || name.starts_with("set-cookie") && is_own_cookie(value) {
             return false;
         }
         let is_of_answer = !headers::is_powerful(name) && name != "www-authenticate" || OF_THE_ANSWER.contains(&name);
