@@ -17,6 +17,7 @@ use crate::entry::Entry;
 use crate::error::Failure;
 use crate::fill::{Filled, Filling};
 use crate::flight::{Flights, Landing, Leader, Role};
+use crate::groups::Groups;
 use crate::guarded::Guarded;
 use crate::headers::{Peer, are_unseen, forward, has_credentials};
 use crate::options::{EdgeError, EdgeOptions};
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) refresh: Refresh,
     pub(crate) origin: Origin,
     pub(crate) counts: Counts,
+    pub(crate) groups: Groups,
     /// Requests to the origin at once.
     slots: Arc<Semaphore>,
 }
@@ -119,6 +121,7 @@ impl Edge {
             refresh: Refresh::default(),
             origin: Origin::new(&options)?,
             counts: Counts::default(),
+            groups: Groups::default(),
             slots: Arc::new(Semaphore::new(options.limits.origin_requests)),
             ticks,
             options,
@@ -204,6 +207,7 @@ impl Inner {
         });
         if let Some(entry) = &hit {
             self.counts.hits.add();
+            entry.count_hit();
             let fields = fields.unwrap_or_default();
             self.want(entry, &target, parts, peer, fields);
             if entry.is_wanted_first() && entry.terms().is_for_all {
@@ -320,6 +324,7 @@ impl Inner {
                 Ok(match follower.landing().await {
                     Landing::Stored(entry) if self.is_for(&entry, asked) => {
                         self.counts.collapsed.add();
+                        entry.count_hit();
                         self.with(&entry, asked.parts, From::Other).await
                     }
                     Landing::Stored(_) | Landing::Alone => None,
@@ -393,6 +398,7 @@ impl Inner {
             return None;
         }
         self.counts.stale.add();
+        entry.count_hit();
         self.with(entry, asked.parts, From::Stale).await
     }
 
@@ -431,6 +437,7 @@ impl Inner {
         *request.headers_mut() = parts.headers.clone();
         forward(request.headers_mut(), target, peer);
         let answer = self.send(request).await?;
+        self.groups.missed(answer.headers());
         let place = answer.headers().get(PURGED_UP_TO).and_then(|value| value.to_str().ok());
         if let Some(place) = place.and_then(Resume::of_header)
             && self.coherence.is_intact(self.ticks.now())

@@ -13,6 +13,7 @@ use crate::callers::Guard;
 use crate::content::Content;
 use crate::directives::Directives;
 use crate::front::Heads;
+use crate::groups::Group;
 use crate::headers::{SURROGATE_KEY, has_secrets, strip_hop_by_hop};
 use crate::lines::Lines;
 use crate::proof::{FOR_EDGES, SURROGATE_CONTROL};
@@ -50,6 +51,8 @@ pub(crate) struct Entry {
     pub(crate) content: Content,
     /// Who may have it; `None`: everybody.
     pub(crate) guard: Option<Arc<Guard>>,
+    /// What requests for it are counted by.
+    group: Option<Arc<Group>>,
     /// What it is purged by, for confirmations that do not say it again.
     keys: Vec<HeaderValue>,
     sent: Sent,
@@ -197,6 +200,7 @@ impl Entry {
             known_headers,
             content: Content::Memory(body),
             guard: None,
+            group: None,
             keys,
             sent,
             terms,
@@ -239,6 +243,18 @@ impl Entry {
         Self {
             guard: Some(guard),
             ..self
+        }
+    }
+
+    /// The same, counted by this group.
+    pub(crate) fn in_group(self, group: Option<Arc<Group>>) -> Self {
+        Self { group, ..self }
+    }
+
+    /// Counts a client's request that it was the answer to, with none to the origin.
+    pub(crate) fn count_hit(&self) {
+        if let Some(group) = &self.group {
+            group.hit();
         }
     }
 

@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 
 use crate::edge::Edge;
+use crate::groups::GroupStats;
 use crate::stats::EdgeStats;
 
 impl Edge {
@@ -55,7 +56,7 @@ fn answer(path: &str, edge: &Edge) -> Response<Full<Bytes>> {
             let text = "the stream of purges is not there: every request goes to the origin\n";
             (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
         }
-        "/metrics" => (StatusCode::OK, render(&stats)),
+        "/metrics" => (StatusCode::OK, render(&stats) + &render_groups(&edge.groups())),
         _ => (
             StatusCode::NOT_FOUND,
             "there are /healthz, /readyz and /metrics\n".to_owned(),
@@ -178,4 +179,51 @@ fn render(stats: &EdgeStats) -> String {
         );
     }
     text
+}
+
+/// The meaning, and the number of a group.
+type GroupRow = (&'static str, &'static str, fn(&GroupStats) -> u64);
+
+fn render_groups(groups: &[GroupStats]) -> String {
+    const ROWS: [GroupRow; 2] = [
+        (
+            "group_hits_total",
+            "Requests without one to the origin, by what the origin counts them by.",
+            |group| group.hits,
+        ),
+        ("group_misses_total", "Those that went to the origin.", |group| {
+            group.misses
+        }),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in ROWS {
+        let _ = write!(
+            text,
+            "# HELP freshbase_edge_{name} {help}\n# TYPE freshbase_edge_{name} counter\n"
+        );
+        for group in groups {
+            // Visible ASCII: there is no end of line in it.
+            let label = group.group.replace('\\', "\\\\").replace('"', "\\\"");
+            let _ = writeln!(text, "freshbase_edge_{name}{{group=\"{label}\"}} {}", value(group));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_groups_are_labels_whatever_is_in_them() {
+        let group = GroupStats {
+            group: r#"a"b\c{d}"#.to_owned(),
+            hits: 7,
+            misses: 1,
+        };
+        let text = render_groups(&[group]);
+        let line = r#"freshbase_edge_group_hits_total{group="a\"b\\c{d}"} 7"#;
+        assert!(text.lines().any(|other| other == line), "{text}");
+        assert_eq!(text.lines().count(), 6);
+    }
 }

@@ -152,6 +152,10 @@ impl Inner {
             Err(failure) => return Ok(Filled::Failed(failure)),
         };
         let (mut head, body) = answer.into_parts();
+        let group = match filling.is_own {
+            true => self.groups.of(&head.headers),
+            false => self.groups.missed(&head.headers),
+        };
         let confirmed = filling.old.as_ref().filter(|_| head.status == StatusCode::NOT_MODIFIED);
         if let Some(old) = confirmed {
             self.counts.confirmed.add();
@@ -205,7 +209,7 @@ impl Inner {
                 Collected::Broken => return Ok(Filled::Failed(Failure::Down)),
             },
         };
-        let entry = Arc::new(Entry::new(head.headers, bytes, sent, terms));
+        let entry = Arc::new(Entry::new(head.headers, bytes, sent, terms).in_group(group));
         if entry.is_current(&self.coherence)
             && let Some(kept) = self.on_disk(&entry, in_memory).await
         {

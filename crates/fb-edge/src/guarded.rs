@@ -103,6 +103,7 @@ impl Inner {
                 match landing {
                     Landing::Stored(entry) if self.still_permits(&entry, guarded, now) => {
                         self.counts.collapsed.add();
+                        entry.count_hit();
                         Ok(self.with(&entry, asked.parts, From::Other).await)
                     }
                     Landing::Stored(_) | Landing::Alone => Ok(None),
@@ -147,6 +148,7 @@ impl Inner {
         let old = guarded.found.as_ref();
         let answer = self.send(compose(asked, known, old)).await?;
         let (mut head, body) = answer.into_parts();
+        let group = self.groups.missed(&head.headers);
         // By what the origin says now, also if it confirms what is here.
         let (Some(guard), Some(caller)) = (
             Guard::of(&head.headers),
@@ -192,7 +194,8 @@ impl Inner {
                 Collected::TooLarge(_) | Collected::Broken => return Ok(None),
             },
         };
-        let entry = Arc::new(Entry::new(head.headers, bytes, sent, terms).guarded_by(Arc::new(guard)));
+        let entry = Entry::new(head.headers, bytes, sent, terms).guarded_by(Arc::new(guard));
+        let entry = Arc::new(entry.in_group(group));
         if entry.is_current(&self.coherence) {
             self.guarded.keep(&guarded.target, fields, &variant, entry.clone());
             self.callers.put(guarded.presented.key.clone(), caller);

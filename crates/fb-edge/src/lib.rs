@@ -42,6 +42,7 @@
 //! - [`PurgeLog::push`] after the commit and before its acknowledgement; also when rights change, with all keys that this concerns.
 //! - [`PurgeLog::stream`] at [`EdgeOptions::purge_path`], for who has the secret, with beats several times within the bound.
 //! - `Vary: Authorization` where anonymous callers get another answer than others at the same address, such as `connect`.
+//! - [`GROUP`] in what it wants hits of to be counted, and an ear for reports at [`REPORT_PATH`].
 //! - `stale-if-error=<seconds>` where a stale answer is better than none. What was purged is never served, even so.
 //!
 //! # Example
@@ -89,6 +90,7 @@ mod figures;
 mod fill;
 mod flight;
 mod front;
+mod groups;
 mod guarded;
 mod headers;
 mod lines;
@@ -97,6 +99,7 @@ mod origin;
 mod proof;
 mod purge;
 mod refresh;
+mod report;
 mod respond;
 mod serve;
 mod shelf;
@@ -112,9 +115,11 @@ mod warm;
 
 pub use body::{BoxError, EdgeBody};
 pub use edge::Edge;
+pub use groups::GroupStats;
 pub use headers::{Peer, SURROGATE_KEY};
 pub use options::{EdgeError, EdgeOptions, Limits};
-pub use proof::{CALLER, EDGE_BOUND, EDGE_SECRET, GUARD, PURGED_UP_TO, SURROGATE_CONTROL};
+pub use proof::{CALLER, EDGE_BOUND, EDGE_SECRET, GROUP, GUARD, PURGED_UP_TO, SURROGATE_CONTROL};
 pub use purge::{Line, MAX_LINE, Malformed, Purge, PurgeLog, Resume, STREAM_VERSION, TooFarBehind};
+pub use report::{BadReport, Counted, MAX_REPORT, REPORT_PATH, REPORT_VERSION, read_report, write_reports};
 pub use stats::EdgeStats;
 pub use time::{Monotonic, Ticks};

@@ -24,6 +24,8 @@ pub struct EdgeOptions {
     /// How old the last proof that no purge is missing may be when the edge answers from memory: what the edge adds to the
     /// staleness of answers. Default: 5 seconds; should be several times the origin's beat.
     pub bound: Duration,
+    /// How often the origin is told of hits. Default: 10 seconds.
+    pub report_every: Duration,
     /// Limits.
     pub limits: Limits,
 }
@@ -66,6 +68,7 @@ impl EdgeOptions {
             memory: 64 << 20,
             disk: None,
             bound: Duration::from_secs(5),
+            report_every: Duration::from_secs(10),
             limits: Limits::default(),
         }
     }
@@ -98,6 +101,7 @@ impl fmt::Debug for EdgeOptions {
             .field("memory", &self.memory)
             .field("disk", &self.disk)
             .field("bound", &self.bound)
+            .field("report_every", &self.report_every)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

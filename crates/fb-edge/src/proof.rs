@@ -21,8 +21,19 @@ pub const GUARD: HeaderName = HeaderName::from_static("freshbase-guard");
 /// was sent, unless one of the names is purged.
 pub const CALLER: HeaderName = HeaderName::from_static("freshbase-caller");
 
+/// What requests for the answer are counted by: 1 to 256 visible ASCII characters that mean nothing to an edge. It tells the origin how many there
+/// were ([`REPORT_PATH`](crate::REPORT_PATH)).
+pub const GROUP: HeaderName = HeaderName::from_static("freshbase-group");
+
 /// How long caches may keep an answer that are told of purges: `max-age=<seconds>` (W3C note "Edge Architecture", section 2).
 pub const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
 
 /// All that the origin tells edges only.
-pub(crate) const FOR_EDGES: [HeaderName; 5] = [crate::SURROGATE_KEY, SURROGATE_CONTROL, PURGED_UP_TO, GUARD, CALLER];
+pub(crate) const FOR_EDGES: [HeaderName; 6] = [
+    crate::SURROGATE_KEY,
+    SURROGATE_CONTROL,
+    PURGED_UP_TO,
+    GUARD,
+    CALLER,
+    GROUP,
+];

@@ -74,6 +74,7 @@ impl Inner {
         }
         let is_known = entry.is_known_to(plain);
         self.counts.hits.add();
+        entry.count_hit();
         let Output { head, body: rest } = output;
         head.clear();
         head.extend_from_slice(if is_known { &heads.known } else { &heads.whole });

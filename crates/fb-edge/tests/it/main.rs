@@ -5,6 +5,7 @@
 mod coherent;
 mod front;
 mod guarded;
+mod hits;
 mod kit;
 mod passing;
 mod poisoning;
