@@ -523,6 +523,11 @@ impl Apps {
             .collect()
     }
 
+    /// The app of this name, if it is awake. Does not count as use of it.
+    pub fn if_awake(&self, name: &str) -> Option<Arc<App>> {
+        self.directory.load().by_name(name)?.app.load_full()
+    }
+
     /// The node underneath, for backups.
     pub fn node(&self) -> &dyn Node {
         &*self.node

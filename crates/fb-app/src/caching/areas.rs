@@ -8,6 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use fb_sketch::Moment;
 
+use super::traffic::{SharedTraffic, Traffic};
+
 /// Most areas that are told apart; further ones share one.
 const MAX_AREAS: usize = 1000;
 
@@ -24,6 +26,7 @@ pub(crate) struct Area {
     reads: AtomicU64,
     writes: AtomicU64,
     granted_secs: AtomicU64,
+    pub(super) traffic: SharedTraffic,
     /// No copy lives longer; microseconds.
     until: AtomicU64,
     /// Writes of anything in it, and what came of them per second lately, as the bits of a float.
@@ -42,6 +45,8 @@ pub struct AreaFigures {
     pub granted_seconds: u64,
     /// Writes of which somebody may have had a copy
     pub stale_writes: u64,
+    /// Requests
+    pub traffic: Traffic,
 }
 
 /// All classes, or all buckets, by name. There are few, they are looked up with each read, and hardly ever is one new.
@@ -89,6 +94,11 @@ impl Areas {
         }
     }
 
+    /// Requests for anything in all of them.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.0.load().values().map(|area| area.traffic.get()).sum()
+    }
+
     /// Figures of all, in the order of their names, which get this prefix.
     pub(crate) fn figures(&self, prefix: &str) -> Vec<AreaFigures> {
         let areas = self.0.load();
@@ -97,6 +107,7 @@ impl Areas {
             reads: area.reads.load(Ordering::Relaxed),
             granted_seconds: area.granted_secs.load(Ordering::Relaxed),
             stale_writes: area.writes.load(Ordering::Relaxed),
+            traffic: area.traffic.get(),
         });
         let mut figures: Vec<AreaFigures> = figures.collect();
         figures.sort_by(|a, b| a.name.cmp(&b.name));
@@ -111,6 +122,7 @@ impl Area {
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             granted_secs: AtomicU64::new(0),
+            traffic: SharedTraffic::default(),
             until: AtomicU64::new(0),
             all_writes: AtomicU64::new(0),
             write_rate: AtomicU64::new(0),

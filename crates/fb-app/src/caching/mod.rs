@@ -15,6 +15,7 @@
 mod answers;
 mod areas;
 pub(crate) mod element;
+mod groups;
 mod guarded;
 mod journal;
 mod keep;
@@ -23,6 +24,7 @@ mod restore;
 mod results;
 mod settings;
 mod tend;
+mod traffic;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -42,6 +44,7 @@ use self::answers::Answers;
 pub use self::answers::KeptAnswer;
 pub use self::areas::AreaFigures;
 use self::areas::{Area, Areas};
+pub use self::groups::Group;
 pub use self::guarded::{Guarded, Shown};
 use self::keep::is_kept;
 use self::results::Results;
@@ -49,6 +52,7 @@ pub use self::results::{Kept, QueryFigures, ResultForm};
 pub use self::settings::CachingSettings;
 use self::settings::LONGEST;
 pub use self::tend::CachingFigures;
+pub use self::traffic::{Answered, Traffic};
 pub use fb_sketch::{Snapshot, Version as FilterVersion};
 
 /// Longest life of a copy of which nothing is written down yet. About the time for which clients ask about everything after a

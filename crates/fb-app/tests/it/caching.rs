@@ -317,7 +317,9 @@ async fn an_app_that_slept_knows_its_copies() {
         panic!("the app does not fall asleep");
     };
     let pass = |seconds: i64| clock.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+    assert!(apps.if_awake("main").is_some() && apps.if_awake("other").is_none());
     sleep().await;
+    assert!(apps.if_awake("main").is_none(), "a look wakes nobody");
     pass(60);
     let app = apps.by_name("main").await.unwrap().unwrap();
     pass(3);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fb_sketch::Representation;
 
-use super::super::Caching;
+use super::super::{Caching, Traffic};
 
 /// Most queries that are shown.
 const SHOWN: usize = 100;
@@ -30,6 +30,8 @@ pub struct QueryFigures {
     pub evaluation: Duration,
     /// URLs of copies that are good
     pub urls: usize,
+    /// Requests since it is watched. None count for those that are part of answers of modules: their modules have them
+    pub traffic: Traffic,
 }
 
 impl Caching {
@@ -53,6 +55,7 @@ impl Caching {
             outdated: watched.n_outdated,
             evaluation: watched.evaluation,
             urls: watched.elements.len(),
+            traffic: watched.traffic,
         });
         let mut figures: Vec<QueryFigures> = figures.collect();
         drop(books);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fb_live::{Subscriber, What};
 use fb_sketch::{KeyHash, Moment, QueryUse, Representation, represent};
 
+use super::super::Traffic;
 use super::{Asked, EVALUATION};
 
 /// Most URLs under which copies of one result are told apart; under further ones it gets no lifetime. Of answers of modules that are made
@@ -50,6 +51,7 @@ pub(super) struct Watched {
     pub(super) n_copies: u64,
     pub(super) granted_secs: u64,
     pub(super) n_outdated: u64,
+    pub(super) traffic: Traffic,
     pub(super) since: Moment,
 }
 
@@ -80,6 +82,7 @@ impl Watched {
             n_copies: 0,
             granted_secs: 0,
             n_outdated: 0,
+            traffic: Traffic::default(),
             since: now,
         };
         watched.filled(form, until, now);
