@@ -11,6 +11,7 @@ mod codes;
 mod content;
 mod context;
 mod cors;
+mod counted;
 mod edges;
 mod error;
 mod hosting;

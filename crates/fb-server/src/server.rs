@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use fb_app::functions::CodeCaller;
 use fb_app::{App, AppError, Apps, Profile, Session, TicketSlot};
+use fb_edge::REPORT_PATH;
 use fb_mail::Catcher;
 use futures_util::FutureExt;
 use http::{Method, header};
@@ -25,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::reply::{Body, Reply};
 use crate::route::{Found, Router, table};
 use crate::source::{TrustedProxy, address_of, source_of};
-use crate::{code, cors, hosting, listen, openapi, routes};
+use crate::{code, cors, counted, hosting, listen, openapi, routes};
 
 /// Limits of the HTTP side. All are on by default.
 #[derive(Debug, Clone)]
@@ -188,6 +189,8 @@ enum Target<'p> {
     Metrics,
     /// The stream of purges, for edges.
     Purges,
+    /// Reports of edges.
+    Hits,
     /// A page of an app's website.
     Page,
 }
@@ -220,6 +223,7 @@ impl<'p> Target<'p> {
             "/readyz" => Self::Ready,
             "/metrics" => Self::Metrics,
             PURGES => Self::Purges,
+            REPORT_PATH => Self::Hits,
             _ => match (below("/admin/v1"), below("/setup")) {
                 (Some(rest), _) => Self::Admin(rest),
                 (_, Some(rest)) => Self::Setup(rest),
@@ -421,6 +425,7 @@ async fn dispatch(
         Target::Metrics => routes::node::metrics(state).await,
         // For everybody else there is nothing here.
         Target::Purges => state.edges.stream(&request).ok_or_else(hosting::nothing_here),
+        Target::Hits => Box::pin(counted::take_report(state, request)).await,
         Target::Page => {
             let host = host.unwrap_or("");
             let app = state.apps.for_host(host).await?;

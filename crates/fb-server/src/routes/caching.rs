@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fb_app::caching::{FilterVersion, Snapshot};
+use fb_app::caching::{FilterVersion, Snapshot, Traffic};
 use http::header;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) fn routes() -> Vec<Route> {
             query: &[("flush", "must be true")], answers: &[(204, None)]),
         route!(GET "/bloomfilter/expirations" get_expirations, "Seconds until keys leave the filter", Access::Admin,
             answers: &[(200, Some("Anything"))]),
-        route!(GET "/caching" get_caching, "Figures of caching, by class and bucket", Access::Admin,
+        route!(GET "/caching" get_caching, "Figures of caching, by class, bucket, query and module", Access::Admin,
             answers: &[(200, Some("Anything"))]),
     ]
 }
@@ -117,15 +117,16 @@ async fn get_caching(ctx: Ctx) -> Result<Reply, ApiError> {
             0 => 0.0,
             reads => area.granted_seconds as f64 / reads as f64,
         };
-        json!({
+        let figures = json!({
             "name": area.name,
             "reads": area.reads,
             "meanLifetime": Duration::from_secs_f64(mean).as_secs(),
             "staleWrites": area.stale_writes,
-        })
+        });
+        with_traffic(figures, &area.traffic)
     });
     let queries = figures.queries.iter().map(|query| {
-        json!({
+        let figures = json!({
             "query": query.text,
             "form": query.form,
             "objects": query.objects,
@@ -135,7 +136,8 @@ async fn get_caching(ctx: Ctx) -> Result<Reply, ApiError> {
             "outdated": query.outdated,
             "evaluationMicros": u64::try_from(query.evaluation.as_micros()).unwrap_or(u64::MAX),
             "urls": query.urls,
-        })
+        });
+        with_traffic(figures, &query.traffic)
     });
     let queries: Vec<Value> = queries.collect();
     let settings = ctx.app.settings();
@@ -155,5 +157,17 @@ async fn get_caching(ctx: Ctx) -> Result<Reply, ApiError> {
         "staleWrites": sketch.purges,
         "areas": areas.collect::<Vec<Value>>(),
     });
+    let all = figures.areas.iter().map(|area| area.traffic).sum();
+    let body = with_traffic(body, &all);
     Ok(Reply::json(200, &body).header(header::CACHE_CONTROL, "private, no-store"))
+}
+
+/// The figures with those of requests.
+fn with_traffic(mut figures: Value, traffic: &Traffic) -> Value {
+    figures["requests"] = traffic.requests.into();
+    figures["confirmed"] = traffic.confirmed.into();
+    figures["edgeRequests"] = traffic.edge_requests.into();
+    figures["edgeHits"] = traffic.edge_hits.into();
+    figures["hitRate"] = traffic.hit_rate().into();
+    figures
 }

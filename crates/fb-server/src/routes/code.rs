@@ -1,6 +1,6 @@
 //! `/code`: reading and writing code, and calling modules.
 
-use fb_app::caching::{KeptAnswer, Lifetime, tags};
+use fb_app::caching::{Group, KeptAnswer, Lifetime, tags};
 use fb_app::functions::{CodeType, ModuleCall};
 use fb_functions::HttpResponse;
 use http::{Method, header};
@@ -190,10 +190,11 @@ fn keep(ctx: &Ctx, mut reply: Reply, kept: KeptAnswer, tag: &str) -> Result<Repl
     Ok(match kept.lifetime {
         Some(lifetime) => {
             let browser = if follows_filter { lifetime.browser } else { 0 };
-            ctx.kept_and_purged_late(reply, Lifetime { browser, ..lifetime }, || {
+            let reply = ctx.kept_and_purged_late(reply, Lifetime { browser, ..lifetime }, || {
                 let app = ctx.app.id();
                 vec![tags::app(app), tags::code(app), tags::answer(app, kept.number)]
-            })
+            });
+            ctx.counted(reply, Group::Module(&ctx.bucket()?))
         }
         None => reply.header(header::CACHE_CONTROL, "no-cache"),
     })

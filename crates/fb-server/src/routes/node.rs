@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fb_app::caching::CachingFigures;
+use fb_app::caching::{CachingFigures, Traffic};
 use fb_app::{App, AppError, LiveStats};
 use fb_purge::TargetStats;
 use serde_json::json;
@@ -95,6 +95,7 @@ pub(crate) async fn metrics(state: &ServerState) -> Result<Reply, ApiError> {
         ));
     }
     caching(&awake, &mut gauges);
+    traffic(&awake, &mut gauges);
     live(state, &awake, &mut gauges).await;
     let pushes = state.apps.push_counts();
     for (app, counts) in &pushes {
@@ -192,6 +193,47 @@ fn caching(awake: &[Arc<App>], gauges: &mut Vec<Gauge>) {
     for (name, help, value) in rows {
         for (labels, figures) in &figures {
             gauges.push((name, help, labels.clone(), value(figures)));
+        }
+    }
+}
+
+/// Requests for what may be kept. By kind only: names of classes are the apps' to make up.
+fn traffic(awake: &[Arc<App>], gauges: &mut Vec<Gauge>) {
+    const KINDS: [&str; 4] = ["object", "file", "result", "module"];
+    let mut counted = Vec::new();
+    for app in awake {
+        for (kind, traffic) in KINDS.iter().zip(app.traffic()) {
+            if traffic != Traffic::default() {
+                counted.push((format!("{{app=\"{}\",kind=\"{kind}\"}}", app.id()), traffic));
+            }
+        }
+    }
+    type Row = (&'static str, &'static str, fn(&Traffic) -> u64);
+    let rows: [Row; 4] = [
+        (
+            "freshbase_caching_requests_total",
+            "Requests for what may be kept that came to this server.",
+            |t| t.requests,
+        ),
+        (
+            "freshbase_caching_confirmed_total",
+            "Of them, those for which the copy of whoever asked was good.",
+            |t| t.confirmed,
+        ),
+        (
+            "freshbase_caching_edge_requests_total",
+            "Requests for what may be kept that came to edges, as far as they have told.",
+            |t| t.edge_requests,
+        ),
+        (
+            "freshbase_caching_edge_hits_total",
+            "Of them, those that an edge answered itself.",
+            |t| t.edge_hits,
+        ),
+    ];
+    for (name, help, value) in rows {
+        for (labels, traffic) in &counted {
+            gauges.push((name, help, labels.clone(), value(traffic) as f64));
         }
     }
 }

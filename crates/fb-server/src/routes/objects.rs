@@ -1,6 +1,6 @@
 //! `/db/{bucket}` and `/db/{bucket}/{oid}`: single objects.
 
-use fb_app::caching::tags;
+use fb_app::caching::{Group, tags};
 use fb_app::functions::Read;
 use fb_app::objects::{Condition, Seen};
 use fb_types::Version;
@@ -64,8 +64,8 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
         }
         false => answer(200, &seen),
     };
-    Ok(match lifetime {
-        Some(lifetime) => ctx.kept(reply, lifetime, || {
+    let reply = match (lifetime, guarded) {
+        (Some(lifetime), _) => ctx.kept(reply, lifetime, || {
             let app = ctx.app.id();
             vec![
                 tags::app(app),
@@ -73,8 +73,10 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
                 tags::object(app, &bucket, &key),
             ]
         }),
-        None => guarded.iter().fold(reply, |reply, guarded| ctx.guarded(reply, guarded)),
-    })
+        (None, Some(guarded)) => ctx.guarded(reply, &guarded),
+        (None, None) => return Ok(reply),
+    };
+    Ok(ctx.counted(reply, Group::Class(&bucket)))
 }
 
 async fn replace_object(mut ctx: Ctx) -> Result<Reply, ApiError> {

@@ -1,7 +1,7 @@
 //! `/db/{bucket}/query` and `/db/{bucket}/count`.
 
 use fb_app::QueryRequest;
-use fb_app::caching::{ResultForm, tags};
+use fb_app::caching::{Group, ResultForm, tags};
 use fb_app::functions::Read;
 use http::header;
 use serde_json::value::RawValue;
@@ -100,10 +100,13 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
     };
     reply.set_header(header::ETAG, &tag);
     Ok(match kept.lifetime {
-        Some(lifetime) => ctx.kept_and_purged_late(reply, lifetime, || {
-            let app = ctx.app.id();
-            vec![tags::app(app), tags::class(app, &name), tags::query(app, kept.number)]
-        }),
+        Some(lifetime) => {
+            let reply = ctx.kept_and_purged_late(reply, lifetime, || {
+                let app = ctx.app.id();
+                vec![tags::app(app), tags::class(app, &name), tags::query(app, kept.number)]
+            });
+            ctx.counted(reply, Group::Query(&name, kept.number))
+        }
         None if kept.is_public => reply.header(header::CACHE_CONTROL, "no-cache"),
         None => reply.header(header::CACHE_CONTROL, "private, no-cache"),
     })

@@ -151,6 +151,10 @@ async fn serve(config: Config, options: EdgeOptions, figures: Option<String>) ->
     let mut servers = Vec::new();
     servers.push(tokio::spawn({
         let (edge, stop) = (edge.clone(), wait());
+        async move { edge.report_hits(stop).await }
+    }));
+    servers.push(tokio::spawn({
+        let (edge, stop) = (edge.clone(), wait());
         async move { edge.serve(listener, stop).await }
     }));
     if let (Some((listener, address)), Some(https)) = (tls, &https) {

@@ -10,6 +10,7 @@ mod coherent;
 mod crashes;
 mod files;
 mod guarantee;
+mod hits;
 mod kit;
 mod poisoning;
 mod protected;

@@ -1,6 +1,6 @@
 //! Downloads.
 
-use fb_app::caching::tags;
+use fb_app::caching::{Group, tags};
 
 use crate::content::{self, Role};
 use crate::context::Ctx;
@@ -10,12 +10,13 @@ use crate::reply::Reply;
 pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     let caller = ctx.caller()?;
     let id = ctx.file_id()?;
+    let group = Group::Bucket(id.bucket().as_str());
     if is_plain_but_for_token(ctx.request.uri.query())
         && let Some((file, guarded)) = ctx.file_for_edge(&id).await?
         && !file.is_public()
     {
         let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
-        return Ok(ctx.guarded(reply, &guarded));
+        return Ok(ctx.counted(ctx.guarded(reply, &guarded), group));
     }
     if ctx.code.is_some() || !is_plain(ctx.request.uri.query()) {
         let file = ctx.app.open_file(&caller, &id).await?;
@@ -23,17 +24,16 @@ pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
     }
     let (file, lifetime) = ctx.app.open_file_to_keep(&caller, &id).await?;
     let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
-    Ok(match lifetime {
-        Some(lifetime) => ctx.kept(reply, lifetime, || {
-            let app = ctx.app.id();
-            vec![
-                tags::app(app),
-                tags::bucket(app, id.bucket().as_str()),
-                tags::file(app, &id),
-            ]
-        }),
-        None => reply,
-    })
+    let Some(lifetime) = lifetime else { return Ok(reply) };
+    let reply = ctx.kept(reply, lifetime, || {
+        let app = ctx.app.id();
+        vec![
+            tags::app(app),
+            tags::bucket(app, id.bucket().as_str()),
+            tags::file(app, &id),
+        ]
+    });
+    Ok(ctx.counted(reply, group))
 }
 
 /// True if the URL says nothing but which file it is. Variants of images change with the app's settings; URLs with tokens are

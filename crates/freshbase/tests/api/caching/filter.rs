@@ -2,7 +2,7 @@
 
 use fb_sketch::{Filter, KeyHash, delta};
 use fb_testkit::class;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{filter, is_listed};
 use crate::open;
@@ -77,8 +77,11 @@ fn administrators_see_figures_and_operators_scrape_them() {
     let (server, admin, anybody) = open();
     class(&admin, "Todo", &[("n", "Integer")]);
     admin.put("/db/Todo/a", &json!({})).expect(200);
+    let hit_rate = |figures: &Value| figures["hitRate"].clone();
+    assert_eq!(hit_rate(&admin.get("/caching").expect(200).json()), Value::Null);
     anybody.get("/db/Todo/a").expect(200);
-    anybody.get("/db/Todo/a").expect(200);
+    let known = [("if-none-match", "\"1\"")];
+    anybody.request("GET", "/db/Todo/a", &known, b"").expect(304);
     admin.put("/db/Todo/a", &json!({ "n": 1 })).expect(200);
     let figures = admin.get("/caching").expect(200).json();
     assert_eq!(
@@ -89,6 +92,11 @@ fn administrators_see_figures_and_operators_scrape_them() {
     assert_eq!(area["name"], "/db/Todo");
     assert_eq!((&area["reads"], &area["staleWrites"]), (&json!(2), &json!(1)));
     assert!(area["meanLifetime"].as_u64().unwrap() > 0);
+    for counted in [area, &figures] {
+        assert_eq!((&counted["requests"], &counted["confirmed"]), (&json!(2), &json!(1)));
+        assert_eq!((&counted["edgeRequests"], &counted["edgeHits"]), (&json!(0), &json!(0)));
+        assert_eq!(hit_rate(counted), json!(0.5));
+    }
     let scraped = fb_testkit::raw_request(
         server.address(),
         b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
@@ -99,6 +107,8 @@ fn administrators_see_figures_and_operators_scrape_them() {
         "freshbase_caching_stale{app=\"main\"} 1",
         "freshbase_caching_reads_total{app=\"main\"} 2",
         "freshbase_caching_stale_writes_total{app=\"main\"} 1",
+        "freshbase_caching_requests_total{app=\"main\",kind=\"object\"} 2",
+        "freshbase_caching_confirmed_total{app=\"main\",kind=\"object\"} 1",
     ] {
         assert!(scraped.contains(line), "{line} is missing");
     }

@@ -65,7 +65,12 @@ fn administrators_see_which_queries_are_watched() {
     let (_server, admin, anybody) = open();
     class(&admin, "Todo", &[("n", "Integer")]);
     admin.put("/db/Todo/a", &json!({ "n": 1 })).expect(200);
-    anybody.get(ONES).expect(200);
+    let tag = anybody.get(ONES).expect(200).header("etag").unwrap().to_owned();
+    for _ in 0..3 {
+        anybody
+            .request("GET", ONES, &[("if-none-match", &tag)], b"")
+            .expect(304);
+    }
     admin.put("/db/Todo/a", &json!({ "n": 2 })).expect(200);
     assert!(is_listed(&anybody, ONES));
     let figures = admin.get("/caching").expect(200).json();
@@ -73,7 +78,11 @@ fn administrators_see_which_queries_are_watched() {
     assert!(query["query"].as_str().unwrap().starts_with("Todo|"), "{query}");
     assert_eq!(
         (&query["form"], &query["copies"], &query["outdated"], &query["objects"]),
-        (&json!("objects"), &json!(1), &json!(1), &json!(1))
+        (&json!("objects"), &json!(4), &json!(1), &json!(1))
+    );
+    assert_eq!(
+        (&query["requests"], &query["confirmed"], &query["hitRate"]),
+        (&json!(4), &json!(3), &json!(0.75))
     );
     let areas = figures["areas"].as_array().unwrap();
     assert!(
