@@ -205,9 +205,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn what_is_written_is_read_in_pieces_that_are_not_too_long(
-            counted in prop::collection::vec(counted(), 0..400)
+            counted in prop::collection::vec(counted(), 0..300)
         ) {
             let reports = write_reports(&counted);
             let mut read = Vec::new();
