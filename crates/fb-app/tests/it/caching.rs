@@ -309,6 +309,8 @@ async fn an_app_that_slept_knows_its_copies() {
     drop((app, admin));
     let sleep = async || {
         for _ in 0..100 {
+            // A look keeps nobody awake.
+            assert!(apps.if_awake("main").is_some() && apps.if_awake("other").is_none());
             if apps.sleep_idle().await > 0 {
                 return;
             }
@@ -317,7 +319,6 @@ async fn an_app_that_slept_knows_its_copies() {
         panic!("the app does not fall asleep");
     };
     let pass = |seconds: i64| clock.0.fetch_add(seconds * 1000, Ordering::SeqCst);
-    assert!(apps.if_awake("main").is_some() && apps.if_awake("other").is_none());
     sleep().await;
     assert!(apps.if_awake("main").is_none(), "a look wakes nobody");
     pass(60);
