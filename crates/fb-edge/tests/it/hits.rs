@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use fb_edge::{Counted, REPORT_PATH, read_report};
 use http::{Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
-use crate::kit::{World, until};
+use crate::kit::{World, peer, until};
 
 const KEPT: (&str, &str) = ("cache-control", "public, max-age=60");
 const GROUP: (&str, &str) = ("freshbase-group", "app/things");
@@ -148,6 +149,33 @@ async fn what_the_edge_asks_for_itself_is_no_miss() {
     assert_eq!((stats[0].hits, stats[0].misses), (0, 1));
     world.get("/x", &[]).await;
     assert_eq!(world.edge.groups()[0].hits, 1, "it counts for the same group");
+}
+
+#[tokio::test]
+async fn answers_that_go_past_hyper_are_hits_as_well() {
+    let world = World::start().await;
+    let date = ("date", "Sun, 22 Nov 2026 06:00:00 GMT");
+    let shared = ("cache-control", "public, s-maxage=60");
+    world.origin.text("/x", "text", &[shared, date, GROUP]);
+    for _ in 0..2 {
+        world.get("/x", &[]).await;
+    }
+    let (mut client, server) = tokio::io::duplex(1 << 16);
+    let edge = world.edge.clone();
+    tokio::spawn(async move { edge.connection(server, peer(), std::future::pending()).await });
+    for _ in 0..3 {
+        client
+            .write_all(b"GET /x HTTP/1.1\r\nHost: app.example\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"text") {
+            assert!(client.read_buf(&mut answer).await.unwrap() > 0);
+        }
+        assert!(answer.windows(5).any(|piece| piece == b"; hit"));
+    }
+    let stats = world.edge.groups();
+    assert_eq!((stats[0].hits, stats[0].misses), (4, 1));
 }
 
 #[tokio::test]
