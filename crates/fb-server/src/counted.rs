@@ -15,8 +15,8 @@ use crate::reply::Reply;
 use crate::server::ServerState;
 
 impl Ctx {
-    /// The answer, counted as one to a client's request for something that may be kept; an edge is told what by.
-    pub(crate) fn counted(&self, mut reply: Reply, group: Group<'_>) -> Reply {
+    /// Counts the answer as one to a client's request for something that may be kept, and tells an edge what by.
+    pub(crate) fn count(&self, reply: &mut Reply, group: Group<'_>) {
         let answered = match reply.status() {
             304 => Answered::Confirmed,
             _ => Answered::InFull,
@@ -28,7 +28,6 @@ impl Ctx {
         if self.request.edge.is_some() {
             reply.set_header(GROUP, &group.name(self.app.id()));
         }
-        reply
     }
 }
 

@@ -186,15 +186,17 @@ fn tag_of(answer: &HttpResponse) -> String {
 /// The answer as what everybody may keep. Who does not say that it follows the filter, for answers of modules too, asks each time.
 fn keep(ctx: &Ctx, mut reply: Reply, kept: KeptAnswer, tag: &str) -> Result<Reply, ApiError> {
     reply.set_header(header::ETAG, tag);
+    if kept.lifetime.is_some() {
+        ctx.count(&mut reply, Group::Module(&ctx.bucket()?));
+    }
     let follows_filter = ctx.request.query("cached")?.as_deref() == Some("true");
     Ok(match kept.lifetime {
         Some(lifetime) => {
             let browser = if follows_filter { lifetime.browser } else { 0 };
-            let reply = ctx.kept_and_purged_late(reply, Lifetime { browser, ..lifetime }, || {
+            ctx.kept_and_purged_late(reply, Lifetime { browser, ..lifetime }, || {
                 let app = ctx.app.id();
                 vec![tags::app(app), tags::code(app), tags::answer(app, kept.number)]
-            });
-            ctx.counted(reply, Group::Module(&ctx.bucket()?))
+            })
         }
         None => reply.header(header::CACHE_CONTROL, "no-cache"),
     })

@@ -57,15 +57,18 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
         Some(_) => None,
     };
     let (seen, guarded) = for_edge.map_or((seen, None), |(seen, guarded)| (seen, Some(guarded)));
-    let reply = match !seen.depends_on_caller() && not_modified(&ctx.request, seen.version()) {
+    let mut reply = match !seen.depends_on_caller() && not_modified(&ctx.request, seen.version()) {
         true => {
             let reply = Reply::empty(304).etag(seen.version());
             reply.header(header::CACHE_CONTROL, cache_control(&seen))
         }
         false => answer(200, &seen),
     };
-    let reply = match (lifetime, guarded) {
-        (Some(lifetime), _) => ctx.kept(reply, lifetime, || {
+    if lifetime.is_some() || guarded.is_some() {
+        ctx.count(&mut reply, Group::Class(&bucket));
+    }
+    Ok(match lifetime {
+        Some(lifetime) => ctx.kept(reply, lifetime, || {
             let app = ctx.app.id();
             vec![
                 tags::app(app),
@@ -73,10 +76,8 @@ async fn get_object(ctx: Ctx) -> Result<Reply, ApiError> {
                 tags::object(app, &bucket, &key),
             ]
         }),
-        (None, Some(guarded)) => ctx.guarded(reply, &guarded),
-        (None, None) => return Ok(reply),
-    };
-    Ok(ctx.counted(reply, Group::Class(&bucket)))
+        None => guarded.iter().fold(reply, |reply, guarded| ctx.guarded(reply, guarded)),
+    })
 }
 
 async fn replace_object(mut ctx: Ctx) -> Result<Reply, ApiError> {

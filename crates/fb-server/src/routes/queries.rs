@@ -99,14 +99,14 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
         false => Reply::json_bytes(200, kept.body),
     };
     reply.set_header(header::ETAG, &tag);
+    if kept.lifetime.is_some() {
+        ctx.count(&mut reply, Group::Query(&name, kept.number));
+    }
     Ok(match kept.lifetime {
-        Some(lifetime) => {
-            let reply = ctx.kept_and_purged_late(reply, lifetime, || {
-                let app = ctx.app.id();
-                vec![tags::app(app), tags::class(app, &name), tags::query(app, kept.number)]
-            });
-            ctx.counted(reply, Group::Query(&name, kept.number))
-        }
+        Some(lifetime) => ctx.kept_and_purged_late(reply, lifetime, || {
+            let app = ctx.app.id();
+            vec![tags::app(app), tags::class(app, &name), tags::query(app, kept.number)]
+        }),
         None if kept.is_public => reply.header(header::CACHE_CONTROL, "no-cache"),
         None => reply.header(header::CACHE_CONTROL, "private, no-cache"),
     })

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use fb_sketch::Representation;
+use fb_sketch::{KeyHash, Representation};
 
 use super::super::{Caching, Traffic};
+use super::Results;
 
 /// Most queries that are shown.
 const SHOWN: usize = 100;
@@ -32,6 +33,15 @@ pub struct QueryFigures {
     pub urls: usize,
     /// Requests since it is watched. None count for those that are part of answers of modules: their modules have them
     pub traffic: Traffic,
+}
+
+impl Results {
+    /// Counts for a query, if it is watched.
+    pub(in super::super) fn count_traffic(&self, key: KeyHash, count: impl FnOnce(&mut Traffic)) {
+        if let Some(watched) = self.books().watches.get_mut(key) {
+            count(&mut watched.traffic);
+        }
+    }
 }
 
 impl Caching {

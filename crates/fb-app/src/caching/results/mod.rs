@@ -23,7 +23,7 @@ pub use self::figures::QueryFigures;
 pub use self::keep::{Kept, ResultForm};
 use self::watched::{Watched, Watches};
 use super::areas::Areas;
-use super::{Caching, CachingSettings, LONGEST, ROUNDING, Traffic, margin};
+use super::{Caching, CachingSettings, LONGEST, ROUNDING, margin};
 
 /// Most queries of an app that are watched, and bytes of objects in their windows.
 const MAX_QUERIES: usize = 1_000;
@@ -126,13 +126,6 @@ impl Results {
     /// Whether anything is watched.
     pub(crate) fn are_watched(&self) -> bool {
         self.n_watched.load(Ordering::SeqCst) > 0
-    }
-
-    /// Counts for a query, if it is watched.
-    pub(super) fn count_traffic(&self, key: KeyHash, count: impl FnOnce(&mut Traffic)) {
-        if let Some(watched) = self.books().watches.get_mut(key) {
-            count(&mut watched.traffic);
-        }
     }
 
     fn count(&self, books: &Books) {

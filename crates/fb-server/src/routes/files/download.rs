@@ -15,25 +15,30 @@ pub(super) async fn download_file(ctx: Ctx) -> Result<Reply, ApiError> {
         && let Some((file, guarded)) = ctx.file_for_edge(&id).await?
         && !file.is_public()
     {
-        let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
-        return Ok(ctx.counted(ctx.guarded(reply, &guarded), group));
+        let mut reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
+        ctx.count(&mut reply, group);
+        return Ok(ctx.guarded(reply, &guarded));
     }
     if ctx.code.is_some() || !is_plain(ctx.request.uri.query()) {
         let file = ctx.app.open_file(&caller, &id).await?;
         return content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await;
     }
     let (file, lifetime) = ctx.app.open_file_to_keep(&caller, &id).await?;
-    let reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
-    let Some(lifetime) = lifetime else { return Ok(reply) };
-    let reply = ctx.kept(reply, lifetime, || {
-        let app = ctx.app.id();
-        vec![
-            tags::app(app),
-            tags::bucket(app, id.bucket().as_str()),
-            tags::file(app, &id),
-        ]
-    });
-    Ok(ctx.counted(reply, group))
+    let mut reply = content::answer(&ctx.app, &ctx.request, &id, &file, Role::Data).await?;
+    if lifetime.is_some() {
+        ctx.count(&mut reply, group);
+    }
+    Ok(match lifetime {
+        Some(lifetime) => ctx.kept(reply, lifetime, || {
+            let app = ctx.app.id();
+            vec![
+                tags::app(app),
+                tags::bucket(app, id.bucket().as_str()),
+                tags::file(app, &id),
+            ]
+        }),
+        None => reply,
+    })
 }
 
 /// True if the URL says nothing but which file it is. Variants of images change with the app's settings; URLs with tokens are
