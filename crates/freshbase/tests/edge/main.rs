@@ -13,4 +13,5 @@ mod guarantee;
 mod kit;
 mod poisoning;
 mod protected;
+mod results;
 mod serving;
