@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::app_log::AppLog;
 use crate::cache::{FileCache, ObjectCache};
 use crate::caching::Caching;
-use crate::caching::{PurgeSink, Purges};
+use crate::caching::{LatePurges, PurgeSink, Purges};
 use crate::devices::Deliveries;
 use crate::files::{Buckets, ContentCache};
 use crate::functions::{AppCode, Functions};
@@ -411,6 +411,7 @@ impl App {
 
     /// Finishes queued writes and releases files and threads.
     pub(crate) async fn close(&self) {
+        self.derived.caching.late.stop();
         self.live.close().await;
         self.end_duties().await;
         self.code.pool.close();
@@ -479,17 +480,20 @@ async fn open_store(
     shared: &Shared,
     registered: Timestamp,
 ) -> Result<(Arc<dyn Store>, Arc<Derived>), AppError> {
+    let feed = Arc::new(Feed::new(shared.clock.clone()));
+    let late = LatePurges::new(id.clone(), shared.purges.clone(), feed.clone());
     let derived = Arc::new(Derived {
         cache: ObjectCache::new(shared.limits.cache_bytes),
         principals: PrincipalCache::default(),
         files: FileCache::new(shared.limits.cache_bytes / 8),
         buckets: Buckets::default(),
         signal: Arc::default(),
-        feed: Arc::default(),
+        feed,
         caching: Caching::new(
             shared.clock.clone(),
             registered,
             Purges::new(id.clone(), shared.purges.clone()),
+            Arc::new(late),
         ),
         store: OnceLock::new(),
     });

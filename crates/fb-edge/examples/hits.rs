@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fb_edge::{Edge, EdgeOptions, Monotonic, PurgeLog, Resume, Ticks};
+use fb_edge::{Edge, EdgeOptions, Monotonic, Pace, PurgeLog, Resume, Ticks};
 use futures_util::StreamExt;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -91,7 +91,14 @@ async fn origin(headers: HeaderMap) -> std::net::SocketAddr {
                     let answer: Response<UnsyncBoxBody<Bytes, Infallible>> =
                         if request.uri().path() == "/.freshbase/purges" {
                             let resume = request.uri().query().and_then(Resume::of_query);
-                            let lines = log.clone().stream(resume, ticks.clone(), Duration::from_secs(1));
+                            let lines = log.clone().stream(
+                                resume,
+                                ticks.clone(),
+                                Pace {
+                                    beat: Duration::from_secs(1),
+                                    patience: Duration::ZERO,
+                                },
+                            );
                             Response::new(StreamBody::new(lines.map(|piece| Ok(Frame::data(piece)))).boxed_unsync())
                         } else {
                             let mut answer = Response::new(Full::from(OBJECT).boxed_unsync());

@@ -6,7 +6,8 @@
 //!
 //! # What an edge adds to the staleness of answers
 //! At most [`EdgeOptions::bound`]. It answers from memory only while it has proof that at most that long ago no purge was missing.
-//! The proof is a beat of the stream: the number of the last purge, with a time of the origin's clock that was read before it. The
+//! The proof is a beat of the stream: the number of the last purge, with a time of the origin's clock before which nothing was
+//! acknowledged that has its purge behind that number: one that was read before the number, or an earlier one while somebody's purges are late ([`Late`]). The
 //! edge knows when it *sent* the request for the stream, which was before the first time it got; so what a beat proves does not
 //! depend on how long it was under way. A gap, a line that is not understood, or a connection that ends takes the proof away at
 //! once. Then each request is sent to the origin, with the tag of what is in memory, and none waits for another, until the stream
@@ -40,6 +41,7 @@
 //! - [`PURGED_UP_TO`] in every answer: the edge passes it on once it has applied the purges up to there, so that whoever was told that a write
 //!   is done reads what was written.
 //! - [`PurgeLog::push`] after the commit and before its acknowledgement; also when rights change, with all keys that this concerns.
+//!   Who can push only later than that, says so to [`PurgeLog::expect`].
 //! - [`PurgeLog::stream`] at [`EdgeOptions::purge_path`], for who has the secret, with beats several times within the bound.
 //! - `Vary: Authorization` where anonymous callers get another answer than others at the same address, such as `connect`.
 //! - [`GROUP`] in what it wants hits of to be counted, and an ear for reports at [`REPORT_PATH`].
@@ -119,7 +121,7 @@ pub use groups::GroupStats;
 pub use headers::{Peer, SURROGATE_KEY};
 pub use options::{EdgeError, EdgeOptions, Limits};
 pub use proof::{CALLER, EDGE_BOUND, EDGE_SECRET, GROUP, GUARD, PURGED_UP_TO, SURROGATE_CONTROL};
-pub use purge::{Line, MAX_LINE, Malformed, Purge, PurgeLog, Resume, STREAM_VERSION, TooFarBehind};
+pub use purge::{Late, Line, MAX_LINE, Malformed, Pace, Purge, PurgeLog, Resume, STREAM_VERSION, TooFarBehind};
 pub use report::{BadReport, Counted, MAX_REPORT, REPORT_PATH, REPORT_VERSION, read_report, write_reports};
 pub use stats::EdgeStats;
 pub use time::{Monotonic, Ticks};

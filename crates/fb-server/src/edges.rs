@@ -4,17 +4,17 @@
 //! where its clients' requests come from. Whoever does not prove it gets what any client gets.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fb_app::Session;
-use fb_app::caching::{Guarded, Lifetime, PurgeSink, Shown};
+use fb_app::caching::{Guarded, LatePurges, Lifetime, PurgeSink, Shown, tags};
 use fb_app::files::OpenFile;
 use fb_app::objects::Seen;
 use fb_auth::{LoadRules, PrincipalNote, Secret};
 use fb_edge::{
-    CALLER, EDGE_BOUND, EDGE_SECRET, GUARD, Monotonic, PURGED_UP_TO, Purge, PurgeLog, Resume, SURROGATE_CONTROL,
-    SURROGATE_KEY, Ticks,
+    CALLER, EDGE_BOUND, EDGE_SECRET, GUARD, Late, Monotonic, PURGED_UP_TO, Pace, Purge, PurgeLog, Resume,
+    SURROGATE_CONTROL, SURROGATE_KEY, Ticks,
 };
 use fb_purge::{Purger, TargetStats, wire_key};
 use fb_types::{FileId, ObjectKey};
@@ -84,6 +84,26 @@ impl PurgeSink for Purges {
 
     fn purge_all(&self) {
         self.0.push(Purge::All);
+    }
+
+    fn expect(&self, late: Weak<LatePurges>) {
+        self.0.expect(Box::new(LateApp(late)));
+    }
+}
+
+/// An app whose results are purged late.
+#[derive(Debug)]
+struct LateApp(Weak<LatePurges>);
+
+impl Late for LateApp {
+    fn lag(&self) -> Option<Duration> {
+        self.0.upgrade().map(|late| late.lag())
+    }
+
+    fn wait_for(&self, is_waited_for: bool) {
+        if let Some(late) = self.0.upgrade() {
+            late.wait_for(is_waited_for);
+        }
     }
 }
 
@@ -193,12 +213,12 @@ impl Edges {
 
     /// The stream of purges, if it is an edge that asks.
     pub(crate) fn stream(&self, request: &Request) -> Option<Reply> {
-        request.edge?;
+        let edge = request.edge?;
         let purges = self.access.purges.as_ref()?;
         let resume = Resume::of_query(request.uri.query().unwrap_or_default());
         let mut stopping = self.stopping.subscribe();
         let stopped = async move { drop(stopping.wait_for(|is_stopping| *is_stopping).await) };
-        let pieces = purges.0.clone().stream(resume, self.ticks.clone(), BEAT);
+        let pieces = purges.0.clone().stream(resume, self.ticks.clone(), pace(edge.bound));
         let pieces = pieces.take_until(Box::pin(stopped));
         let reply = Reply::stream(200, pieces.map(Ok::<_, std::convert::Infallible>));
         Some(
@@ -214,6 +234,15 @@ impl Edges {
             let Resume { boot, after } = purges.0.place();
             reply.set_header(PURGED_UP_TO, &format!("{boot:016x}:{after}"));
         }
+    }
+}
+
+/// What an edge with this bound has to be told so that it can answer from memory all the time: of what its bound leaves beside a beat, half is
+/// for purges that are late, and half for the way.
+fn pace(bound: Duration) -> Pace {
+    Pace {
+        beat: BEAT,
+        patience: bound.saturating_sub(BEAT) / 2,
     }
 }
 
@@ -311,22 +340,28 @@ impl Ctx {
         self.kept_until_purged(reply, lifetime, lifetime.browser, names)
     }
 
-    /// The same for what is purged a little after writes are acknowledged, so that nobody may rely on it: caches that are told of purges
-    /// keep it no longer than others.
+    /// The same for what is purged a little after writes are acknowledged. Edges of this server keep it for `seconds`: no longer than others, unless
+    /// the app says that they may rely on its purge. Other caches get no lifetime for it at all beside that of everybody.
     pub(crate) fn kept_and_purged_late(
         &self,
         reply: Reply,
         lifetime: Lifetime,
+        seconds: u64,
         names: impl FnOnce() -> Vec<String>,
     ) -> Reply {
-        self.kept_until_purged(reply, lifetime, lifetime.edge, names)
+        let is_for_edge = self.request.edge.is_some();
+        self.kept_until_purged(reply, lifetime, seconds, || {
+            let mut names = names();
+            names.extend(is_for_edge.then(|| tags::results(self.app.id())));
+            names
+        })
     }
 
     fn kept_until_purged(
         &self,
         reply: Reply,
         lifetime: Lifetime,
-        purged: u64,
+        seconds: u64,
         names: impl FnOnce() -> Vec<String>,
     ) -> Reply {
         let mut reply = reply.kept_for(lifetime);
@@ -335,7 +370,7 @@ impl Ctx {
             Some(edge) if edge.bound <= Duration::from_secs(lifetime.edge) => {
                 reply.set_header(SURROGATE_KEY, &names().join(" "));
                 let stale = self.app.settings().caching.stale_if_error;
-                reply.set_header(SURROGATE_CONTROL, &format!("max-age={purged}, stale-if-error={stale}"));
+                reply.set_header(SURROGATE_CONTROL, &format!("max-age={seconds}, stale-if-error={stale}"));
             }
             None if !access.name_headers.is_empty() && self.code.is_none() => {
                 let names = names();
@@ -386,6 +421,14 @@ mod tests {
             let client = client.map(|client| client.parse().unwrap());
             assert_eq!(take_client(&mut headers), client, "{route:?}");
             assert_eq!(headers.get(FORWARDED_FOR).map(|v| v.to_str().unwrap()), rest);
+        }
+    }
+
+    #[test]
+    fn late_purges_and_the_way_have_their_share_of_every_bound() {
+        for (bound, patience) in [(500, 150), (1_000, 400), (200, 0), (100, 0)] {
+            let pace = pace(Duration::from_millis(bound));
+            assert_eq!(pace.patience, Duration::from_millis(patience));
         }
     }
 

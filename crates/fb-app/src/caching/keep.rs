@@ -76,7 +76,7 @@ impl App {
         let caching = self.caching();
         // Before: what is acknowledged meanwhile need not be in it.
         let now = caching.now();
-        if caching.results.are_watched() && !self.matched().await {
+        if caching.late.has_watches() && !self.matched().await {
             caching.books().sketch.doubt(now, now + BLIND);
         }
         caching.books().sketch.snapshot(now)
@@ -183,7 +183,7 @@ mod tests {
     use fb_store::Committed;
     use fb_types::{AppId, Change, ChangeKind, Clock, ObjectId, Seq, Subject, Timestamp, Version};
 
-    use super::super::Purges;
+    use super::super::{LatePurges, Purges};
     use super::*;
 
     /// Time stands still.
@@ -208,9 +208,12 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            let purges = Purges::new(AppId::new("main").unwrap(), None);
+            let app = AppId::new("main").unwrap();
+            let purges = Purges::new(app.clone(), None);
+            let feed = Arc::new(crate::live::Feed::new(Arc::new(Still)));
+            let late = Arc::new(LatePurges::new(app, None, feed));
             Self {
-                caching: Caching::new(Arc::new(Still), Timestamp::from_millis(0), purges),
+                caching: Caching::new(Arc::new(Still), Timestamp::from_millis(0), purges, late),
                 value: Cell::new(1),
                 settings: CachingSettings::default(),
             }

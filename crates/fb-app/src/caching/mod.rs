@@ -19,6 +19,7 @@ mod groups;
 mod guarded;
 mod journal;
 mod keep;
+mod late;
 mod purges;
 mod restore;
 mod results;
@@ -47,6 +48,7 @@ use self::areas::{Area, Areas};
 pub use self::groups::Group;
 pub use self::guarded::{Guarded, Shown};
 use self::keep::is_kept;
+pub use self::late::LatePurges;
 use self::results::Results;
 pub use self::results::{Kept, QueryFigures, ResultForm};
 pub use self::settings::CachingSettings;
@@ -106,6 +108,8 @@ pub(crate) struct Caching {
     tended: tokio::sync::Mutex<tend::Tended>,
     /// Who is told what caches in front of the server should give up.
     purges: Purges,
+    /// Of results, and of what is made of them.
+    pub(crate) late: Arc<LatePurges>,
 }
 
 /// A time in which nothing changed, by the number of changes before it.
@@ -119,7 +123,7 @@ struct Books {
 }
 
 impl Caching {
-    pub(crate) fn new(clock: Arc<dyn Clock>, registered: Timestamp, purges: Purges) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, registered: Timestamp, purges: Purges, late: Arc<LatePurges>) -> Self {
         // Without randomness nothing gets a lifetime: versions of the filter would repeat.
         let random = |bytes: [u8; 8]| u64::from_be_bytes(bytes);
         let [boot, seed] = [0; 2].map(|_: u8| fb_auth::random_bytes().map(random).unwrap_or_default());
@@ -136,13 +140,14 @@ impl Caching {
             done: AtomicU64::new(0),
             classes: Areas::default(),
             buckets: Areas::default(),
-            results: Results::default(),
+            results: Results::new(late.clone()),
             answers: Answers::default(),
             earlier: AtomicU64::new(0),
             schema: Mutex::default(),
             has_new_doubt: AtomicBool::new(false),
             tended: tokio::sync::Mutex::default(),
             purges,
+            late,
         }
     }
 
@@ -253,7 +258,7 @@ impl Caching {
         let Some(books) = self.books.get() else {
             return self.purges.send(purged);
         };
-        let are_results_watched = self.results.are_watched();
+        let are_results_watched = self.late.has_watches();
         let are_objects_read = self.answers.have_objects();
         for Committed { change, .. } in changes {
             if are_objects_read && let Subject::Object(id) = &change.subject {

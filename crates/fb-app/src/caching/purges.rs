@@ -3,21 +3,21 @@
 //! Answers carry the same names ([`tags`]), so whoever keeps answers by them knows which ones a purge concerns. Where the names go to is
 //! the business of a [`PurgeSink`].
 //!
-//! Names that begin with [`PRIVATE`] are of answers that are not for everybody. Only edges of this server have such answers, since they
-//! decide themselves who may see them; for other caches these names say nothing.
+//! Names that begin with [`PRIVATE`] are for edges of this server alone: of answers that are not for everybody, since edges
+//! decide themselves who may see them, and of those that only edges keep until they are purged. For other caches these names say nothing.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use fb_sketch::{KeyHash, Kind, Moment, Past, Settings as SketchSettings, Sketch};
 use fb_store::Committed;
 use fb_types::{AppId, ChangeKind, Subject};
 
-use super::element;
+use super::{LatePurges, element};
 
-/// What the names of answers begin with that are not for everybody.
+/// What names begin with that are for edges of this server alone.
 pub const PRIVATE: char = '~';
 
 /// Longest life of an answer that is not for everybody in an edge.
@@ -33,6 +33,9 @@ pub trait PurgeSink: fmt::Debug + Send + Sync + 'static {
 
     /// No answer of any app is known to be as it was.
     fn purge_all(&self);
+
+    /// An app is about to make the first answers since it is awake whose purges come late, that is after the acknowledgement of what they are for.
+    fn expect(&self, late: Weak<LatePurges>);
 }
 
 /// Names of what answers are made of.
@@ -48,6 +51,7 @@ pub trait PurgeSink: fmt::Debug + Send + Sync + 'static {
 /// shop/file/www/a%20b     a file
 /// ~shop/rights            who is who: roles, sessions, keys of tokens
 /// ~shop/user/7            a user: whether it is active
+/// ~shop/results           results of queries, and answers of modules
 /// ```
 pub mod tags {
     use fb_types::{AppId, FileId, ObjectKey, encode_component};
@@ -107,7 +111,12 @@ pub mod tags {
         private(format!("{app}/user/{key}"))
     }
 
-    /// The same for answers that are not for everybody.
+    /// What is purged late: results of queries, and answers of modules.
+    pub fn results(app: &AppId) -> String {
+        private(format!("{app}/results"))
+    }
+
+    /// The same for edges alone.
     pub fn private(name: String) -> String {
         format!("{}{name}", super::PRIVATE)
     }

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fb_live::Image;
 use fb_store::Committed;
-use fb_types::{Seq, Subject};
+use fb_types::{Clock, Seq, Subject};
 use tokio::sync::Notify;
 
+use super::behind::{Behind, Groups};
 use super::fence::Fence;
 
 /// Bytes of objects, and writes, that may wait to be matched. What exceeds it ends all subscriptions of the app.
@@ -16,14 +18,18 @@ const WAITING_BYTES: usize = 64 << 20;
 const WAITING: usize = 200_000;
 /// What a waiting write takes by itself, roughly.
 const EACH: usize = 200;
+/// What waits for longer than this has the task woken by whoever asks.
+const SLOW: Duration = Duration::from_millis(50);
 
 /// Shared by the observer, which runs on the store's writer, and the task that matches.
-#[derive(Default)]
 pub(crate) struct Feed {
+    clock: Arc<dyn Clock>,
     is_on: AtomicBool,
     /// The newest position that the observer was told.
     newest: AtomicU64,
     queue: Mutex<Queue>,
+    /// Since when something waits to be matched.
+    behind: Behind,
     /// Something is to be done.
     pub(super) ready: Notify,
     pub(super) fence: Fence,
@@ -36,6 +42,8 @@ struct Queue {
     writes: VecDeque<Waiting>,
     bytes: usize,
     is_void: bool,
+    /// What was put in here and is not matched yet.
+    unmatched: Groups,
 }
 
 /// A write that is to be matched.
@@ -55,6 +63,19 @@ pub(super) struct Taken {
 }
 
 impl Feed {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            is_on: AtomicBool::new(false),
+            newest: AtomicU64::new(0),
+            queue: Mutex::default(),
+            behind: Behind::default(),
+            ready: Notify::new(),
+            fence: Fence::default(),
+            rights_rev: AtomicU64::new(0),
+        }
+    }
+
     /// Called by the store's writer, so it must be quick.
     pub(crate) fn committed(&self, changes: &[Committed]) {
         let Some(last) = changes.last() else { return };
@@ -68,6 +89,12 @@ impl Feed {
         }
         let behind = self.fence.newest();
         let mut queue = self.queue();
+        if !self.is_on() {
+            // Switched off meanwhile, and emptied: nobody would take it out.
+            self.newest.store(seq, Ordering::SeqCst);
+            return;
+        }
+        let n_before = queue.writes.len();
         for Committed { change, after } in changes {
             let Subject::Object(id) = &change.subject else { continue };
             queue.bytes += EACH + after.as_ref().map_or(0, |stored| stored.body.len());
@@ -82,6 +109,9 @@ impl Feed {
                 }),
                 behind,
             });
+        }
+        if queue.writes.len() > n_before {
+            queue.unmatched.add(Seq(seq), self.clock.steady_micros(), &self.behind);
         }
         if queue.bytes > WAITING_BYTES || queue.writes.len() > WAITING {
             queue.empty();
@@ -141,7 +171,28 @@ impl Feed {
             let mut queue = self.queue();
             queue.empty();
             queue.is_void = false;
+            queue.unmatched.remove(Seq(u64::MAX), &self.behind);
         }
+    }
+
+    /// Everything up to here is matched, and whoever is concerned was told.
+    pub(super) fn matched(&self, position: Seq) {
+        if self.behind.since().is_some() {
+            self.queue().unmatched.remove(position, &self.behind);
+        }
+    }
+
+    /// How long ago the oldest commit was acknowledged, at most, that is not matched yet; zero if there is none.
+    pub(crate) fn lag(&self) -> Duration {
+        let Some(since) = self.behind.since() else {
+            return Duration::ZERO;
+        };
+        let lag = Duration::from_micros(self.clock.steady_micros().saturating_sub(since));
+        if lag > SLOW {
+            // It may be waiting for somebody's answer, before it tells of that.
+            self.ready.notify_one();
+        }
+        lag
     }
 
     /// Takes up to `most` writes in their order.
@@ -167,5 +218,103 @@ impl Queue {
     fn empty(&mut self) {
         self.writes.clear();
         self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fb_types::{Change, ChangeKind, ObjectId, Timestamp, Version};
+
+    use super::*;
+
+    /// Moves by hand, in milliseconds.
+    #[derive(Default)]
+    struct Hand(AtomicU64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(i64::try_from(self.0.load(Ordering::SeqCst)).unwrap())
+        }
+    }
+
+    fn feed() -> (Feed, Arc<Hand>) {
+        let clock = Arc::<Hand>::default();
+        let feed = Feed::new(clock.clone());
+        feed.switch(true);
+        (feed, clock)
+    }
+
+    fn write(seq: u64) -> Committed {
+        let id: ObjectId = "/db/Todo/a".parse().unwrap();
+        let change = Change {
+            seq: Seq(seq),
+            subject: Subject::Object(id),
+            version: Version(1),
+            kind: ChangeKind::Update,
+            stamp: 0,
+            origin: 0,
+            at: Timestamp::from_millis(0),
+            body: None,
+        };
+        Committed { change, after: None }
+    }
+
+    fn pass(clock: &Hand, millis: u64) {
+        clock.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    #[test]
+    fn a_write_is_behind_until_it_is_matched_and_not_when_it_is_taken() {
+        let (feed, clock) = feed();
+        feed.committed(&[write(1), write(2)]);
+        pass(&clock, 30);
+        feed.committed(&[write(3)]);
+        pass(&clock, 30);
+        assert_eq!(feed.take(2).writes.len(), 2);
+        assert_eq!(feed.lag(), Duration::from_millis(60));
+        feed.matched(Seq(1));
+        assert_eq!(feed.lag(), Duration::from_millis(60), "the commit has another one");
+        feed.matched(Seq(2));
+        assert_eq!(feed.lag(), Duration::from_millis(30));
+        feed.matched(Seq(3));
+        assert_eq!(feed.lag(), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_more_than_could_wait_is_behind_until_that_is_dealt_with() {
+        let (feed, clock) = feed();
+        let many: Vec<Committed> = (1..=WAITING as u64 + 1).map(write).collect();
+        feed.committed(&many);
+        pass(&clock, 10);
+        let taken = feed.take(10);
+        assert_eq!((taken.writes.len(), taken.void_up_to), (0, taken.position));
+        assert_eq!(feed.lag(), Duration::from_millis(10));
+        feed.matched(taken.position.unwrap());
+        assert_eq!(feed.lag(), Duration::ZERO);
+    }
+
+    #[test]
+    fn where_nobody_listens_nothing_is_behind() {
+        let (feed, clock) = feed();
+        feed.committed(&[write(1)]);
+        feed.switch(false);
+        feed.committed(&[write(2)]);
+        pass(&clock, 10);
+        assert_eq!((feed.lag(), feed.newest()), (Duration::ZERO, Seq(2)));
+        feed.switch(true);
+        assert_eq!((feed.take(10).writes.len(), feed.lag()), (0, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn whoever_finds_that_it_takes_long_has_the_task_woken() {
+        let (feed, clock) = feed();
+        feed.committed(&[write(1)]);
+        feed.ready.notified().await;
+        pass(&clock, 50);
+        let _ = feed.lag();
+        assert!(futures_util::poll!(std::pin::pin!(feed.ready.notified())).is_pending());
+        pass(&clock, 1);
+        let _ = feed.lag();
+        feed.ready.notified().await;
     }
 }

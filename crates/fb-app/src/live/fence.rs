@@ -206,6 +206,10 @@ impl std::fmt::Debug for WriteTicket {
 mod tests {
     use super::*;
 
+    fn feed() -> Arc<Feed> {
+        Arc::new(Feed::new(Arc::new(fb_types::SystemClock)))
+    }
+
     /// Begins a commit of a request.
     async fn begin(feed: &Arc<Feed>, slot: &TicketSlot) -> Committing {
         slot.hold(async { about_to_commit(feed) }).await
@@ -213,7 +217,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_has_its_time_however_long_the_commit_took() {
-        let (feed, slot) = (Arc::<Feed>::default(), TicketSlot::default());
+        let (feed, slot) = (feed(), TicketSlot::default());
         let committing = begin(&feed, &slot).await;
         let behind = feed.fence.newest();
         tokio::time::advance(10 * PATIENCE).await;
@@ -228,7 +232,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_goes_on_for_long_holds_nobody_up() {
-        let (feed, slow, other) = (Arc::<Feed>::default(), TicketSlot::default(), TicketSlot::default());
+        let (feed, slow, other) = (feed(), TicketSlot::default(), TicketSlot::default());
         drop(begin(&feed, &slow).await);
         assert!(feed.fence.is_passed(feed.fence.newest()).is_err());
         tokio::time::advance(PATIENCE).await;
@@ -246,7 +250,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_commit_that_does_not_end_holds_nobody_up_for_long() {
-        let (feed, slot) = (Arc::<Feed>::default(), TicketSlot::default());
+        let (feed, slot) = (feed(), TicketSlot::default());
         let _committing = begin(&feed, &slot).await;
         tokio::time::advance(LONGEST - Duration::from_millis(1)).await;
         assert!(feed.fence.is_passed(feed.fence.newest()).is_err());
@@ -256,7 +260,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_listens_is_woken_although_the_ticket_stays_out() {
-        let (feed, slot) = (Arc::<Feed>::default(), TicketSlot::default());
+        let (feed, slot) = (feed(), TicketSlot::default());
         feed.switch(true);
         let committing = begin(&feed, &slot).await;
         tokio::time::advance(10 * PATIENCE).await;

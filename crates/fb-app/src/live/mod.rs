@@ -4,6 +4,7 @@
 //! [`outlet`] of each connection, behind the answers of the requests that wrote ([`fence`]). First and renewed results are read
 //! by [`read`]. Subscriptions outlive their connections for a while if they can be resumed ([`resume`]). Who is subscribed is looked at anew whenever rights change, and every ten seconds.
 
+mod behind;
 mod budget;
 mod caller;
 mod command;

@@ -109,7 +109,7 @@ impl Worker {
     }
 
     /// Works until the app is closed.
-    pub(super) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+    pub(super) async fn run(mut self, commands: &mut mpsc::UnboundedReceiver<Command>) {
         let feed = self.feed.clone();
         loop {
             let is_more = self.match_writes();
@@ -183,7 +183,11 @@ impl Worker {
                 self.settle();
                 false
             }
-            None => true,
+            None => {
+                // What comes next has been written meanwhile: who waits for what is done need not wait for that.
+                self.settle();
+                true
+            }
         }
     }
 
@@ -362,16 +366,22 @@ enum Sent {
 }
 
 /// Runs the worker to its end, with which all connections end.
-pub(super) async fn work(worker: Worker, commands: mpsc::UnboundedReceiver<Command>, outlets: Arc<Outlets>) {
+pub(super) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<Command>, outlets: Arc<Outlets>) {
     let (app, feed) = (worker.app.clone(), worker.feed.clone());
-    if AssertUnwindSafe(worker.run(commands)).catch_unwind().await.is_err()
+    if AssertUnwindSafe(worker.run(&mut commands))
+        .catch_unwind()
+        .await
+        .is_err()
         && let Some(app) = app.upgrade()
     {
         tracing::error!(app = %app.id(), "the task of live queries panicked; all of them begin anew");
         app.caching().results_lost();
     }
+    // Behind that: what waits counts as matched then.
     feed.switch(false);
     outlets.end_all();
+    // Last: another task is begun when nobody receives commands, and switches on what this one would switch off.
+    drop(commands);
 }
 
 async fn until(alarm: Option<Instant>) {

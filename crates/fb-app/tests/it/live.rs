@@ -103,7 +103,7 @@ impl Fixture {
     }
 }
 
-fn wish(bucket: &str, filter: Value) -> LiveWish {
+pub(crate) fn wish(bucket: &str, filter: Value) -> LiveWish {
     LiveWish {
         bucket: bucket.into(),
         filter,

@@ -9,6 +9,7 @@ mod faulty;
 mod files;
 mod guarded;
 mod jobs;
+mod late;
 mod letters;
 mod live;
 mod logs;
@@ -34,6 +35,7 @@ use serde_json::{Value, json};
 use sha1::Sha1;
 
 use self::faulty::{Fault, FaultyNode};
+use self::late::Caches;
 
 const ANN: &str = "ann@example.com";
 const PASSWORD: &str = "a secret";
@@ -60,6 +62,8 @@ struct Fixture {
     master_key: Secret,
     /// Of reads with a position.
     fault: Arc<Fault>,
+    /// Who is told of purges.
+    caches: Arc<Caches>,
     _dir: tempfile::TempDir,
 }
 
@@ -71,7 +75,8 @@ impl Fixture {
         let catcher = Arc::new(Catcher::new(clock.clone()));
         let master_key = Secret::random().unwrap();
         let fault = Arc::<Fault>::default();
-        let apps = apps_at(dir.path(), &clock, &catcher, &master_key, &fault).await;
+        let caches = Arc::<Caches>::default();
+        let apps = apps_at(dir.path(), &clock, &catcher, &master_key, (&fault, &caches)).await;
         let password = Secret::new(PASSWORD);
         let admin = apps.first_admin(Profile::Secure, "root", &password).await.unwrap();
         let new = NewApp {
@@ -98,12 +103,14 @@ impl Fixture {
             admin,
             master_key,
             fault,
+            caches,
             _dir: dir,
         }
     }
 
     async fn apps_at(&self, dir: &std::path::Path) -> Arc<Apps> {
-        apps_at(dir, &self.clock, &self.catcher, &self.master_key, &self.fault).await
+        let around = (&self.fault, &self.caches);
+        apps_at(dir, &self.clock, &self.catcher, &self.master_key, around).await
     }
 
     fn pass(&self, seconds: i64) {
@@ -170,25 +177,16 @@ impl Fixture {
     }
 }
 
-/// A sink of purges that nobody follows.
-#[derive(Debug)]
-struct Nowhere;
-
-impl fb_app::caching::PurgeSink for Nowhere {
-    fn purge(&self, _: Vec<String>) {}
-    fn purge_all(&self) {}
-}
-
 /// The apps of a data directory.
 async fn apps_at(
     dir: &std::path::Path,
     clock: &Arc<Hand>,
     catcher: &Arc<Catcher>,
     master_key: &Secret,
-    fault: &Arc<Fault>,
+    (fault, caches): (&Arc<Fault>, &Arc<Caches>),
 ) -> Arc<Apps> {
     let options = AppsOptions {
-        purges: Some(Arc::new(Nowhere)),
+        purges: Some(caches.clone()),
         clock: clock.clone(),
         limits: AppLimits::default(),
         hash_cost: HashCost {

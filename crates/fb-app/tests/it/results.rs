@@ -12,7 +12,7 @@ use super::*;
 
 /// A query as clients ask for it.
 #[derive(Clone)]
-struct Ask {
+pub(crate) struct Ask {
     filter: RawFilter,
     sort: Value,
     offset: u64,
@@ -21,7 +21,7 @@ struct Ask {
 }
 
 impl Ask {
-    fn of(filter: Value) -> Self {
+    pub(crate) fn of(filter: Value) -> Self {
         Self {
             filter,
             sort: Value::Null,
@@ -73,7 +73,7 @@ impl Ask {
         }
     }
 
-    async fn kept(&self, app: &Arc<App>) -> Kept {
+    pub(crate) async fn kept(&self, app: &Arc<App>) -> Kept {
         let anybody = Principal::anonymous();
         let url = self.url();
         app.query_to_keep(&anybody, "Open", self.request(), self.form, &url)
@@ -86,7 +86,7 @@ impl Ask {
     }
 }
 
-async fn set(it: &Fixture, name: &str, object: Value) {
+pub(crate) async fn set(it: &Fixture, name: &str, object: Value) {
     let object = object.as_object().unwrap();
     it.app
         .update(&it.admin.principal, "Open", &key(name), Condition::None, object)

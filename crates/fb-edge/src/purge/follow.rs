@@ -16,7 +16,7 @@ const MOST_PURGED: usize = 1_000;
 ///
 /// What a beat says is turned into the edge's time: the first line was written after the request for it was *sent*, so a beat
 /// that was written `x` later, by the origin's clock, is from at least `x` after that, less the drift of clocks. How long anything
-/// was under way does not matter then.
+/// was under way does not matter then. Likewise one that speaks for a time `x` before the first line.
 #[derive(Debug)]
 pub(crate) struct Follow {
     coherence: Arc<Coherence>,
@@ -43,7 +43,7 @@ pub(crate) enum Gap {
     Number { had: u64, got: u64 },
     #[error("a line of the purge stream is longer than {MAX_LINE} bytes")]
     TooLong,
-    #[error("the purge stream does not begin as it should, or its time goes backwards")]
+    #[error("the purge stream does not begin as it should")]
     Order,
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -147,8 +147,14 @@ impl Follow {
                         got: number,
                     });
                 }
-                let since = at.checked_sub(zero).ok_or(Gap::Order)?;
-                self.coherence.confirm(connection.sent + since - since / DRIFT);
+                let as_of = match at.checked_sub(zero) {
+                    Some(since) => Some(connection.sent + since - since / DRIFT),
+                    // Purges are late there. Before this clock began there is nothing to be said.
+                    None => connection.sent.checked_sub((zero - at) + (zero - at) / DRIFT),
+                };
+                if let Some(as_of) = as_of {
+                    self.coherence.confirm(as_of);
+                }
                 Ok(())
             }
             Line::Hello { .. } | Line::Purge { .. } => Err(Gap::Order),
@@ -186,6 +192,18 @@ mod tests {
             coherence.is_intact(at(11_399)) && !coherence.is_intact(at(11_400)),
             "less the drift"
         );
+    }
+
+    #[test]
+    fn beats_may_speak_for_a_time_before_the_first_line() {
+        let (coherence, mut follow) = begun();
+        follow.feed(b"{\"beat\":4,\"at\":100}\n").unwrap();
+        assert!(
+            coherence.is_intact(at(10_599)) && !coherence.is_intact(at(10_600)),
+            "less the drift"
+        );
+        follow.feed(b"{\"beat\":4,\"at\":50}\n").unwrap();
+        assert!(coherence.is_intact(at(10_599)), "what was said holds");
     }
 
     #[test]
@@ -252,7 +270,6 @@ mod tests {
                 &b"{\"purges\":1,\"boot\":\"07\",\"from\":4,\"at\":500}\n"[..],
                 Gap::Order,
             ),
-            (b"{\"beat\":4,\"at\":499}\n", Gap::Order),
             (b"{\"n\":4,\"all\":true}\n", Gap::Number { had: 4, got: 4 }),
             (&[b'x'; MAX_LINE + 1], Gap::TooLong),
         ] {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
 
+use super::late::{Late, LateOnes};
 use super::wire::{Line, Purge, Resume};
 use crate::time::Ticks;
 
@@ -20,7 +21,7 @@ const AT_ONCE: usize = 10_000;
 /// The last purges, numbered, and whoever follows them.
 ///
 /// [`push`](Self::push) comes after the commit of what changed and before its acknowledgement: then a beat whose time is after an
-/// acknowledgement has the purge before it.
+/// acknowledgement has the purge before it. Who pushes later says so ([`expect`](Self::expect)), and beats speak for an earlier time.
 ///
 /// Bounded: a follower that is further behind than the log reaches has its stream ended, and begins anew.
 #[derive(Debug)]
@@ -31,6 +32,16 @@ pub struct PurgeLog {
     ring: Mutex<Ring>,
     /// Moves whenever followers should look.
     moved: watch::Sender<u64>,
+    late: LateOnes,
+}
+
+/// How a follower is kept up to date.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// A beat comes at least this often.
+    pub beat: Duration,
+    /// How late purges may be without being given up. For who trusts a beat for a time that is longer than both together, and than the way.
+    pub patience: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +64,19 @@ impl PurgeLog {
             capacity: capacity.max(1),
             ring: Mutex::default(),
             moved: watch::Sender::new(0),
+            late: LateOnes::default(),
         }
+    }
+
+    /// From now on somebody pushes purges that are late. To be said before the first answer is begun that relies on them.
+    pub fn expect(&self, late: Box<dyn Late>) {
+        self.late.enter(late);
+    }
+
+    /// The time before which all purges are in the log, or those of who is later than `patience` are given up; no later than `now`, which must
+    /// have been read before the call. What is pushed behind this concerns nothing that was acknowledged before that time.
+    pub fn as_of(&self, now: Duration, patience: Duration) -> Duration {
+        self.late.as_of(now, patience)
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -139,8 +162,8 @@ impl PurgeLog {
     }
 
     /// Lines with the purges after number `after`, as many as fit into one piece, and a beat if that is all of them; with the last
-    /// number in them. `now` must have been read before the call.
-    pub fn lines(&self, after: u64, now: Duration) -> Result<(Vec<u8>, u64), TooFarBehind> {
+    /// number in them. `as_of` is for what time the beat speaks: what [`as_of`](Self::as_of) gave before the call.
+    pub fn lines(&self, after: u64, as_of: Duration) -> Result<(Vec<u8>, u64), TooFarBehind> {
         let ring = self.ring();
         if !ring.reaches(after) {
             return Err(TooFarBehind(after));
@@ -158,17 +181,17 @@ impl PurgeLog {
                 return Ok((out, number));
             }
         }
-        Line::Beat { number, at: now }.write(&mut out);
+        Line::Beat { number, at: as_of }.write(&mut out);
         Ok((out, number))
     }
 
-    /// What one follower is sent: the body of an answer. A beat comes at least every `beat`, and after every purge. Ends when the
+    /// What one follower is sent: the body of an answer. Beats come in time, and after every purge. Ends when the
     /// follower is too far behind, and never otherwise.
     pub fn stream(
         self: Arc<Self>,
         resume: Option<Resume>,
         ticks: Arc<dyn Ticks>,
-        beat: Duration,
+        pace: Pace,
     ) -> impl Stream<Item = Bytes> + Send + 'static {
         let moved = self.moved.subscribe();
         let (hello, from) = self.hello(resume, ticks.now());
@@ -177,7 +200,7 @@ impl PurgeLog {
         let follower = Follower {
             log: self,
             ticks,
-            beat,
+            pace,
             moved,
             after: from,
             is_behind: true,
@@ -201,7 +224,7 @@ impl Ring {
 struct Follower {
     log: Arc<PurgeLog>,
     ticks: Arc<dyn Ticks>,
-    beat: Duration,
+    pace: Pace,
     moved: watch::Receiver<u64>,
     after: u64,
     /// Whether the last piece did not hold all that there was.
@@ -212,11 +235,14 @@ impl Follower {
     async fn next(&mut self) -> Option<Bytes> {
         if !self.is_behind {
             // Late or not: what comes of either is a look at the log.
-            let _ = tokio::time::timeout(self.beat, self.moved.changed()).await;
+            let _ = tokio::time::timeout(self.pace.beat, self.moved.changed()).await;
         }
         self.moved.mark_unchanged();
+        // In this order: what is acknowledged before the time has pushed its purges by then, or is known to be late; so the number, which is read
+        // last, has them before it.
         let now = self.ticks.now();
-        let (lines, last) = self.log.lines(self.after, now).ok()?;
+        let as_of = self.log.as_of(now, self.pace.patience);
+        let (lines, last) = self.log.lines(self.after, as_of).ok()?;
         self.after = last;
         self.is_behind = last < self.log.ring().last;
         Some(Bytes::from(lines))
@@ -225,6 +251,10 @@ impl Follower {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use futures_util::StreamExt;
+
     use super::*;
 
     fn key(name: &str) -> Purge {
@@ -254,6 +284,45 @@ mod tests {
         assert_eq!(log.after(3), Ok((vec![], 3)));
         assert_eq!(log.after(0), Err(TooFarBehind(0)));
         assert_eq!(log.last(), 3);
+    }
+
+    /// While it is asked, time passes, something is acknowledged, and its purge comes.
+    #[derive(Debug)]
+    struct Busy(Arc<PurgeLog>, Arc<Hand>);
+
+    impl Late for Busy {
+        fn lag(&self) -> Option<Duration> {
+            self.1.0.fetch_add(100, Ordering::SeqCst);
+            self.0.push(key("a"));
+            Some(Duration::from_millis(30))
+        }
+
+        fn wait_for(&self, _: bool) {}
+    }
+
+    /// Milliseconds, moved by hand.
+    #[derive(Debug, Default)]
+    struct Hand(AtomicU64);
+
+    impl Ticks for Hand {
+        fn now(&self) -> Duration {
+            Duration::from_millis(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_beat_is_made_of_a_time_that_is_read_first_and_a_number_that_is_read_last() {
+        let (log, ticks) = (Arc::new(PurgeLog::new(1, 10)), Arc::<Hand>::default());
+        log.expect(Box::new(Busy(log.clone(), ticks.clone())));
+        ticks.0.store(1000, Ordering::SeqCst);
+        let pace = Pace {
+            beat: Duration::from_secs(3600),
+            patience: Duration::from_secs(1),
+        };
+        let mut lines = Box::pin(log.stream(None, ticks, pace));
+        lines.next().await.unwrap();
+        let piece = lines.next().await.unwrap();
+        assert_eq!(piece, "{\"n\":1,\"keys\":[\"a\"]}\n{\"beat\":1,\"at\":970}\n");
     }
 
     #[tokio::test]

@@ -8,11 +8,12 @@
 //! {"n":42,"keys":["todo:/db/Todo/42","todo:/db/Todo/43"]}        everything that was answered with one of these keys
 //! {"n":43,"urls":["app.example.com/v1/db/Todo/42"]}              these URLs, without scheme
 //! {"n":44,"all":true}                                            everything
-//! {"beat":44,"at":124456}                                        up to 44 there was nothing else, at this time
+//! {"beat":44,"at":124456}                                        up to 44 there was nothing else, for what was acknowledged by then
 //! ```
 //!
 //! `boot` is 16 hexadecimal digits and another one after each start of the origin. Numbers have no gaps. `at` is in milliseconds
-//! of the origin's monotonic clock, and was read before the number that it stands with. If `boot` or `from` is not what the edge
+//! of the origin's monotonic clock. That of the first line is when it was written; that of a beat was read before the number that it stands with, or is an earlier
+//! time, also one before the first line, if purges are late: what was acknowledged before it has its purge at or before that number. If `boot` or `from` is not what the edge
 //! asked for, it has missed something. Members that a reader does not know are ignored; a record without any that it knows is a
 //! purge of everything, so that later kinds of purges are safe with older edges.
 
@@ -98,7 +99,7 @@ pub enum Line {
     Beat {
         /// The last number so far.
         number: u64,
-        /// The origin's time, read before the number.
+        /// The origin's time that it speaks for.
         at: Duration,
     },
 }

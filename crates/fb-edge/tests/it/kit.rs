@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fb_edge::{Edge, EdgeBody, EdgeOptions, Peer, Purge, PurgeLog, Resume, Ticks};
+use fb_edge::{Edge, EdgeBody, EdgeOptions, Pace, Peer, Purge, PurgeLog, Resume, Ticks};
 use futures_util::StreamExt;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -135,10 +135,14 @@ impl Origin {
         }
         assert_eq!(request.headers()["freshbase-edge"], "edges only");
         let resume = request.uri().query().and_then(Resume::of_query);
-        let lines = self
-            .log
-            .clone()
-            .stream(resume, self.ticks.clone(), Duration::from_secs(3600));
+        let lines = self.log.clone().stream(
+            resume,
+            self.ticks.clone(),
+            Pace {
+                beat: Duration::from_secs(3600),
+                patience: Duration::ZERO,
+            },
+        );
         let mut cut = self.cut.subscribe();
         let until_cut = Box::pin(async move { cut.changed().await });
         let frames = lines.take_until(until_cut).map(|piece| Ok(Frame::data(piece)));

@@ -193,7 +193,13 @@ fn keep(ctx: &Ctx, mut reply: Reply, kept: KeptAnswer, tag: &str) -> Result<Repl
     Ok(match kept.lifetime {
         Some(lifetime) => {
             let browser = if follows_filter { lifetime.browser } else { 0 };
-            ctx.kept_and_purged_late(reply, Lifetime { browser, ..lifetime }, || {
+            // Also for those who ask each time: the edge can tell them that it is as it was.
+            let at_edges = if kept.is_purged {
+                lifetime.browser
+            } else {
+                lifetime.edge
+            };
+            ctx.kept_and_purged_late(reply, Lifetime { browser, ..lifetime }, at_edges, || {
                 let app = ctx.app.id();
                 vec![tags::app(app), tags::code(app), tags::answer(app, kept.number)]
             })

@@ -103,10 +103,17 @@ async fn run_to_keep(ctx: &Ctx, filter: Value, form: ResultForm) -> Result<Reply
         ctx.count(&mut reply, Group::Query(&name, kept.number));
     }
     Ok(match kept.lifetime {
-        Some(lifetime) => ctx.kept_and_purged_late(reply, lifetime, || {
-            let app = ctx.app.id();
-            vec![tags::app(app), tags::class(app, &name), tags::query(app, kept.number)]
-        }),
+        Some(lifetime) => {
+            let at_edges = if kept.is_purged {
+                lifetime.browser
+            } else {
+                lifetime.edge
+            };
+            ctx.kept_and_purged_late(reply, lifetime, at_edges, || {
+                let app = ctx.app.id();
+                vec![tags::app(app), tags::class(app, &name), tags::query(app, kept.number)]
+            })
+        }
         None if kept.is_public => reply.header(header::CACHE_CONTROL, "no-cache"),
         None => reply.header(header::CACHE_CONTROL, "private, no-cache"),
     })

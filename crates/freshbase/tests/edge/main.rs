@@ -14,4 +14,5 @@ mod hits;
 mod kit;
 mod poisoning;
 mod protected;
+mod results;
 mod serving;

@@ -18,6 +18,8 @@ pub struct KeptAnswer {
     pub lifetime: Option<Lifetime>,
     /// What [`tags::answer`](super::super::tags::answer) makes a name of, if it has a lifetime.
     pub number: u64,
+    /// Whether edges of this server may keep it until then, because they know of its purge in time.
+    pub is_purged: bool,
 }
 
 impl App {
@@ -48,6 +50,7 @@ impl App {
         let mut kept = KeptAnswer {
             lifetime: None,
             number: named.element.to_bits(),
+            is_purged: false,
         };
         if !settings.caching.enabled || !read.iter().all(|read| is_kept(read.bucket())) {
             return Ok((answer, Some(kept)));
@@ -63,6 +66,7 @@ impl App {
         };
         let is_good = caching.answer_made(named, entered.as_ref(), is_new);
         let entered = entered.filter(|_| is_good);
+        kept.is_purged = entered.as_ref().is_some_and(|entered| entered.is_purged);
         kept.lifetime = entered.and_then(|entered| caching.lifetime(&entered.area, entered.until, &settings.caching));
         Ok((answer, Some(kept)))
     }

@@ -73,6 +73,8 @@ struct Entered {
     area: Arc<Area>,
     reads: Arc<HashMap<KeyHash, Read>>,
     until: Moment,
+    /// Whether edges of this server may rely on its purge.
+    is_purged: bool,
     generation: u64,
 }
 
@@ -127,6 +129,7 @@ impl Caching {
     /// kept, or nothing is known that it is made of. Queries have to be entered besides.
     fn enter_answer(&self, named: Named<'_>, reads: Option<&[Read]>, settings: &CachingSettings) -> Option<Entered> {
         let Named { module, element } = named;
+        let is_purged = self.late.may_rely();
         let now = self.now();
         let mut books = self.answers.books();
         let known = books.answers.get(&element);
@@ -185,6 +188,7 @@ impl Caching {
             area,
             reads: all,
             until,
+            is_purged,
             generation,
         })
     }

@@ -43,6 +43,8 @@ pub struct Kept {
     pub is_public: bool,
     /// What [`tags::query`](super::super::tags::query) makes a name of, if it has a lifetime.
     pub number: u64,
+    /// Whether edges of this server may keep it until then, because they know of its purge in time.
+    pub is_purged: bool,
 }
 
 /// A query, by what everybody may see.
@@ -113,6 +115,7 @@ impl App {
             lifetime: None,
             is_public,
             number: 0,
+            is_purged: false,
         })
     }
 
@@ -147,7 +150,7 @@ impl App {
             // Behind the entry, so what the matcher was told of later is not in here, or is told to the filter.
             Entered::Watched(until) if form == ResultForm::Count => {
                 let number = self.store().count(asked.grant, &asked.query.filter).await?;
-                return Ok(Some(self.kept(&names, count(number), until.end, &settings.caching)));
+                return Ok(Some(self.kept(&names, count(number), until, &settings.caching)));
             }
             Entered::Watched(until) => {
                 let live = live.with_slack(0);
@@ -180,17 +183,18 @@ impl App {
             (_, Representation::Ids) => ids(asked.class, rows.iter().map(|row| &row.key)),
             (_, Representation::Objects) => objects(&rows),
         };
-        Ok(Some(self.kept(&names, body, until.end, &settings.caching)))
+        Ok(Some(self.kept(&names, body, until, &settings.caching)))
     }
 
-    fn kept(&self, names: &Asked<'_>, body: Bytes, end: Moment, settings: &CachingSettings) -> Kept {
+    fn kept(&self, names: &Asked<'_>, body: Bytes, until: Until, settings: &CachingSettings) -> Kept {
         let caching = self.caching();
         let area = caching.results.areas.get_or_insert(names.class);
         Kept {
             body,
-            lifetime: caching.lifetime(&area, end, settings),
+            lifetime: caching.lifetime(&area, until.end, settings),
             is_public: true,
             number: names.key.to_bits(),
+            is_purged: until.is_purged,
         }
     }
 

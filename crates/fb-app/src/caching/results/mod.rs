@@ -5,15 +5,14 @@
 //! they were asked for under, its *elements*. Which queries are worth it, and for how long copies live, is [`Queries`]' business.
 //!
 //! The matcher works beside the commits. So whoever makes a filter first waits until everything is matched that was acknowledged
-//! by then ([`crate::App::filter`]); if that takes too long, the filter contains everything.
+//! by then ([`crate::App::filter`]); if that takes too long, the filter contains everything. Likewise purges come late, see [`super::late`].
 
 mod figures;
 mod for_answers;
 mod keep;
 mod watched;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fb_live::{Subscriber, What};
@@ -23,7 +22,7 @@ pub use self::figures::QueryFigures;
 pub use self::keep::{Kept, ResultForm};
 use self::watched::{Watched, Watches};
 use super::areas::Areas;
-use super::{Caching, CachingSettings, LONGEST, ROUNDING, margin};
+use super::{Caching, CachingSettings, LONGEST, LatePurges, ROUNDING, margin};
 
 /// Most queries of an app that are watched, and bytes of objects in their windows.
 const MAX_QUERIES: usize = 1_000;
@@ -45,8 +44,7 @@ const CALL: Duration = Duration::from_millis(2);
 /// The results of one app.
 pub(crate) struct Results {
     books: Mutex<Books>,
-    /// Queries that are watched; beside the lock, for who only wants to know whether there are any.
-    n_watched: AtomicUsize,
+    late: Arc<LatePurges>,
     /// By class.
     pub(super) areas: Areas,
 }
@@ -105,31 +103,26 @@ struct Until {
     /// The end of its registered life, the time in shared caches included.
     end: Moment,
     form: Representation,
-}
-
-impl Default for Results {
-    fn default() -> Self {
-        Self {
-            books: Mutex::default(),
-            n_watched: AtomicUsize::new(0),
-            areas: Areas::default(),
-        }
-    }
+    /// Whether edges of this server may rely on its purge.
+    is_purged: bool,
 }
 
 impl Results {
+    pub(super) fn new(late: Arc<LatePurges>) -> Self {
+        Self {
+            books: Mutex::default(),
+            late,
+            areas: Areas::default(),
+        }
+    }
+
     /// Held for a lookup, or for what one event of the matcher changes.
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether anything is watched.
-    pub(crate) fn are_watched(&self) -> bool {
-        self.n_watched.load(Ordering::SeqCst) > 0
-    }
-
     fn count(&self, books: &Books) {
-        self.n_watched.store(books.watches.len(), Ordering::SeqCst);
+        self.late.count(books.watches.len());
     }
 }
 
@@ -143,6 +136,7 @@ impl Caching {
         subscriber: impl FnOnce() -> Subscriber,
     ) -> Entered {
         let area = self.results.areas.get_or_insert(asked.class);
+        let is_purged = self.late.may_rely();
         let now = self.now();
         let mut books = self.results.books();
         let Books {
@@ -199,7 +193,7 @@ impl Caching {
                 ResultForm::Any => watched.better_form(admission.requests(asked.key, now), ttl, now),
             };
             watched.filled(form, end, now);
-            return Entered::Watched(Until { end, form });
+            return Entered::Watched(Until { end, form, is_purged });
         }
         let displaced = match admitted {
             Admission::Refused => return Entered::Refused,
@@ -223,7 +217,7 @@ impl Caching {
         self.results.count(&books);
         Entered::New {
             subscriber,
-            until: Until { end, form },
+            until: Until { end, form, is_purged },
             displaced,
         }
     }

@@ -124,6 +124,8 @@ impl Worker {
             true => self.matcher.position(),
             false => Seq(u64::MAX),
         };
+        // Behind what was told: whoever sees that nothing waits, has what came of it.
+        self.feed.matched(position);
         for (_, to) in self.settling.extract_if(.., |(seq, _)| *seq <= position) {
             let _ = to.send(());
         }
