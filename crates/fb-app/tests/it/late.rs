@@ -200,18 +200,22 @@ async fn an_answer_relies_on_purges_only_if_they_are_waited_for_before_it_is_rea
     let ones = Ask::of(json!({ "n": 1 }));
     assert!(ones.kept(&it.app).await.is_purged);
     let late = it.caches.late();
-    for n_polls in 0..4 {
+    for is_taken_back in [false, true] {
         late.wait_for(false);
+        let open = it.fault.hold();
         let mut kept = std::pin::pin!(ones.kept(&it.app));
-        for _ in 0..n_polls {
-            if let std::task::Poll::Ready(kept) = futures_util::poll!(kept.as_mut()) {
-                assert!(!kept.is_purged);
-                return;
-            }
+        while it.fault.is_holding() {
+            assert!(futures_util::poll!(kept.as_mut()).is_pending());
+            tokio::task::yield_now().await;
         }
-        late.wait_for(true);
-        assert_eq!(kept.await.is_purged, n_polls == 0, "{n_polls}");
+        if is_taken_back {
+            late.wait_for(true);
+        }
+        drop(open);
+        let kept = kept.await;
+        assert!(kept.lifetime.is_some() && !kept.is_purged);
     }
+    assert!(ones.kept(&it.app).await.is_purged);
 }
 
 /// What it had not matched, nobody will.
