@@ -49,6 +49,8 @@ pub(crate) struct Entry {
     /// The same, of an answer to who has the content already.
     pub(crate) known_headers: HeaderMap,
     pub(crate) content: Content,
+    /// Beside the headers: they are looked at for each client.
+    validators: Validators,
     /// Who may have it; `None`: everybody.
     pub(crate) guard: Option<Arc<Guard>>,
     /// What requests for it are counted by.
@@ -196,6 +198,7 @@ impl Entry {
         let mut known_headers = headers.clone();
         CONTENT_HEADERS.iter().for_each(|name| drop(known_headers.remove(name)));
         Self {
+            validators: Validators::of(&headers),
             headers,
             known_headers,
             content: Content::Memory(body),
@@ -330,12 +333,12 @@ impl Entry {
 
     /// What makes the origin's answer to a revalidation short.
     pub(crate) fn validator(&self) -> Option<&HeaderValue> {
-        self.headers.get(ETAG)
+        self.validators.tag.as_ref()
     }
 
-    /// Whether the copy that a client has is this one (RFC 9110, section 13.2.2).
+    /// Whether the copy that a client has is this one.
     pub(crate) fn is_known_to(&self, request: &impl Lines) -> bool {
-        is_known(&self.headers, request)
+        self.validators.are_known_to(request)
     }
 
     /// Bytes of memory, roughly.
@@ -350,23 +353,40 @@ impl Entry {
     }
 }
 
-/// Whether a request's conditions say that the client has the answer with these headers.
-pub(crate) fn is_known(answer: &HeaderMap, request: &impl Lines) -> bool {
-    use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
-    if request.has(&IF_NONE_MATCH) {
-        let Some(tag) = answer.get(ETAG).and_then(|tag| tag.to_str().ok()) else {
-            return false;
-        };
-        let tag = without_weakness(tag);
-        return request
-            .texts(&IF_NONE_MATCH)
-            .flat_map(|value| value.split(','))
-            .any(|known| known.trim() == "*" || without_weakness(known) == tag);
+/// What an answer is known by.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Validators {
+    tag: Option<HeaderValue>,
+    modified: Option<HeaderValue>,
+}
+
+impl Validators {
+    /// Those of an answer with these headers.
+    pub(crate) fn of(answer: &HeaderMap) -> Self {
+        Self {
+            tag: answer.get(ETAG).cloned(),
+            modified: answer.get(LAST_MODIFIED).cloned(),
+        }
     }
-    match (request.lines(&IF_MODIFIED_SINCE).next(), answer.get(LAST_MODIFIED)) {
-        // As origins do: the very date that they sent. Dates are not compared otherwise.
-        (Some(since), Some(modified)) => since == modified,
-        _ => false,
+
+    /// Whether a request's conditions say that the client has the answer (RFC 9110, section 13.2.2).
+    pub(crate) fn are_known_to(&self, request: &impl Lines) -> bool {
+        use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+        if request.has(&IF_NONE_MATCH) {
+            let Some(tag) = self.tag.as_ref().and_then(|tag| tag.to_str().ok()) else {
+                return false;
+            };
+            let tag = without_weakness(tag);
+            return request
+                .texts(&IF_NONE_MATCH)
+                .flat_map(|value| value.split(','))
+                .any(|known| known.trim() == "*" || without_weakness(known) == tag);
+        }
+        match (request.lines(&IF_MODIFIED_SINCE).next(), &self.modified) {
+            // As origins do: the very date that they sent. Dates are not compared otherwise.
+            (Some(since), Some(modified)) => since == modified,
+            _ => false,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode, response};
 
 use crate::body::EdgeBody;
-use crate::entry::{Entry, is_known};
+use crate::entry::{Entry, Validators};
 use crate::headers::strip_hop_by_hop;
 use crate::proof::FOR_EDGES;
 
@@ -75,7 +75,8 @@ pub(crate) fn with_answer<B>(
     strip_hop_by_hop(&mut head.headers);
     FOR_EDGES.iter().for_each(|name| drop(head.headers.remove(name)));
     head.headers.append(CACHE_STATUS, From::Passed.value());
-    if is_whole && head.status == StatusCode::OK && is_known(&head.headers, &request.headers) {
+    let is_known = || Validators::of(&head.headers).are_known_to(&request.headers);
+    if is_whole && head.status == StatusCode::OK && is_known() {
         let mut answer = Response::from_parts(head, EdgeBody::whole(Bytes::new()));
         without_content(&mut answer);
         return answer;

@@ -21,9 +21,9 @@ use hyper::rt::{Sleep, Timer};
 pub struct ConnectionTimer(Arc<Mutex<Alarm>>);
 
 impl ConnectionTimer {
-    /// Timeouts that are waited for begin anew now.
-    pub fn begin_anew(&self) {
-        self.alarm().last_begin = Some(tokio::time::Instant::now());
+    /// Timeouts that are waited for begin anew; `now` as [`Timer::now`] has it.
+    pub fn begin_anew(&self, now: Instant) {
+        self.alarm().last_begin = Some(now.into());
     }
 
     /// Held for a look; nobody else wants it but this connection.
@@ -178,7 +178,7 @@ mod tests {
         let mut timeout = timer.sleep(15 * SECOND);
         assert!(!is_over(&mut timeout));
         tokio::time::advance(10 * SECOND).await;
-        timer.begin_anew();
+        timer.begin_anew(timer.now());
         tokio::time::advance(14 * SECOND).await;
         assert!(!is_over(&mut timeout));
         tokio::time::advance(SECOND + Duration::from_millis(1)).await;

@@ -124,8 +124,8 @@ impl Patience {
         }
     }
 
-    fn begin_anew(&mut self) {
-        self.deadline = Instant::now() + self.limit;
+    fn begin_anew(&mut self, now: Instant) {
+        self.deadline = now + self.limit;
     }
 
     /// Ready when it is over. The alarm is set once per limit, however many requests there are.
@@ -235,8 +235,9 @@ where
                 of_plain: Some(()),
             } => {
                 self.take(len);
-                self.patience.begin_anew();
-                self.timer.begin_anew();
+                let now = Instant::now();
+                self.patience.begin_anew(now);
+                self.timer.begin_anew(now.into());
                 false
             }
             Seen::Request { len, of_plain: None } => {
@@ -341,7 +342,7 @@ where
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         if self.phase == Phase::Busy && n_made >= self.n_handed {
             self.phase = Phase::Idle;
-            self.patience.begin_anew();
+            self.patience.begin_anew(Instant::now());
             // What came in meanwhile wakes nobody any more, and hyper may not ask again by itself.
             if !self.waiting().is_empty() || self.patience.poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
