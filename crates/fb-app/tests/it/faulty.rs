@@ -1,8 +1,8 @@
-//! A store whose reads with a position fail when they are told to.
+//! A store whose reads with a position fail, or are slow, when they are told to.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use fb_auth::{Admin, FileGrant, Grant};
 use fb_query::{Filter, Query};
@@ -11,6 +11,7 @@ use fb_store::{
     Records, Rows, Store, StoreError, StoreStats, Unused,
 };
 use fb_types::{AppId, Bucket, Change, ClassName, ContentId, FileEntry, FilePath, ObjectKey, Schema, Seq, Stored};
+use tokio::sync::oneshot;
 
 /// Faults that are to come, one per read.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Fault {
     errors: AtomicUsize,
     panics: AtomicUsize,
     n_reads: AtomicUsize,
+    /// What the next one waits for when it has read.
+    gate: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 enum Kind {
@@ -32,6 +35,18 @@ impl Fault {
         self.panics.store(panics, Ordering::SeqCst);
         self.errors.store(errors, Ordering::SeqCst);
         self.n_reads.store(0, Ordering::SeqCst);
+    }
+
+    /// The next read is done when what this gives is dropped, with what was there before.
+    pub(crate) fn hold(&self) -> oneshot::Sender<()> {
+        let (open, gate) = oneshot::channel();
+        *self.gate.lock().unwrap() = Some(gate);
+        open
+    }
+
+    /// Whether no read has come since.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.gate.lock().unwrap().is_some()
     }
 
     /// Reads since then.
@@ -132,7 +147,14 @@ impl Store for FaultyStore {
     fn snapshot<'a>(&'a self, grant: &'a Grant, query: &'a Query) -> BoxFuture<'a, Result<(Seq, Rows), StoreError>> {
         Box::pin(async move {
             match self.fault.next() {
-                Kind::None => self.inner.snapshot(grant, query).await,
+                Kind::None => {
+                    let read = self.inner.snapshot(grant, query).await;
+                    let gate = self.fault.gate.lock().unwrap().take();
+                    if let Some(gate) = gate {
+                        let _ = gate.await;
+                    }
+                    read
+                }
                 Kind::Error => Err(StoreError::Unavailable {
                     source: "a fault for a test".into(),
                 }),
