@@ -113,8 +113,8 @@ impl LiveSink for Slow {
 }
 
 impl Fixture {
-    /// Has the matcher do nothing until the gate is dropped.
-    async fn hold_matcher(&self) -> (Gate, fb_app::LiveConnection) {
+    /// Has the matcher do nothing until the gate is dropped, which has to be before the connection.
+    async fn hold_matcher(&self) -> (fb_app::LiveConnection, Gate) {
         let connection = self.app.live_connection(LiveSource::default());
         let all = wish("Open", json!({ "n": 77 }));
         connection.subscribe("all", None, all).await.unwrap();
@@ -126,7 +126,7 @@ impl Fixture {
         set(self, "held", json!({ "n": 77 })).await;
         let gate = Gate { came, _open };
         gate.wait();
-        (gate, connection)
+        (connection, gate)
     }
 }
 
@@ -164,7 +164,7 @@ async fn what_nobody_has_copies_of_is_not_late() {
     it.pass(super::caching::LIFE * 2);
     it.app.tend_caching().await.unwrap();
     // Live queries go on.
-    let (gate, _connection) = it.hold_matcher().await;
+    let (_connection, gate) = it.hold_matcher().await;
     set(&it, "a", json!({ "n": 1 })).await;
     it.pass(1);
     assert_eq!(late.lag(), Duration::ZERO);
@@ -178,7 +178,7 @@ async fn while_nobody_waits_for_it_no_answer_relies_on_purges() {
     let ones = Ask::of(json!({ "n": 1 }));
     assert!(ones.kept(&it.app).await.is_purged);
     let late = it.caches.late();
-    let (gate, _connection) = it.hold_matcher().await;
+    let (_connection, gate) = it.hold_matcher().await;
     set(&it, "a", json!({ "n": 2 })).await;
     it.pass(1);
     assert!(late.lag() >= Duration::from_secs(1), "{:?}", late.lag());
@@ -228,7 +228,7 @@ async fn s40_a_matcher_that_panics_is_late_until_all_it_watched_is_purged() {
         assert!(ask.kept(&it.app).await.is_purged);
     }
     let late = it.caches.late();
-    let (matcher, _connection) = it.hold_matcher().await;
+    let (_connection, matcher) = it.hold_matcher().await;
     it.caches.next.lock().unwrap().push_back((QUERY, Next::Panic));
     let gate = it.caches.hold(QUERY);
     set(&it, "a", json!({ "n": 3 })).await;
