@@ -121,6 +121,7 @@ fn sent() -> impl Strategy<Value = Sent> {
         ("GET", ""),
         ("GET", ""),
         ("GET", ""),
+        ("GET", "body"),
         ("HEAD", ""),
         ("POST", "body"),
         ("DELETE", ""),
